@@ -1,0 +1,211 @@
+"""translate/request.py: the envelope around a conversation."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from translate.errors import InvalidRequest
+from translate.request import translate
+
+MINIMAL: dict[str, Any] = {
+    "model": "claude-opus-5",
+    "max_tokens": 1000,
+    "messages": [{"role": "user", "content": "Hi"}],
+}
+CONTENTS = [{"role": "user", "parts": [{"text": "Hi"}]}]
+
+
+def config(model: str, **fields: Any) -> dict[str, Any]:
+    """The generationConfig without its maxOutputTokens."""
+    request = translate({**MINIMAL, "model": model, **fields}, {}).request
+    return {
+        key: value for key, value in request["generationConfig"].items() if key != "maxOutputTokens"
+    }
+
+
+def test_a_minimal_request() -> None:
+    translation = translate(MINIMAL, {})
+    assert (translation.model.name, translation.names, translation.thinks) == (
+        "gemini-4-hydrogen",
+        {},
+        False,
+    )
+    assert translation.request == {
+        "contents": CONTENTS,
+        "generationConfig": {
+            "maxOutputTokens": 1000,
+            "thinkingConfig": {"thinkingLevel": "low"},
+        },
+        "store": False,
+    }
+
+
+def test_a_full_request() -> None:
+    body = {
+        **MINIMAL,
+        "max_tokens": 200_000,
+        "system": [
+            {"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1.197.123;"},
+            {"type": "text", "text": "You are helpful.", "cache_control": {"type": "ephemeral"}},
+            {"type": "text", "text": ""},
+            {"type": "text", "text": "Be brief."},
+        ],
+        "tools": [{"name": "1st", "description": "One.", "input_schema": {"type": "object"}}],
+        "tool_choice": {"type": "any"},
+        "stop_sequences": ["a", "b"],
+        "thinking": {"type": "adaptive"},
+        "output_config": {"effort": "max"},
+        "temperature": 1,
+    }
+    before = copy.deepcopy(body)
+    translation = translate(body, {"ANTHROPIC_MODEL": "gemini-4-carbon"})
+    assert body == before
+    (function,) = translation.names
+    assert (translation.model.name, translation.names, translation.thinks) == (
+        "gemini-4-carbon",
+        {function: "1st"},
+        True,
+    )
+    assert translation.request == {
+        "systemInstruction": {"parts": [{"text": "You are helpful."}, {"text": "Be brief."}]},
+        "tools": [
+            {
+                "functionDeclarations": [
+                    {
+                        "name": function,
+                        "description": "One.",
+                        "parametersJsonSchema": {"type": "object", "properties": {}},
+                    }
+                ]
+            }
+        ],
+        "toolConfig": {"functionCallingConfig": {"mode": "ANY"}},
+        "contents": CONTENTS,
+        "generationConfig": {
+            "maxOutputTokens": 65_536,
+            "stopSequences": ["a", "b"],
+            "thinkingConfig": {"thinkingLevel": "high", "includeThoughts": True},
+        },
+        "store": False,
+    }
+
+
+def test_a_count_has_no_generation_config() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+    assert translate(body, {}, counting=True).request == {"contents": CONTENTS}
+
+
+def test_a_tool_choice_without_tools_is_let_go() -> None:
+    placeholder = {"name": "DeferredToolPlaceholder", "defer_loading": True}
+    body = {**MINIMAL, "tools": [placeholder], "tool_choice": {"type": "any"}}
+    assert not {"tools", "toolConfig"} & set(translate(body, {}).request)
+
+
+def test_a_system_prompt_holds_text_only() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        translate({**MINIMAL, "system": [{"type": "image", "source": {"type": "x"}}]}, {})
+    assert caught.value.message == "system.0.type: expected 'text'"
+
+
+def test_a_sixth_stop_sequence_is_refused() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        translate({**MINIMAL, "stop_sequences": list("abcdef")}, {})
+    assert caught.value.message == "stop_sequences: at most 5 are supported"
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("gemini-2.5-flash", {"temperature": 0.2, "topP": 0.9, "topK": 40}),
+        ("gemma-4-31b-it", {"temperature": 0.2, "topP": 0.9, "topK": 40}),
+        ("gemini-3.8-flash", {}),
+        ("gemini-9-unobtainium", {}),
+    ],
+)
+def test_sampling_goes_only_to_models_that_take_it(model: str, expected: Any) -> None:
+    sampling = config(model, temperature=0.2, top_p=0.9, top_k=40)
+    assert {key: value for key, value in sampling.items() if key != "thinkingConfig"} == expected
+
+
+DISABLED = {"type": "disabled"}
+ADAPTIVE = {"type": "adaptive"}
+OMITTED = {"type": "adaptive", "display": "omitted"}
+
+
+def budget(tokens: int) -> dict[str, Any]:
+    return {"type": "enabled", "budget_tokens": tokens}
+
+
+def level(name: str, shown: bool = True) -> dict[str, Any]:
+    return {"thinkingLevel": name, **({"includeThoughts": True} if shown else {})}
+
+
+def tokens(number: int, shown: bool = True) -> dict[str, Any]:
+    return {"thinkingBudget": number, **({"includeThoughts": True} if shown else {})}
+
+
+@pytest.mark.parametrize(
+    ("model", "thinking", "effort", "expected"),
+    [
+        ("gemini-4-hydrogen", None, "high", level("low", shown=False)),
+        ("gemini-4-hydrogen", DISABLED, "max", level("low", shown=False)),
+        ("gemini-4-hydrogen", ADAPTIVE, None, level("high")),
+        ("gemini-4-hydrogen", ADAPTIVE, "low", level("low")),
+        ("gemini-4-hydrogen", ADAPTIVE, "medium", level("medium")),
+        ("gemini-4-hydrogen", ADAPTIVE, "high", level("high")),
+        ("gemini-4-hydrogen", ADAPTIVE, "xhigh", level("xhigh")),
+        ("gemini-4-hydrogen", ADAPTIVE, "max", level("xhigh")),
+        ("gemini-4-hydrogen", ADAPTIVE, "ludicrous", level("high")),
+        ("gemini-4-hydrogen", OMITTED, "high", level("high", shown=False)),
+        ("gemini-4-hydrogen", budget(1024), "max", level("low")),
+        ("gemini-4-hydrogen", budget(10_000), None, level("medium")),
+        ("gemini-4-hydrogen", budget(31_999), None, level("high")),
+        ("gemini-4-carbon", ADAPTIVE, "max", level("high")),
+        ("gemini-3.8-flash", None, None, level("low", shown=False)),
+        ("gemini-3.6-flash", None, None, level("minimal", shown=False)),
+        ("gemini-3.5-flash-lite", ADAPTIVE, "low", level("low")),
+        ("gemini-9-unobtainium", ADAPTIVE, "xhigh", level("high")),
+        ("gemini-2.5-flash", None, None, tokens(0, shown=False)),
+        ("gemini-2.5-flash", ADAPTIVE, "high", tokens(-1)),
+        ("gemini-2.5-flash", ADAPTIVE, "low", tokens(2048)),
+        ("gemini-2.5-flash", budget(31_999), None, tokens(24_576)),
+        ("gemini-2.5-pro", DISABLED, "high", tokens(128, shown=False)),
+        ("gemini-2.5-flash-lite", budget(1), None, tokens(512)),
+        ("gemma-4-31b-it", ADAPTIVE, "high", None),
+    ],
+)
+def test_thinking(model: str, thinking: Any, effort: str | None, expected: Any) -> None:
+    output = {"effort": effort} if effort else None
+    assert config(model, thinking=thinking, output_config=output).get("thinkingConfig") == expected
+
+
+def test_a_subagent_has_a_model_of_its_own() -> None:
+    overrides = {"CLAUDE_CODE_SUBAGENT_MODEL": "gemini-3.8-flash"}
+    assert translate(MINIMAL, overrides, is_subagent=True).model.name == "gemini-3.8-flash"
+    assert translate(MINIMAL, overrides).model.name == "gemini-4-hydrogen"
+
+
+def test_a_declaration_may_come_from_a_memory() -> None:
+    body = {**MINIMAL, "tools": [{"name": "Bash"}]}
+    remembered: Any = {"name": "remembered"}
+    request = translate(body, {}, declare=lambda tool: remembered).request
+    assert request["tools"] == [{"functionDeclarations": [remembered]}]
+
+
+def test_the_first_request_of_claude_code() -> None:
+    body = json.loads((Path(__file__).parent / "fixtures/claude_code_request.json").read_text())
+    translation = translate(body, {})
+    request = translation.request
+    assert len(request["systemInstruction"]["parts"]) == 2
+    assert len(request["tools"][0]["functionDeclarations"]) == 24
+    (first,) = request["contents"]
+    assert [sorted(part) for part in first["parts"]] == [["text"]] * 3
+    assert first["parts"][2]["text"].startswith("<system-reminder>\n")
+    assert request["generationConfig"] == {
+        "maxOutputTokens": 64_000,
+        "thinkingConfig": {"thinkingLevel": "high", "includeThoughts": True},
+    }
+    assert (translation.thinks, translation.names) == (True, {})

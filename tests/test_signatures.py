@@ -1,0 +1,36 @@
+"""translate/signatures.py: what is packed comes back, and only to the model it came from."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from translate.signatures import CALL, SENTINEL, TEXT, Signature, unwrap, wrap
+
+BASE64 = st.text("ABCxyz019+/=-_", min_size=1, max_size=200)
+MODEL = st.from_regex(r"gemini-[a-z0-9.-]{1,30}", fullmatch=True)
+
+
+@given(st.sampled_from([CALL, TEXT]), MODEL, BASE64)
+def test_a_signature_survives_the_round_trip(kind: str, model: str, value: str) -> None:
+    assert unwrap(wrap(kind, model, value), model) == Signature(kind, value)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        pytest.param("", id="none"),
+        pytest.param("EqMDCqADARFNMg9Z", id="a bare Gemini or Claude signature"),
+        pytest.param("gs1.c.gemini-4-neon:QUJD", id="another model's"),
+        pytest.param("gs1.x.gemini-4-hydrogen:QUJD", id="an unknown kind"),
+        pytest.param("gs2.c.gemini-4-hydrogen:QUJD", id="another version"),
+        pytest.param("gs1.c.gemini-4-hydrogen:", id="empty"),
+        pytest.param("gs1.c.gemini-4-hydrogen:QU JD", id="not base64"),
+        pytest.param("gs1.c.gemini-4-hydrogen:QUJD\n", id="with more behind it"),
+    ],
+)
+def test_what_is_foreign_is_not_unwrapped(foreign: str) -> None:
+    assert unwrap(foreign, "gemini-4-hydrogen") is None
+
+
+def test_the_sentinel_is_googles_documented_one() -> None:
+    assert SENTINEL == "skip_thought_signature_validator"

@@ -1,0 +1,531 @@
+"""translate/stream.py: the events of every kind of answer, in whole sequences."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from translate.errors import ApiError
+from translate.response import collect
+from translate.stream import BROKEN, StreamTranslator
+
+MODEL = "gemini-4-hydrogen"
+TAG = "0a1b2c3d"
+
+
+def translator(**changes: Any) -> StreamTranslator:
+    arguments: dict[str, Any] = {
+        "message_id": f"msg_{TAG}4e5f",
+        "model": "claude-opus-5",
+        "gemini_model": MODEL,
+        "shows_thinking": True,
+        "carries": True,
+        "names": {},
+    }
+    return StreamTranslator(**{**arguments, **changes})
+
+
+def chunk(*parts: Any, finish: str | None = None, **more: Any) -> Any:
+    candidate: dict[str, Any] = {"content": {"role": "model", "parts": list(parts)}, "index": 0}
+    if finish:
+        candidate["finishReason"] = finish
+    return {"candidates": [{**candidate, **more}]}
+
+
+def text(value: str, **more: Any) -> dict[str, Any]:
+    return {"text": value, **more}
+
+
+def thought(value: str, **more: Any) -> dict[str, Any]:
+    return {"text": value, "thought": True, **more}
+
+
+def call(identity: str | None, name: str = "Bash", args: Any = None, **more: Any) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": name}
+    if identity is not None:
+        function["id"] = identity
+    if args is not None:
+        function["args"] = args
+    return {"functionCall": function, **more}
+
+
+def signed(value: str) -> dict[str, Any]:
+    return {"text": "", "thoughtSignature": value}
+
+
+def told(*chunks: Any, **changes: Any) -> list[Any]:
+    """All events of an answer, in short: what opened, grew, closed and how it ended."""
+    machine = translator(**changes)
+    events = [event for given in chunks for event in machine.feed(given)] + machine.finish()
+    return [short(event) for event in events]
+
+
+def short(event: Any) -> Any:
+    match event["type"]:
+        case "content_block_start":
+            return (event["index"], event["content_block"])
+        case "content_block_delta":
+            return (event["index"], *event["delta"].values())
+        case "content_block_stop":
+            return (event["index"], "stop")
+        case "message_delta":
+            return event["delta"]["stop_reason"]
+    return event["type"]
+
+
+TEXT = {"type": "text", "text": ""}
+THINKING = {"type": "thinking", "thinking": "", "signature": ""}
+
+
+def tool(identity: str, name: str = "Bash") -> dict[str, Any]:
+    return {"type": "tool_use", "id": f"toolu_{TAG}{identity}", "name": name, "input": {}}
+
+
+def carried(value: str, kind: str = "c") -> str:
+    return f"gs1.{kind}.{MODEL}:{value}"
+
+
+def test_the_events_of_a_text_whole() -> None:
+    machine = translator()
+    assert machine.has_content is False
+    usage = {"promptTokenCount": 9, "thoughtsTokenCount": 81}
+    assert machine.feed({**chunk(text("Hel")), "usageMetadata": usage}) == [
+        {
+            "type": "message_start",
+            "message": {
+                "id": "msg_0a1b2c3d4e5f",
+                "type": "message",
+                "role": "assistant",
+                "model": "claude-opus-5",
+                "content": [],
+                "stop_reason": None,
+                "stop_sequence": None,
+                "usage": {
+                    "input_tokens": 9,
+                    "cache_creation_input_tokens": 0,
+                    "cache_read_input_tokens": 0,
+                    "output_tokens": 81,
+                },
+            },
+        },
+        {"type": "content_block_start", "index": 0, "content_block": TEXT},
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": "Hel"},
+        },
+    ]
+    assert machine.has_content is True
+    later = {"promptTokenCount": 9, "candidatesTokenCount": 4, "cachedContentTokenCount": 5}
+    assert machine.feed(
+        {**chunk(text("lo"), signed("S"), finish="STOP"), "usageMetadata": later}
+    ) == [
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": "lo"},
+        },
+    ]
+    assert machine.finish() == [
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": {
+                "input_tokens": 4,
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": 5,
+                "output_tokens": 85,
+            },
+        },
+        {"type": "message_stop"},
+    ]
+
+
+def test_thinking_then_text() -> None:
+    chunks = [chunk(thought("Hm.")), chunk(thought(" So.")), chunk(text("Yes."), finish="STOP")]
+    assert told(*chunks) == [
+        "message_start",
+        (0, THINKING),
+        (0, "thinking_delta", "Hm."),
+        (0, "thinking_delta", " So."),
+        (0, "stop"),
+        (1, TEXT),
+        (1, "text_delta", "Yes."),
+        (1, "stop"),
+        "end_turn",
+        "message_stop",
+    ]
+
+
+def test_thinking_nobody_asked_for_is_not_shown() -> None:
+    assert told(chunk(thought("Hm."), text("Yes."), finish="STOP"), shows_thinking=False) == [
+        "message_start",
+        (0, TEXT),
+        (0, "text_delta", "Yes."),
+        (0, "stop"),
+        "end_turn",
+        "message_stop",
+    ]
+
+
+# --- Calls and where their signatures ride ----------------------------------------------------
+
+
+def test_a_signature_rides_on_the_thinking_before_its_call() -> None:
+    assert told(
+        chunk(thought("Look.")),
+        chunk(call("f1", args={"command": "ls"}, thoughtSignature="AAAA"), call("f2", "Read", {})),
+        chunk(text(""), finish="STOP"),
+    ) == [
+        "message_start",
+        (0, THINKING),
+        (0, "thinking_delta", "Look."),
+        (0, "signature_delta", carried("AAAA")),
+        (0, "stop"),
+        (1, tool("_f1")),
+        (1, "input_json_delta", '{"command":"ls"}'),
+        (1, "stop"),
+        (2, tool("_f2", "Read")),
+        (2, "input_json_delta", "{}"),
+        (2, "stop"),
+        "tool_use",
+        "message_stop",
+    ]
+
+
+def test_a_signature_after_text_rides_on_an_empty_thinking_block() -> None:
+    assert told(
+        chunk(thought("Look."), text("I look.")),
+        chunk(call("f1", thoughtSignature="AAAA"), finish="STOP"),
+    ) == [
+        "message_start",
+        (0, THINKING),
+        (0, "thinking_delta", "Look."),
+        (0, "stop"),
+        (1, TEXT),
+        (1, "text_delta", "I look."),
+        (1, "stop"),
+        (2, THINKING),
+        (2, "signature_delta", carried("AAAA")),
+        (2, "stop"),
+        (3, tool("_f1")),
+        (3, "input_json_delta", "{}"),
+        (3, "stop"),
+        "tool_use",
+        "message_stop",
+    ]
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        pytest.param(
+            [chunk(call("f1"), call("f2")), chunk(signed("AAAA"), finish="STOP")], id="behind all"
+        ),
+        pytest.param(
+            [
+                chunk(call("f1")),
+                chunk(call("f2")),
+                chunk({"thoughtSignature": "AAAA"}, finish="STOP"),
+            ],
+            id="on a part of its own",
+        ),
+        pytest.param(
+            [chunk(signed("AAAA")), chunk(call("f1"), call("f2"), finish="STOP")], id="before"
+        ),
+        pytest.param(
+            [chunk(call("f1", thoughtSignature="AAAA"), call("f2"), signed("BBBB"), finish="STOP")],
+            id="with another one that is let go",
+        ),
+    ],
+)
+def test_a_signature_reaches_the_first_call_wherever_it_comes(chunks: Any) -> None:
+    assert told(*chunks) == [
+        "message_start",
+        (0, THINKING),
+        (0, "signature_delta", carried("AAAA")),
+        (0, "stop"),
+        (1, tool("_f1")),
+        (1, "input_json_delta", "{}"),
+        (1, "stop"),
+        (2, tool("_f2")),
+        (2, "input_json_delta", "{}"),
+        (2, "stop"),
+        "tool_use",
+        "message_stop",
+    ]
+
+
+def test_a_thoughts_signature_is_its_next_calls() -> None:
+    assert told(
+        chunk(thought("Hm.", thoughtSignature="AAAA")), chunk(call("f1"), finish="STOP")
+    ) == [
+        "message_start",
+        (0, THINKING),
+        (0, "thinking_delta", "Hm."),
+        (0, "signature_delta", carried("AAAA")),
+        (0, "stop"),
+        (1, tool("_f1")),
+        (1, "input_json_delta", "{}"),
+        (1, "stop"),
+        "tool_use",
+        "message_stop",
+    ]
+
+
+def test_an_empty_texts_signature_keeps_its_place_when_the_call_has_its_own() -> None:
+    assert told(
+        chunk(text("I look."), signed("TTTT")),
+        chunk(call("f1", thoughtSignature="AAAA"), finish="STOP"),
+    )[4:10] == [
+        (1, THINKING),
+        (1, "signature_delta", carried("TTTT", "t")),
+        (1, "stop"),
+        (2, THINKING),
+        (2, "signature_delta", carried("AAAA")),
+        (2, "stop"),
+    ]
+
+
+def test_calls_in_sequence_may_each_be_signed() -> None:
+    signatures = [
+        event[2]
+        for event in told(
+            chunk(call("f1", thoughtSignature="AAAA")),
+            chunk(call("f2", thoughtSignature="BBBB"), finish="STOP"),
+        )
+        if event[1] == "signature_delta"
+    ]
+    assert signatures == [carried("AAAA"), carried("BBBB")]
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        pytest.param([chunk(call("f1")), chunk(text("Now."), finish="STOP")], id="text follows"),
+        pytest.param([chunk(call("f1"), finish="STOP"), chunk(text("Now."))], id="finish precedes"),
+    ],
+)
+def test_unsigned_calls_go_on_without_a_carrier(chunks: Any) -> None:
+    assert told(*chunks) == [
+        "message_start",
+        (0, tool("_f1")),
+        (0, "input_json_delta", "{}"),
+        (0, "stop"),
+        (1, TEXT),
+        (1, "text_delta", "Now."),
+        (1, "stop"),
+        "tool_use",
+        "message_stop",
+    ]
+
+
+def test_unsigned_calls_are_kept_back_until_the_end_at_most() -> None:
+    machine = translator()
+    assert [short(event) for event in machine.feed(chunk(call("f1")))] == ["message_start"]
+    assert machine.feed(chunk(call("f2"), finish="STOP")) == []
+    assert [short(event) for event in machine.finish()] == [
+        (0, tool("_f1")),
+        (0, "input_json_delta", "{}"),
+        (0, "stop"),
+        (1, tool("_f2")),
+        (1, "input_json_delta", "{}"),
+        (1, "stop"),
+        "tool_use",
+        "message_stop",
+    ]
+
+
+def test_a_signed_call_lets_an_unsigned_one_before_it_go() -> None:
+    kinds = [
+        event[1].get("type")
+        for event in told(chunk(call("f1"), call("f2", thoughtSignature="BBBB"), finish="STOP"))
+        if isinstance(event[1], dict)
+    ]
+    assert kinds == ["tool_use", "thinking", "tool_use"]
+
+
+def test_a_client_that_cannot_carry_gets_its_calls_at_once_and_bare() -> None:
+    assert told(
+        chunk(call("f1")),
+        chunk(signed("SSSS"), call("f2", thoughtSignature="AAAA")),
+        chunk(call(None), finish="STOP"),
+        carries=False,
+    ) == [
+        "message_start",
+        (0, tool("_f1")),
+        (0, "input_json_delta", "{}"),
+        (0, "stop"),
+        (1, tool("_f2")),
+        (1, "input_json_delta", "{}"),
+        (1, "stop"),
+        (2, tool("02")),
+        (2, "input_json_delta", "{}"),
+        (2, "stop"),
+        "tool_use",
+        "message_stop",
+    ]
+
+
+def test_a_mapped_name_comes_back_as_the_tools_own() -> None:
+    events = told(
+        chunk(call("f1", "_1st_00", {"é": 1}, thoughtSignature="A"), finish="STOP"),
+        names={"_1st_00": "1st"},
+    )
+    assert events[4:6] == [(1, tool("_f1", "1st")), (1, "input_json_delta", '{"é":1}')]
+
+
+# --- Other parts ------------------------------------------------------------------------------
+
+
+def test_code_and_media_are_shown_as_text() -> None:
+    events = told(
+        chunk({"executableCode": {"language": "PYTHON", "code": "1+1"}}),
+        chunk({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}}),
+        chunk({"inlineData": {"mimeType": "image/png", "data": "AAAA"}}),
+        chunk({"somethingNew": {}}, finish="STOP"),
+    )
+    assert [event[2] for event in events if event[1] == "text_delta"] == [
+        "\n```python\n1+1\n```\n",
+        "\n```\n2\n```\n",
+        "\n[Gemini sent image/png data, which this API cannot show.]\n",
+    ]
+
+
+# --- Ends -------------------------------------------------------------------------------------
+
+
+def test_a_message_never_ends_with_thinking() -> None:
+    assert told(chunk(thought("Hm."), finish="MAX_TOKENS"))[2:] == [
+        (0, "thinking_delta", "Hm."),
+        (0, "stop"),
+        (1, TEXT),
+        (1, "stop"),
+        "max_tokens",
+        "message_stop",
+    ]
+
+
+def test_an_empty_answer_has_an_end() -> None:
+    assert told({"candidates": [{"finishReason": "STOP", "index": 0}]}) == [
+        "message_start",
+        "end_turn",
+        "message_stop",
+    ]
+
+
+def test_a_malformed_call_lets_the_client_ask_again() -> None:
+    assert told(chunk(finish="MALFORMED_FUNCTION_CALL", content={})) == [
+        "message_start",
+        "tool_use",
+        "message_stop",
+    ]
+
+
+def test_a_blocked_prompt_is_refused_in_words() -> None:
+    assert told({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}) == [
+        "message_start",
+        (0, TEXT),
+        (0, "text_delta", "Gemini blocked this request: PROHIBITED_CONTENT."),
+        (0, "stop"),
+        "refusal",
+        "message_stop",
+    ]
+
+
+def test_feedback_without_a_reason_blocks_nothing() -> None:
+    feedback = {"promptFeedback": {"blockReason": "BLOCK_REASON_UNSPECIFIED"}}
+    assert told({**feedback, **chunk(text("Hi"), finish="STOP")})[-2] == "end_turn"
+
+
+def test_a_stopped_answer_says_what_stopped_it() -> None:
+    ratings = [
+        {"category": "HARM_CATEGORY_HARASSMENT", "probability": "NEGLIGIBLE"},
+        {"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "probability": "HIGH", "blocked": True},
+    ]
+    stopped = {"finishReason": "SAFETY", "index": 0, "safetyRatings": ratings}
+    assert told(chunk(text("Sure")), {"candidates": [stopped]})[2:] == [
+        (0, "text_delta", "Sure"),
+        (0, "stop"),
+        (1, TEXT),
+        (
+            1,
+            "text_delta",
+            "Gemini stopped this answer: SAFETY (HARM_CATEGORY_DANGEROUS_CONTENT).",
+        ),
+        (1, "stop"),
+        "refusal",
+        "message_stop",
+    ]
+    assert told(chunk(finish="RECITATION"))[2] == (
+        0,
+        "text_delta",
+        "Gemini stopped this answer: RECITATION.",
+    )
+
+
+@pytest.mark.parametrize("chunks", [[], [chunk(text("Once upon"))]])
+def test_an_answer_without_an_end_is_broken(chunks: Any) -> None:
+    with pytest.raises(ApiError) as caught:
+        told(*chunks)
+    assert (caught.value.status, caught.value.message) == (529, BROKEN)
+
+
+# --- Whatever comes ---------------------------------------------------------------------------
+
+PARTS = st.one_of(
+    st.builds(text, st.sampled_from(["", "a", "b\n"])),
+    st.builds(thought, st.sampled_from(["", "t"])),
+    st.builds(signed, st.sampled_from(["AAAA", "BBBB"])),
+    st.builds(call, st.sampled_from(["f1", "f2", None]), args=st.just({"x": 1})),
+    st.builds(call, st.just("f3"), thoughtSignature=st.just("CCCC")),
+    st.just({"executableCode": {"code": "1"}}),
+)
+
+
+@given(st.lists(PARTS, max_size=12), st.booleans(), st.booleans(), st.data())
+def test_the_grammar_holds_and_chunking_changes_nothing(
+    parts: list[Any], shows: bool, carries: bool, data: Any
+) -> None:
+    changes = {"shows_thinking": shows, "carries": carries}
+    whole = events_of([chunk(*parts), chunk(finish="STOP")], changes)
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(parts)), max_size=4)))
+    pieces = [
+        chunk(*parts[start:end]) for start, end in zip([0, *cuts], [*cuts, len(parts)], strict=True)
+    ]
+    assert events_of([*pieces, chunk(finish="STOP")], changes) == whole
+    check_grammar(whole)
+    message = collect(whole)
+    kinds = [block["type"] for block in message["content"]]
+    assert kinds[-1:] != ["thinking"]
+    assert kinds.count("tool_use") == sum("functionCall" in part for part in parts)
+    assert "thinking" not in kinds or shows or carries
+
+
+def events_of(chunks: list[Any], changes: dict[str, Any]) -> list[Any]:
+    machine = translator(**changes)
+    return [event for given in chunks for event in machine.feed(given)] + machine.finish()
+
+
+def check_grammar(events: list[Any]) -> None:
+    """message_start (start delta* stop)* message_delta message_stop, indices counting up."""
+    assert [events[0]["type"], events[-2]["type"], events[-1]["type"]] == [
+        "message_start",
+        "message_delta",
+        "message_stop",
+    ]
+    open_index, following, signatures = None, 0, 0
+    for event in events[1:-2]:
+        if event["type"] == "content_block_start":
+            assert (open_index, event["index"]) == (None, following)
+            open_index, following, signatures = following, following + 1, 0
+        else:
+            assert event["index"] == open_index
+            if event["type"] == "content_block_stop":
+                open_index = None
+            else:
+                signatures += event["delta"]["type"] == "signature_delta"
+                assert signatures <= 1
+    assert open_index is None

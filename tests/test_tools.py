@@ -1,0 +1,113 @@
+"""translate/tools.py: declarations, names and ids that Gemini takes, and the way back."""
+
+from typing import Any
+
+import pytest
+
+from translate.errors import InvalidRequest
+from translate.tools import (
+    LEGAL_NAME,
+    call_id,
+    calling_config,
+    declaration,
+    function_name,
+    functions,
+    names,
+    tool_use_id,
+)
+
+LONG = "mcp__a_server_with_a_long_name__and_a_tool_whose_name_is_longer_still_than_that"
+
+
+def test_a_declaration() -> None:
+    schema = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
+    assert declaration({"name": "Ask", "description": "Ask it.", "input_schema": schema}) == {
+        "name": "Ask",
+        "description": "Ask it.",
+        "parametersJsonSchema": schema,
+    }
+    assert declaration({"name": "Ping"}) == {
+        "name": "Ping",
+        "description": "",
+        "parametersJsonSchema": {"type": "object", "properties": {}},
+    }
+
+
+@pytest.mark.parametrize("name", ["Bash", "mcp__server__tool", "_x", "a.b:c-d", "a" * 64])
+def test_a_legal_name_stays(name: str) -> None:
+    assert function_name(name) == name
+
+
+@pytest.mark.parametrize("name", [LONG, "1password", "-dash", "naïve", "a b", "a" * 65])
+def test_an_illegal_name_becomes_a_legal_one_of_its_own(name: str) -> None:
+    mapped = function_name(name)
+    assert LEGAL_NAME.fullmatch(mapped)
+    assert mapped != function_name(name + "x")
+    assert names([{"name": "Bash"}, {"name": name}]) == {mapped: name}
+
+
+def test_the_placeholder_is_not_declared() -> None:
+    tools: Any = [
+        {"name": "Bash"},
+        {"name": "DeferredToolPlaceholder", "defer_loading": True},
+        {"name": "Ask", "type": "custom", "defer_loading": True},
+    ]
+    assert [tool["name"] for tool in functions(tools)] == ["Bash", "Ask"]
+
+
+def test_a_kind_of_tool_without_counterpart_is_refused() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        functions([{"name": "Bash"}, {"name": "computer", "type": "computer_20250124"}])
+    assert caught.value.message == "tools.1.type: 'computer_20250124' is not supported here"
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (None, None),
+        ({"type": "auto"}, None),
+        ({"type": "any"}, {"mode": "ANY"}),
+        ({"type": "none"}, {"mode": "NONE"}),
+        ({"type": "tool", "name": "Bash"}, {"mode": "ANY", "allowedFunctionNames": ["Bash"]}),
+        (
+            {"type": "tool", "name": LONG},
+            {"mode": "ANY", "allowedFunctionNames": [function_name(LONG)]},
+        ),
+    ],
+)
+def test_tool_choice(choice: Any, expected: Any) -> None:
+    config = expected and {"functionCallingConfig": expected}
+    assert calling_config(choice) == config
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"type": "some"}, "tool_choice.type: expected one of auto, any, tool, none"),
+        ({"type": "tool"}, "tool_choice.name: expected the name of a tool"),
+    ],
+)
+def test_a_wrong_tool_choice(choice: Any, message: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        calling_config(choice)
+    assert caught.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("given", "tool_use", "back"),
+    [
+        ("8qww9c6v", "toolu_0a1b2c3d_8qww9c6v", "8qww9c6v"),
+        ("call_1-x", "toolu_0a1b2c3d_call_1-x", "call_1-x"),
+        (None, "toolu_0a1b2c3d02", "toolu_0a1b2c3d02"),
+        ("", "toolu_0a1b2c3d02", "toolu_0a1b2c3d02"),
+        ("../etc/passwd", "toolu_0a1b2c3d02", "toolu_0a1b2c3d02"),
+        ("x" * 65, "toolu_0a1b2c3d02", "toolu_0a1b2c3d02"),
+    ],
+)
+def test_an_id_there_and_back(given: str | None, tool_use: str, back: str) -> None:
+    assert tool_use_id("0a1b2c3d", given, 2) == tool_use
+    assert call_id(tool_use) == back
+
+
+def test_an_id_of_another_origin_is_kept() -> None:
+    assert call_id("toolu_01XyZ") == "toolu_01XyZ"

@@ -1,0 +1,32 @@
+"""Anthropic Messages <-> Gemini GenerateContent, both ways, without touching the world.
+
+    there   request -> contents -> signatures          back   stream -> response
+            |-----> tools -> schema                           `----> signatures
+            |-----> shapes                             both   errors, wire
+            `-----> models
+
+Standard library only, and of that nothing that does I/O: bytes, sockets, clocks, settings and
+randomness are the callers'. A demo of the whole package:
+
+    asked = translate(body, overrides)
+    answer = StreamTranslator(message_id=..., model=body["model"], ...)
+    events = [event for chunk in chunks for event in answer.feed(chunk)] + answer.finish()
+    sse(events)      # a streamed answer
+    collect(events)  # the same answer, whole
+"""
+
+from .errors import ApiError, InvalidRequest, from_google
+from .request import Translation, translate
+from .response import collect, sse
+from .stream import StreamTranslator
+
+__all__ = [
+    "ApiError",
+    "InvalidRequest",
+    "StreamTranslator",
+    "Translation",
+    "collect",
+    "from_google",
+    "sse",
+    "translate",
+]

@@ -1,0 +1,279 @@
+"""Messages and their blocks -> contents and their parts, in an order Gemini accepts.
+
+Knows every block type, and the rules of a Gemini history: turns alternate, each call is
+answered once and in order, the first turn is the user's. What a client's history breaks
+(interrupted, resumed, compacted sessions) is mended here.
+It refuses to know tools' definitions and everything beside the conversation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable
+from typing import NamedTuple
+
+from . import signatures
+from .errors import InvalidRequest
+from .models import Model
+from .tools import call_id, function_name
+from .wire import Block, Content, FunctionCall, FunctionResponse, Json, Message, Part, Source
+
+RESUMED = "(The conversation starts in the middle: its beginning is not available.)"
+CONTINUE = "Continue your last message exactly where it stops. Repeat nothing of it."
+INTERRUPTED = "interrupted: this call has no result"
+
+
+class Placed(NamedTuple):
+    """A block and where the client put it, for error messages."""
+
+    path: str
+    block: Block
+
+
+class Turn(NamedTuple):
+    role: str
+    blocks: list[Placed]
+
+
+class Call(NamedTuple):
+    """A function call that waits for its response, and the id its tool_result will name."""
+
+    tool_use_id: str
+    call: FunctionCall
+
+
+def contents(messages: Iterable[Message], model: Model) -> list[Content]:
+    """The conversation as Gemini's contents.
+
+    Raises InvalidRequest with the path of a block that has no counterpart.
+    """
+    history: list[Content] = []
+    waiting: list[Call] = []
+    for turn in _turns(messages):
+        if turn.role == "assistant":
+            parts = _model_parts(turn.blocks, model)
+            waiting = _calls(turn.blocks, parts)
+            _append(history, "model", parts)
+        else:
+            _append(history, "user", _user_parts(turn.blocks, waiting, model))
+            waiting = []
+    return _bounded(history, waiting, model)
+
+
+def reminder(text: str) -> str:
+    """A system message that stands between others, as Claude Code writes such text itself."""
+    if text.lstrip().startswith("<system-reminder>"):
+        return text
+    return f"<system-reminder>\n{text}\n</system-reminder>"
+
+
+def _turns(messages: Iterable[Message]) -> list[Turn]:
+    """Consecutive messages of one side joined; system messages speak on the user's side."""
+    turns: list[Turn] = []
+    for i, message in enumerate(messages):
+        role = "assistant" if message["role"] == "assistant" else "user"
+        placed = [
+            Placed(f"messages.{i}.content.{j}", block) for j, block in enumerate(message["content"])
+        ]
+        if message["role"] == "system":
+            placed = [_as_reminder(*item) for item in placed]
+        if turns and turns[-1].role == role:
+            turns[-1].blocks.extend(placed)
+        else:
+            turns.append(Turn(role, placed))
+    return turns
+
+
+def _as_reminder(path: str, block: Block) -> Placed:
+    if block["type"] != "text":
+        return Placed(path, block)
+    return Placed(path, {"type": "text", "text": reminder(block["text"])})
+
+
+def _append(history: list[Content], role: str, parts: list[Part]) -> None:
+    """Add a turn; an empty one vanishes, and its neighbours become one."""
+    if not parts:
+        return
+    if history and history[-1]["role"] == role:
+        history[-1]["parts"].extend(parts)
+    else:
+        history.append({"role": "model" if role == "model" else "user", "parts": parts})
+
+
+def _bounded(history: list[Content], waiting: list[Call], model: Model) -> list[Content]:
+    """First and last turn by Gemini's rules."""
+    if not history:
+        raise InvalidRequest("messages", "nothing to answer: every message is empty")
+    if history[0]["role"] == "model":
+        history.insert(0, {"role": "user", "parts": [{"text": RESUMED}]})
+    _append(history, "user", [_interrupted(call) for _, call in waiting])
+    if history[-1]["role"] == "model" and not model.prefill:
+        history.append({"role": "user", "parts": [{"text": CONTINUE}]})
+    return history
+
+
+# --- The model's side -------------------------------------------------------------------------
+
+
+def _model_parts(blocks: Iterable[Placed], model: Model) -> list[Part]:
+    """Thinking is not replayed, its signatures are: each once, on the part it came with."""
+    parts: list[Part] = []
+    signature: str | None = None
+    has_call = False
+    for path, block in blocks:
+        if block["type"] == "thinking":
+            found = signatures.unwrap(block.get("signature", ""), model.name)
+            if found is None:
+                continue
+            if found.kind == signatures.TEXT:
+                parts.append({"text": "", "thoughtSignature": found.value})
+            else:
+                signature = found.value
+        elif block["type"] == "tool_use":
+            if not has_call and model.signs:
+                signature = signature or signatures.SENTINEL
+            parts.append(_call(block, signature, model))
+            signature, has_call = None, True
+        elif block["type"] != "redacted_thinking":
+            parts.extend(_parts(path, block))
+    return parts
+
+
+def _call(block: Block, signature: str | None, model: Model) -> Part:
+    given = block["input"]
+    call: FunctionCall = {
+        "name": function_name(block["name"]),
+        "args": given if isinstance(given, dict) else {"input": given},
+    }
+    if model.call_ids:
+        call["id"] = call_id(block["id"])
+    part: Part = {"functionCall": call}
+    if signature:
+        part["thoughtSignature"] = signature
+    return part
+
+
+def _calls(blocks: Iterable[Placed], parts: Iterable[Part]) -> list[Call]:
+    ids = [block["id"] for _, block in blocks if block["type"] == "tool_use"]
+    calls = [part["functionCall"] for part in parts if "functionCall" in part]
+    return [Call(*pair) for pair in zip(ids, calls, strict=True)]
+
+
+# --- The user's side --------------------------------------------------------------------------
+
+
+def _user_parts(blocks: Iterable[Placed], waiting: list[Call], model: Model) -> list[Part]:
+    """Responses first, in the order of their calls; a result without a call becomes text."""
+    responses: dict[int, Part] = {}
+    rest: list[Part] = []
+    for path, block in blocks:
+        if block["type"] != "tool_result":
+            rest.extend(_parts(path, block))
+            continue
+        text, media = _result(path, block)
+        position = _position(block["tool_use_id"], waiting, responses)
+        if position is None:
+            rest += [{"text": f"[Result of a tool call that is not in this history]\n{text}"}]
+            rest += media
+        else:
+            key = "error" if block.get("is_error") else "output"
+            response = _response(waiting[position].call, {key: text})
+            if media and model.multimodal_results:
+                response["functionResponse"]["parts"] = media
+            else:
+                rest += media
+            responses[position] = response
+    answers = [
+        responses[i] if i in responses else _interrupted(call)
+        for i, (_, call) in enumerate(waiting)
+    ]
+    return answers + rest
+
+
+def _position(tool_use_id: str, waiting: list[Call], answered: Container[int]) -> int | None:
+    return next(
+        (
+            i
+            for i, call in enumerate(waiting)
+            if call.tool_use_id == tool_use_id and i not in answered
+        ),
+        None,
+    )
+
+
+def _response(call: FunctionCall, response: Json) -> Part:
+    answer: FunctionResponse = {"name": call["name"], "response": response}
+    if "id" in call:
+        answer["id"] = call["id"]
+    return {"functionResponse": answer}
+
+
+def _interrupted(call: FunctionCall) -> Part:
+    return _response(call, {"error": INTERRUPTED})
+
+
+def _result(path: str, block: Block) -> tuple[str, list[Part]]:
+    """A tool_result's text, and what it holds beside text."""
+    parts = [
+        part
+        for i, item in enumerate(block.get("content", []))
+        for part in _parts(f"{path}.content.{i}", item)
+    ]
+    text = "\n".join(part["text"] for part in parts if "text" in part)
+    return text, [part for part in parts if "text" not in part]
+
+
+# --- Blocks that both sides may hold ----------------------------------------------------------
+
+
+def _parts(path: str, block: Block) -> list[Part]:
+    if block["type"] not in PARTS:
+        raise InvalidRequest(path, f"a {block['type']!r} block is not supported here")
+    return PARTS[block["type"]](path, block)
+
+
+def _text(path: str, block: Block) -> list[Part]:
+    return [{"text": block["text"]}] if block["text"] else []
+
+
+def _media(path: str, block: Block) -> list[Part]:
+    """An image or a document; a URL is handed on, never fetched here."""
+    source = block["source"]
+    kind = source["type"]
+    if kind not in SOURCES:
+        raise InvalidRequest(f"{path}.source.type", f"{kind!r} is not supported here")
+    needed = SOURCES[kind].needs
+    for field in needed:
+        if not isinstance(source.get(field), str):
+            raise InvalidRequest(f"{path}.source.{field}", "expected a string")
+    headings: list[Part] = [
+        {"text": heading} for heading in (block.get("title"), block.get("context")) if heading
+    ]
+    return [*headings, SOURCES[kind].part(source)]
+
+
+class SourceKind(NamedTuple):
+    needs: tuple[str, ...]
+    part: Callable[[Source], Part]
+
+
+SOURCES = {
+    "base64": SourceKind(
+        ("media_type", "data"),
+        lambda source: {"inlineData": {"mimeType": source["media_type"], "data": source["data"]}},
+    ),
+    "url": SourceKind(("url",), lambda source: {"fileData": {"fileUri": source["url"]}}),
+    "text": SourceKind(("data",), lambda source: {"text": source["data"]}),
+}
+
+
+def _tool_reference(path: str, block: Block) -> list[Part]:
+    """What Claude Code's ToolSearch found; the tool itself is declared from now on."""
+    return [{"text": f"The tool {block['tool_name']} is now available."}]
+
+
+PARTS: dict[str, Callable[[str, Block], list[Part]]] = {
+    "text": _text,
+    "image": _media,
+    "document": _media,
+    "tool_reference": _tool_reference,
+}

@@ -1,0 +1,152 @@
+"""A Messages request -> a GenerateContent request: the envelope around the conversation.
+
+Knows the order in which the pieces are put together and everything that is neither message
+nor tool: system prompt, thinking, limits. It refuses to know how pieces look inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from . import contents, models, shapes, tools
+from .errors import InvalidRequest
+from .models import Model
+from .wire import Block, GenerateContentRequest, Json, MessagesRequest, Part
+
+BILLING_HEADER = "x-anthropic-billing-header:"
+"""Claude Code's first system block: other for each kind of request, it would spoil the cache."""
+
+MAX_STOP_SEQUENCES = 5
+"""Google's limit (GenerationConfig.stopSequences)."""
+
+EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "xhigh"}
+"""output_config.effort -> thinking level, before it is fitted to the model."""
+
+DEFAULT_EFFORT = "high"
+"""The Messages API's own, when thinking is adaptive and no effort is named."""
+
+BUDGET_LEVELS = ((4_096, "low"), (16_384, "medium"))
+"""Thinking tokens up to which a level is meant; above them it is `high`."""
+
+EFFORT_BUDGETS = {"low": 2_048, "medium": 8_192}
+"""Effort -> thinking tokens, for models that take a number; above them the model decides."""
+
+
+class Translation(NamedTuple):
+    """What goes upstream, and what the way back needs to know of it.
+
+    model: the Gemini model. request: the body. names: function name -> tool name, where they
+    differ. thinks: whether the client asked to see thinking.
+    """
+
+    model: Model
+    request: GenerateContentRequest
+    names: Mapping[str, str]
+    thinks: bool
+
+
+def translate(
+    body: object,
+    overrides: Mapping[str, str],
+    *,
+    is_subagent: bool = False,
+    counting: bool = False,
+    declare: tools.Declare = tools.declaration,
+) -> Translation:
+    """A decoded Messages (or, `counting`, count_tokens) body -> what to ask of which model.
+
+    overrides: settings that name models (see `models.resolve`). declare: translates one tool;
+    a caller may pass one that remembers. Raises ApiError for a request that cannot be served.
+    """
+    asked = shapes.normalise(body, counting=counting)
+    model = models.resolve(asked["model"], overrides, is_subagent=is_subagent)
+    request: GenerateContentRequest = {}
+    system = _system(asked.get("system", []))
+    if system:
+        request["systemInstruction"] = {"parts": system}
+    declared = tools.functions(asked.get("tools", []))
+    if declared:
+        request["tools"] = [{"functionDeclarations": [declare(tool) for tool in declared]}]
+        config = tools.calling_config(asked.get("tool_choice"))
+        if config:
+            request["toolConfig"] = config
+    request["contents"] = contents.contents(asked["messages"], model)
+    if not counting:
+        request["generationConfig"] = _generation_config(asked, model)
+        request["store"] = False
+    return Translation(model, request, tools.names(declared), _wants_thinking(asked))
+
+
+def _system(blocks: Iterable[Block]) -> list[Part]:
+    parts: list[Part] = []
+    for i, block in enumerate(blocks):
+        if block["type"] != "text":
+            raise InvalidRequest(f"system.{i}.type", "expected 'text'")
+        if block["text"] and not block["text"].startswith(BILLING_HEADER):
+            parts.append({"text": block["text"]})
+    return parts
+
+
+def _generation_config(asked: MessagesRequest, model: Model) -> Json:
+    config: Json = {"maxOutputTokens": min(asked["max_tokens"], model.output)}
+    stops = asked.get("stop_sequences")
+    if stops:
+        if len(stops) > MAX_STOP_SEQUENCES:
+            raise InvalidRequest("stop_sequences", f"at most {MAX_STOP_SEQUENCES} are supported")
+        config["stopSequences"] = stops
+    if model.samples:
+        for field, name in SAMPLING.items():
+            if field in asked:
+                config[name] = asked[field]  # type: ignore[literal-required]
+    thinking = _thinking_config(asked, model)
+    if thinking:
+        config["thinkingConfig"] = thinking
+    return config
+
+
+SAMPLING = {"temperature": "temperature", "top_p": "topP", "top_k": "topK"}
+
+
+def _wants_thinking(asked: MessagesRequest) -> bool:
+    return asked.get("thinking", {}).get("type") in ("enabled", "adaptive")
+
+
+def _thinking_config(asked: MessagesRequest, model: Model) -> Json:
+    """thinking and effort -> thinkingConfig; without thinking, as little as the model allows."""
+    wanted = _wants_thinking(asked)
+    if model.budget is not None:
+        config: Json = {"thinkingBudget": _budget(asked, model.budget) if wanted else _off(model)}
+    elif model.levels:
+        config = {"thinkingLevel": _level(asked, model.levels) if wanted else model.levels[0]}
+    else:
+        return {}
+    if wanted and asked["thinking"].get("display") != "omitted":
+        config["includeThoughts"] = True
+    return config
+
+
+def _effort(asked: MessagesRequest) -> str:
+    return str(asked.get("output_config", {}).get("effort", DEFAULT_EFFORT))
+
+
+def _level(asked: MessagesRequest, levels: tuple[str, ...]) -> str:
+    """The level asked for, or the nearest below it that the model has."""
+    budget = asked["thinking"].get("budget_tokens")
+    if isinstance(budget, int):
+        wanted = next((level for most, level in BUDGET_LEVELS if budget <= most), "high")
+    else:
+        wanted = EFFORTS.get(_effort(asked), DEFAULT_EFFORT)
+    rank = models.LEVELS.index(wanted)
+    return [level for level in levels if models.LEVELS.index(level) <= rank][-1]
+
+
+def _budget(asked: MessagesRequest, budget: models.Budget) -> int:
+    tokens = asked["thinking"].get("budget_tokens")
+    if not isinstance(tokens, int):
+        tokens = EFFORT_BUDGETS.get(_effort(asked), models.DYNAMIC)
+    return tokens if tokens == models.DYNAMIC else max(budget.least, min(tokens, budget.most))
+
+
+def _off(model: Model) -> int:
+    return 0 if model.budget is None or model.budget.can_be_off else model.budget.least

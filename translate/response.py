@@ -1,0 +1,123 @@
+"""What the pieces of an answer become: stop reasons, usage, one whole message, SSE bytes.
+
+Knows the tables and the two exits of the stream machine (`sse`, `collect`).
+It refuses to know the order of events: that is stream.py's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .wire import Event, Json, Usage, UsageMetadata
+
+STOP_REASONS = {
+    "STOP": "end_turn",
+    "MAX_TOKENS": "max_tokens",
+    "CONTINUATION": "max_tokens",
+    # Claude Code answers a tool_use without a block by asking again: the recovery wanted here.
+    "MALFORMED_FUNCTION_CALL": "tool_use",
+    "UNEXPECTED_TOOL_CALL": "tool_use",
+    "MALFORMED_RESPONSE": "tool_use",
+    "MISSING_THOUGHT_SIGNATURE": "tool_use",
+    "SAFETY": "refusal",
+    "RECITATION": "refusal",
+    "LANGUAGE": "refusal",
+    "BLOCKLIST": "refusal",
+    "PROHIBITED_CONTENT": "refusal",
+    "SPII": "refusal",
+    "MODEL_ARMOR": "refusal",
+    "ESCALATION": "refusal",
+    "PUP_LIMITED_DISABLED": "refusal",
+    "IMAGE_SAFETY": "refusal",
+    "IMAGE_PROHIBITED_CONTENT": "refusal",
+    "IMAGE_RECITATION": "refusal",
+}
+"""finishReason -> stop_reason; what is not listed ends the turn (see `stop_reason`)."""
+
+
+def stop_reason(finish_reason: str, *, has_calls: bool) -> str:
+    """The Anthropic stop_reason. Gemini says STOP after function calls too."""
+    reason = STOP_REASONS.get(finish_reason, "end_turn")
+    return "tool_use" if has_calls and reason == "end_turn" else reason
+
+
+def usage(metadata: UsageMetadata) -> Usage:
+    """Gemini's running totals -> Anthropic's: input without cached, output with thoughts."""
+    cached = metadata.get("cachedContentTokenCount", 0)
+    prompt = metadata.get("promptTokenCount", 0) + metadata.get("toolUsePromptTokenCount", 0)
+    output = metadata.get("candidatesTokenCount", 0) + metadata.get("thoughtsTokenCount", 0)
+    return {
+        "input_tokens": max(0, prompt - cached),
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": cached,
+        "output_tokens": output,
+    }
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def sse(events: Iterable[Event], dumps: Callable[[Any], bytes] = _compact) -> bytes:
+    """Events -> the bytes of one write. `dumps` may be a faster JSON encoder."""
+    return b"".join(
+        [b"event: %b\ndata: %b\n\n" % (event["type"].encode(), dumps(event)) for event in events]
+    )
+
+
+DELTA_FIELDS = {
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("thinking", "thinking"),
+    "signature_delta": ("signature", "signature"),
+    "input_json_delta": ("partial_json", "input"),
+}
+"""Delta type -> (its own field, the field of the block it grows)."""
+
+
+def collect(events: Iterable[Event]) -> Json:
+    """A whole stream of events -> the message that a non-streaming request gets."""
+    message: Json = {}
+    for event in events:
+        COLLECTORS.get(event["type"], _ignore)(message, event)
+    return message
+
+
+def _message_start(message: Json, event: Event) -> None:
+    message.update(event["message"], content=[])
+
+
+def _block_start(message: Json, event: Event) -> None:
+    message["content"].append(dict(event["content_block"]))
+
+
+def _block_delta(message: Json, event: Event) -> None:
+    delta, block = event["delta"], message["content"][-1]
+    source, field = DELTA_FIELDS[delta["type"]]
+    grown = block[field] if isinstance(block[field], str) else ""
+    block[field] = grown + delta[source]
+
+
+def _block_stop(message: Json, event: Event) -> None:
+    block = message["content"][-1]
+    if isinstance(block.get("input"), str):
+        block["input"] = json.loads(block["input"])
+
+
+def _message_delta(message: Json, event: Event) -> None:
+    message.update(event["delta"])
+    message["usage"] = event["usage"]
+
+
+def _ignore(message: Json, event: Event) -> None:
+    """`ping` and `message_stop` leave no trace in a message."""
+
+
+COLLECTORS = {
+    "message_start": _message_start,
+    "content_block_start": _block_start,
+    "content_block_delta": _block_delta,
+    "content_block_stop": _block_stop,
+    "message_delta": _message_delta,
+}

@@ -1,0 +1,47 @@
+"""Thought signatures: how they ride on the Anthropic side, there and back.
+
+Gemini 3 and later refuse a tool turn whose first call lost its `thoughtSignature`, and a
+Messages client has no such field. It does return `thinking` blocks byte for byte, so a
+signature travels as the `signature` of the thinking block right before its tool_use, in an
+envelope that names the model it came from. This file refuses to know blocks and parts:
+it packs and unpacks strings.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+SENTINEL = "skip_thought_signature_validator"
+"""Accepted by Gemini in place of a signature that is not to be had.
+
+https://ai.google.dev/gemini-api/docs/thought-signatures (FAQ), seen 2026-11-23.
+"""
+
+CALL = "c"
+"""The signature belongs to the next function call."""
+TEXT = "t"
+"""The signature belongs to an empty text part at this place."""
+
+ENVELOPE = re.compile(r"gs1\.([ct])\.([A-Za-z0-9._-]+):([A-Za-z0-9+/_=-]+)")
+
+
+class Signature(NamedTuple):
+    kind: str
+    value: str
+
+
+def wrap(kind: str, model: str, value: str) -> str:
+    """Pack Gemini's base64 `value` for a thinking block: `gs1.<kind>.<model>:<value>`."""
+    return f"gs1.{kind}.{model}:{value}"
+
+
+def unwrap(signature: str, model: str) -> Signature | None:
+    """What `wrap` packed for this very model; None for anything foreign.
+
+    A signature is only good for the model that made it, and a wrong one is worse than none.
+    """
+    match = ENVELOPE.fullmatch(signature)
+    if match is None or match[2] != model:
+        return None
+    return Signature(match[1], match[3])

@@ -1,0 +1,279 @@
+"""StreamTranslator: Gemini's chunks in, Anthropic's events out.
+
+Knows the order of events, and holds the only state of an answer: which block is open and
+which calls still wait for their signature. Blocks change through `_open` and `_close` only.
+It refuses to know bytes, clocks and sockets: chunks are decoded JSON, ids come from outside.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import signatures, tools
+from .errors import ApiError
+from .response import stop_reason, usage
+from .wire import Candidate, Chunk, Event, FunctionCall, Json, Part, UsageMetadata
+
+BROKEN = "Gemini's answer ended before it was complete."
+UNBLOCKED = (None, "", "BLOCK_REASON_UNSPECIFIED")
+EMPTY_BLOCKS: dict[str, Json] = {
+    "text": {"type": "text", "text": ""},
+    "thinking": {"type": "thinking", "thinking": "", "signature": ""},
+}
+
+
+class StreamTranslator:
+    """One answer's way from chunks to events: `feed` every chunk, then `finish`.
+
+    message_id: `msg_` and at least 8 hex digits. model: the request's own `model`, echoed.
+    gemini_model: the model that answers. shows_thinking: whether thoughts become thinking
+    blocks. carries: whether signatures may ride on thinking blocks (see signatures.py).
+    names: function name -> tool name, where they differ.
+    """
+
+    def __init__(
+        self,
+        *,
+        message_id: str,
+        model: str,
+        gemini_model: str,
+        shows_thinking: bool,
+        carries: bool,
+        names: Mapping[str, str],
+    ) -> None:
+        self._message_id = message_id
+        self._model = model
+        self._gemini_model = gemini_model
+        self._shows_thinking = shows_thinking
+        self._carries = carries
+        self._names = names
+
+        self._events: list[Event] = []
+        self._has_started = False
+        self._index = -1
+        self._block: str | None = None
+        """The kind of the open block."""
+        self._last_block: str | None = None
+        """The kind of the block opened last."""
+
+        self._calls = 0
+        self._has_signed_call = False
+        self._loose: str | None = None
+        """A signature that came on an empty text or a thought: the next call's, if it has none."""
+        self._held: list[Part] = []
+        """Unsigned calls, kept back until a later part brings their signature."""
+
+        self._usage: UsageMetadata = {}
+        self._finish_reason: str | None = None
+        self._refusal: str | None = None
+
+    @property
+    def has_content(self) -> bool:
+        """Whether a block has begun or the answer's end is known: a status can be chosen."""
+        return self._index >= 0 or self._finish_reason is not None
+
+    def feed(self, chunk: Chunk) -> list[Event]:
+        """The events that one chunk makes, message_start before all others."""
+        self._usage.update(chunk.get("usageMetadata") or {})
+        self._start()
+        block_reason = (chunk.get("promptFeedback") or {}).get("blockReason")
+        if block_reason not in UNBLOCKED:
+            self._finish_reason = "PROHIBITED_CONTENT"
+            self._refusal = f"Gemini blocked this request: {block_reason}."
+        for candidate in (chunk.get("candidates") or [])[:1]:
+            self._candidate(candidate)
+        return self._taken()
+
+    def finish(self) -> list[Event]:
+        """The last events. Raises ApiError when the answer broke off before its end."""
+        if self._finish_reason is None:
+            raise ApiError(529, BROKEN)
+        self._release(None)
+        reason = stop_reason(self._finish_reason, has_calls=self._calls > 0)
+        if reason == "refusal":
+            self._close()
+            self._text(self._refusal or f"Gemini stopped this answer: {self._finish_reason}.")
+        if self._last_block == "thinking":
+            # `claude -p` 2.1.197 prints nothing when a message ends with a thinking block.
+            self._open("text", EMPTY_BLOCKS["text"])
+        self._close()
+        self._emit(
+            "message_delta",
+            delta={"stop_reason": reason, "stop_sequence": None},
+            usage=usage(self._usage),
+        )
+        self._emit("message_stop")
+        return self._taken()
+
+    # --- Candidates and parts -----------------------------------------------------------------
+
+    def _candidate(self, candidate: Candidate) -> None:
+        for part in (candidate.get("content") or {}).get("parts") or []:
+            for key, handle in PARTS:
+                if key in part:
+                    handle(self, part)
+                    break
+        finish_reason = candidate.get("finishReason")
+        if finish_reason:
+            self._finish_reason = finish_reason
+            blocking = [
+                str(rating.get("category"))
+                for rating in candidate.get("safetyRatings") or []
+                if rating.get("blocked")
+            ]
+            if blocking:
+                reasons = ", ".join(blocking)
+                self._refusal = f"Gemini stopped this answer: {finish_reason} ({reasons})."
+
+    def _text_part(self, part: Part) -> None:
+        """Test emptiness first: an empty text is only there to carry a signature."""
+        text, signature = part.get("text"), part.get("thoughtSignature")
+        if not text:
+            self._loose_signature(signature)
+            return
+        self._release(None)
+        if not part.get("thought"):
+            self._loose = None
+            self._text(text)
+            return
+        self._loose = signature or self._loose
+        if self._shows_thinking:
+            self._open("thinking", EMPTY_BLOCKS["thinking"])
+            self._delta({"type": "thinking_delta", "thinking": text})
+
+    def _call_part(self, part: Part) -> None:
+        signature = part.get("thoughtSignature")
+        if signature:
+            self._release(None)
+            if self._loose:
+                self._carry(signatures.TEXT, self._loose)
+        elif self._held:
+            self._held.append(part)
+            return
+        else:
+            signature = self._loose
+        self._loose = None
+        if signature is None and self._carries and not self._has_signed_call:
+            self._held.append(part)
+        else:
+            self._call(part["functionCall"], signature)
+
+    def _code_part(self, part: Part) -> None:
+        code = part["executableCode"]
+        language = str(code.get("language", "")).lower()
+        self._release(None)
+        self._text(f"\n```{language}\n{code.get('code', '')}\n```\n")
+
+    def _code_result_part(self, part: Part) -> None:
+        result = part["codeExecutionResult"]
+        self._release(None)
+        self._text(f"\n```\n{result.get('output', '')}\n```\n")
+
+    def _media_part(self, part: Part) -> None:
+        """A Messages answer cannot hold media; say so instead of losing it."""
+        media_type = part["inlineData"].get("mimeType")
+        self._release(None)
+        self._text(f"\n[Gemini sent {media_type} data, which this API cannot show.]\n")
+
+    # --- Signatures and calls -----------------------------------------------------------------
+
+    def _loose_signature(self, signature: str | None) -> None:
+        """An empty part's signature: of the calls that wait for one, else of the next call."""
+        if signature is None:
+            return
+        if self._held:
+            self._release(signature)
+        elif not self._has_signed_call:
+            self._loose = signature
+
+    def _release(self, signature: str | None) -> None:
+        """Let the held calls go, the first with the signature that came for it, if one did."""
+        held, self._held = self._held, []
+        for part in held:
+            self._call(part["functionCall"], signature)
+            signature = None
+
+    def _carry(self, kind: str, signature: str) -> None:
+        """Put a signature on the open thinking block, or on an empty one made for it."""
+        if self._carries:
+            self._open("thinking", EMPTY_BLOCKS["thinking"])
+            wrapped = signatures.wrap(kind, self._gemini_model, signature)
+            self._delta({"type": "signature_delta", "signature": wrapped})
+            self._close()
+
+    def _call(self, call: FunctionCall, signature: str | None) -> None:
+        if signature:
+            self._carry(signatures.CALL, signature)
+            self._has_signed_call = True
+        name = call.get("name", "")
+        tag = self._message_id.removeprefix("msg_")[:8]
+        tool_use = {
+            "type": "tool_use",
+            "id": tools.tool_use_id(tag, call.get("id"), self._calls),
+            "name": self._names.get(name, name),
+            "input": {},
+        }
+        self._calls += 1
+        self._open("tool_use", tool_use)
+        arguments = json.dumps(call.get("args") or {}, ensure_ascii=False, separators=(",", ":"))
+        self._delta({"type": "input_json_delta", "partial_json": arguments})
+        self._close()
+
+    # --- Events -------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if self._has_started:
+            return
+        self._has_started = True
+        message: Json = {
+            "id": self._message_id,
+            "type": "message",
+            "role": "assistant",
+            "model": self._model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": usage(self._usage),
+        }
+        self._emit("message_start", message=message)
+
+    def _text(self, text: str) -> None:
+        self._open("text", EMPTY_BLOCKS["text"])
+        self._delta({"type": "text_delta", "text": text})
+
+    def _open(self, kind: str, block: Json) -> None:
+        """Begin a block and end the one before; an open text or thinking block just goes on."""
+        if self._block == kind:
+            return
+        self._close()
+        self._block = self._last_block = kind
+        self._index += 1
+        self._emit("content_block_start", index=self._index, content_block=block)
+
+    def _close(self) -> None:
+        if self._block is not None:
+            self._block = None
+            self._emit("content_block_stop", index=self._index)
+
+    def _delta(self, delta: Json) -> None:
+        self._emit("content_block_delta", index=self._index, delta=delta)
+
+    def _emit(self, kind: str, **fields: Any) -> None:
+        self._events.append({"type": kind, **fields})
+
+    def _taken(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+
+PARTS: tuple[tuple[str, Callable[[StreamTranslator, Part], None]], ...] = (
+    ("text", StreamTranslator._text_part),
+    ("functionCall", StreamTranslator._call_part),
+    ("executableCode", StreamTranslator._code_part),
+    ("codeExecutionResult", StreamTranslator._code_result_part),
+    ("inlineData", StreamTranslator._media_part),
+    ("thoughtSignature", StreamTranslator._text_part),
+)
+"""A part's data field -> what is done with it; a part with a signature alone counts as empty."""
