@@ -1,0 +1,69 @@
+"""`python -m proxy`: says what will be served where, then becomes the server.
+
+Knows the command line of functions-framework. It refuses to know requests.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+from translate import models
+
+from . import config
+from .config import Settings
+
+
+def banner(settings: Settings) -> str:
+    """Address, workers, endpoint and model mapping, for a person."""
+    classes = {
+        name: models.resolve(f"claude-{name}", settings.overrides) for name in models.DEFAULTS
+    }
+    subagent = models.resolve("claude-sonnet", settings.overrides, is_subagent=True)
+    lines = [
+        "Messages API on Gemini",
+        f"  listen    http://{settings.host}:{settings.port}",
+        f"  workers   {settings.workers} x {settings.threads} threads",
+        f"  endpoint  {settings.endpoint}",
+        f"  key       {_whose_key(settings)}",
+        *(f"  {name:<9} -> {model.name}" for name, model in classes.items()),
+    ]
+    if "CLAUDE_CODE_SUBAGENT_MODEL" in settings.overrides:
+        lines.append(f"  subagents -> {subagent.name}")
+    return "\n".join(lines)
+
+
+def _whose_key(settings: Settings) -> str:
+    if not settings.api_key:
+        return "each caller's own (ANTHROPIC_AUTH_TOKEN)"
+    return f"GEMINI_API_KEY, for {'holders of PROXY_TOKEN' if settings.token else 'this machine'}"
+
+
+def main() -> None:
+    """Print the banner and replace this process with functions-framework."""
+    settings = config.read()
+    _check_free(settings)
+    print(banner(settings), flush=True)
+    os.environ["WORKERS"] = str(settings.workers)
+    command = [sys.executable, "-m", "functions_framework", "--target=messages"]
+    source = Path(__file__).parent.parent / "main.py"
+    command += [f"--source={source}", f"--host={settings.host}", f"--port={settings.port}"]
+    os.execv(command[0], command)
+
+
+def _check_free(settings: Settings) -> None:
+    """The server would try again for seconds and then fail without a plain word."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host.strip("[]"), settings.port))
+        except OSError as error:
+            address = f"{settings.host}:{settings.port}"
+            raise SystemExit(f"PROXY_LISTEN_ADDR: {address} cannot be used: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""JSON at the edges: fast, forgiving where clients are sloppy, and with a memory for tools.
+
+Knows orjson and its limits. It refuses to know what the JSON means.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+
+import orjson
+
+from translate import ApiError, tools
+from translate.wire import FunctionDeclaration, Tool
+
+dumps = orjson.dumps
+
+REMEMBERED_TOOLS = 1_024
+"""Claude Code repeats two dozen tools on every turn; some teams add hundreds by MCP."""
+
+
+def loads(raw: bytes) -> Any:
+    """A request body. Raises ApiError 400 for what is not JSON.
+
+    JavaScript clients cut strings in the middle of a surrogate pair; such a half becomes "?".
+    """
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        lenient = json.loads(raw, parse_constant=_refuse_constant)
+        return orjson.loads(json.dumps(lenient, ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, "The request body is not valid JSON.") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def declare(tool: Tool) -> FunctionDeclaration:
+    """`tools.declaration`, remembered: the same tool is translated once."""
+    return _declared(orjson.dumps(tool))
+
+
+@functools.lru_cache(maxsize=REMEMBERED_TOOLS)
+def _declared(tool: bytes) -> FunctionDeclaration:
+    return tools.declaration(orjson.loads(tool))

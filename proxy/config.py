@@ -1,0 +1,121 @@
+"""Settings: the only reader of the environment.
+
+Knows every variable, its default and its form; `VARIABLES` is what README's table shows.
+It refuses to know what a setting is used for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+MODEL_VARIABLES = (
+    "ANTHROPIC_MODEL",
+    "ANTHROPIC_DEFAULT_OPUS_MODEL",
+    "ANTHROPIC_DEFAULT_SONNET_MODEL",
+    "ANTHROPIC_DEFAULT_HAIKU_MODEL",
+    "CLAUDE_CODE_SUBAGENT_MODEL",
+)
+
+DEFAULTS = {
+    "GEMINI_ENDPOINT": "generativelanguage.googleapis.com",
+    "PROXY_LISTEN_ADDR": "127.0.0.1:8080",
+    "THREADS": "256",
+}
+
+VARIABLES = (
+    "GEMINI_API_KEY",
+    "PROXY_TOKEN",
+    *MODEL_VARIABLES,
+    "GEMINI_ENDPOINT",
+    "PROXY_LISTEN_ADDR",
+    "PROXY_WORKERS",
+    "THREADS",
+)
+"""Every variable the server reads."""
+
+MOST_DEFAULT_WORKERS = 4
+
+
+class BadSetting(SystemExit):
+    """A variable has a value that cannot be used; ends the program with a sentence."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says, checked.
+
+    endpoint: base URL of Gemini, without a trailing slash. overrides: variable -> model name,
+    as far as set. threads: requests served at once by one process.
+    """
+
+    endpoint: str
+    api_key: str = field(repr=False)
+    token: str = field(repr=False)
+    overrides: Mapping[str, str]
+    host: str
+    port: int
+    workers: int
+    threads: int
+
+
+def read(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this process. Raises BadSetting, which ends the program."""
+    host, port = _address("PROXY_LISTEN_ADDR", _get(environ, "PROXY_LISTEN_ADDR"))
+    workers = environ.get("PROXY_WORKERS") or str(min(MOST_DEFAULT_WORKERS, os.cpu_count() or 1))
+    return Settings(
+        endpoint=_endpoint(_get(environ, "GEMINI_ENDPOINT")),
+        api_key=environ.get("GEMINI_API_KEY", "").strip(),
+        token=environ.get("PROXY_TOKEN", "").strip(),
+        overrides={
+            name: environ[name].strip() for name in MODEL_VARIABLES if environ.get(name, "").strip()
+        },
+        host=host,
+        port=port,
+        workers=_count("PROXY_WORKERS", workers),
+        threads=_count("THREADS", _get(environ, "THREADS")),
+    )
+
+
+def set_server_defaults(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Give the server enough threads, unless told otherwise.
+
+    Functions Framework reads THREADS after it has imported the function, and its own default
+    of 4 a core would let only 4 answers stream at once on a small instance.
+    """
+    environ.setdefault("THREADS", DEFAULTS["THREADS"])
+
+
+def _get(environ: Mapping[str, str], name: str) -> str:
+    return environ.get(name, "").strip() or DEFAULTS[name]
+
+
+def _count(name: str, value: str) -> int:
+    if not value.isdecimal() or int(value) < 1:
+        raise BadSetting(name, f"expected a whole number above 0, got {value!r}")
+    return int(value)
+
+
+def _address(name: str, value: str) -> tuple[str, int]:
+    """`host:port` or `[v6]:port`."""
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise BadSetting(name, f"expected host:port, got {value!r}")
+    return host, int(port)
+
+
+def _endpoint(value: str) -> str:
+    """A host or a base URL -> a base URL; a bare host is spoken to over https."""
+    name = "GEMINI_ENDPOINT"
+    if "://" not in value:
+        scheme = "http" if value.startswith(("localhost", "127.", "[::1]")) else "https"
+        value = f"{scheme}://{value}"
+    url = urlsplit(value)
+    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.username:
+        raise BadSetting(name, "expected a host or a base URL like https://host/path")
+    return f"{url.scheme}://{url.netloc}{url.path}".rstrip("/").removesuffix("/v1beta")

@@ -1,0 +1,29 @@
+"""How many tokens a request has: Gemini's own count, or an estimate when it cannot be had.
+
+Refuses to know messages: it counts what the translation made of them.
+"""
+
+from __future__ import annotations
+
+from translate import ApiError, Translation
+
+from . import codec
+from .upstream import Gemini
+
+BYTES_PER_TOKEN = 4
+"""Of JSON text; Google's own rule of thumb is four characters a token."""
+
+FINAL = (400, 401, 403)
+"""What the client is told; for everything else an estimate serves it better."""
+
+
+def count(gemini: Gemini, asked: Translation, key: str) -> int:
+    """Input tokens of a translated count_tokens request. Raises ApiError for a refused one."""
+    inner = {"model": f"models/{asked.model.name}", **asked.request}
+    try:
+        body = codec.dumps({"generateContentRequest": inner})
+        return gemini.count_tokens(asked.model.name, body, key)
+    except ApiError as error:
+        if error.status in FINAL:
+            raise
+    return max(1, len(codec.dumps(asked.request)) // BYTES_PER_TOKEN)

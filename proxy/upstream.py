@@ -1,0 +1,212 @@
+"""Gemini over requests and sseclient-py: chunks out, ApiError on failure.
+
+Knows URLs, headers, sockets and how they fail. It refuses to know what a chunk means.
+Four rules keep the stream prompt and whole: no compression; sseclient is fed complete events
+as they arrive, never the response; what is left at the end of the body is no event; the
+response is closed in any case.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import requests
+import sseclient
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from translate import ApiError, from_google
+from translate.stream import BROKEN
+from translate.wire import Chunk
+
+from . import codec
+
+CONNECT_SECONDS = 10
+SILENCE_SECONDS = 900
+"""Between two reads. Gemini thinks for minutes without a byte; its own deadline is shorter."""
+
+READ_BYTES = 65_536
+MOST_ERROR_BYTES = 1_048_576
+CHUNK_EVENTS = "text/event-stream"
+
+FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+"""What a socket's failure looks like, depending on which layer notices it."""
+
+HEADERS = {
+    "Content-Type": "application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": "gemini-messages",
+}
+
+
+class Gemini:
+    """One endpoint and its pool of connections; made once, used by every thread.
+
+    The adapter is called without a Session's `send`: no cookies are kept between callers,
+    no redirect is followed with a key in hand, and no netrc replaces it.
+    """
+
+    def __init__(self, endpoint: str, connections: int) -> None:
+        self._endpoint = endpoint
+        self._session = requests.Session()
+        adapter = HTTPAdapter(pool_maxsize=connections)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        self._environment = self._session.merge_environment_settings(endpoint, {}, True, None, None)
+        self._prepared = functools.lru_cache(maxsize=256)(self._prepare)
+
+    def stream(self, model: str, body: bytes, key: str) -> ChunkStream:
+        """Ask for a streamed answer; returns when Gemini has accepted the request.
+
+        body: a GenerateContentRequest as JSON. Raises ApiError for every refusal and failure.
+        """
+        response = self._post(model, "streamGenerateContent?alt=sse", body, key)
+        if not response.headers.get("Content-Type", "").startswith(CHUNK_EVENTS):
+            raise _failure(response, key)
+        return ChunkStream(response, key)
+
+    def count_tokens(self, model: str, body: bytes, key: str) -> int:
+        """Tokens in a CountTokensRequest (JSON). Raises ApiError."""
+        response = self._post(model, "countTokens", body, key)
+        answer = _read_json(response)
+        tokens = answer.get("totalTokens", 0) if isinstance(answer, dict) else None
+        if not isinstance(tokens, int):
+            raise ApiError(502, "Gemini's token count is not a number.")
+        return tokens
+
+    def _post(self, model: str, method: str, body: bytes, key: str) -> requests.Response:
+        request = self._prepared(model, method).copy()
+        request.body = body
+        request.headers["Content-Length"] = str(len(body))
+        request.headers["x-goog-api-key"] = key
+        try:
+            response = self._session.get_adapter(self._endpoint).send(
+                request,
+                stream=True,
+                timeout=(CONNECT_SECONDS, SILENCE_SECONDS),
+                verify=self._environment["verify"] or True,
+                cert=self._environment["cert"],
+                proxies=self._environment["proxies"],
+            )
+        except FAILURES as error:
+            raise self._unreachable(error) from None
+        if response.status_code != requests.codes.ok:
+            raise _failure(response, key)
+        return response
+
+    def _prepare(self, model: str, method: str) -> requests.PreparedRequest:
+        url = f"{self._endpoint}/v1beta/models/{quote(model, safe='')}:{method}"
+        return requests.Request("POST", url, headers=HEADERS).prepare()
+
+    def _unreachable(self, error: Exception) -> ApiError:
+        host = urlsplit(self._endpoint).netloc
+        if isinstance(error, requests.Timeout):
+            return ApiError(504, f"Gemini at {host} did not answer in time.")
+        return ApiError(502, f"Gemini could not be reached at {host}: {type(error).__name__}.")
+
+
+class ChunkStream:
+    """Chunks as they arrive, in one list for each read of the socket. Close it in any case."""
+
+    def __init__(self, response: requests.Response, key: str) -> None:
+        self._response = response
+        self._key = key
+
+    def __iter__(self) -> Iterator[list[Chunk]]:
+        """Raises ApiError for an error Gemini reports in mid-stream, and for a broken body."""
+        try:
+            for events in complete_events(self._reads()):
+                yield [
+                    self._chunk(event.data)
+                    for event in sseclient.SSEClient(iter([events])).events()
+                ]
+        except FAILURES as error:
+            raise ApiError(529, BROKEN) from error
+
+    def close(self) -> None:
+        self._response.close()
+
+    def _reads(self) -> Iterator[bytes]:
+        while read := self._response.raw.read1(READ_BYTES, decode_content=True):
+            yield read
+
+    def _chunk(self, data: str) -> Chunk:
+        try:
+            chunk = codec.loads(data.encode())
+        except ApiError:
+            chunk = None
+        if not isinstance(chunk, dict):
+            raise ApiError(529, BROKEN)
+        if "error" in chunk:
+            raise _reported(chunk, 500, self._key)
+        return chunk  # type: ignore[return-value]
+
+
+def complete_events(reads: Iterator[bytes]) -> Iterator[bytes]:
+    """Cut what was read at the last blank line, so that each piece holds whole events.
+
+    What follows the last blank line of the body is no event, unless it is an error: Google
+    writes some as bare JSON over several lines, and those are made events here.
+    """
+    held = bytearray()
+    for read in reads:
+        searched = max(0, len(held) - 3)
+        held += read
+        ends = [held.rfind(mark, searched) + len(mark) for mark in BLANK_LINES if mark in held]
+        if ends:
+            yield from _framed(bytes(held[: max(ends)]))
+            del held[: max(ends)]
+    if _bare_json(held) is not None:
+        yield from _framed(bytes(held))
+
+
+BLANK_LINES = (b"\r\n\r\n", b"\n\n", b"\r\r")
+
+
+def _framed(piece: bytes) -> Iterator[bytes]:
+    start = _bare_json(piece)
+    if start is None:
+        yield piece
+    else:
+        yield piece[:start]
+        yield b"data: " + b" ".join(piece[start:].split()) + b"\n\n"
+
+
+def _bare_json(piece: bytes | bytearray) -> int | None:
+    """Where a line begins with a brace: no field of an event does."""
+    if piece.startswith(b"{"):
+        return 0
+    found = piece.find(b"\n{")
+    return None if found < 0 else found + 1
+
+
+def _failure(response: requests.Response, key: str) -> ApiError:
+    """The error that a refused request carries; the response is used up."""
+    status = response.status_code
+    answer = _read_json(response)
+    if status == requests.codes.ok:
+        if isinstance(answer, (dict, list)):
+            return _reported(answer, 502, key)
+        return ApiError(502, "Gemini answered with something that is not a stream of events.")
+    return _reported(answer, status if status >= 400 else 502, key)
+
+
+def _reported(answer: Any, status: int, key: str) -> ApiError:
+    """Google's error, by its own code where it has one; should it quote the key, without it."""
+    inner = answer[0] if isinstance(answer, list) and answer else answer
+    code = inner.get("error", {}).get("code") if isinstance(inner, dict) else None
+    error = from_google(code if isinstance(code, int) and code >= 400 else status, answer)
+    error.message = error.message.replace(key, "[key]")
+    return error
+
+
+def _read_json(response: requests.Response) -> Any:
+    try:
+        return codec.loads(response.raw.read(MOST_ERROR_BYTES, decode_content=True))
+    except (ApiError, *FAILURES):
+        return None
+    finally:
+        response.close()
