@@ -1,0 +1,47 @@
+"""What the tests share: one emulator for the session, a fresh proxy and key for each test."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import functions_framework
+import pytest
+from flask.testing import FlaskClient
+
+from tests import servers
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[servers.Emulator]:
+    """A strict Gemini on a real port."""
+    with servers.serving(servers.EMULATOR) as url:
+        yield servers.Emulator(url)
+
+
+@pytest.fixture
+def key() -> str:
+    """An API key of this test's own: the emulator keeps scripts and journals by key."""
+    return f"test-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def make_client(
+    emulator: servers.Emulator, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., FlaskClient]:
+    """The function in this process, as the framework would load it with these settings."""
+
+    def make(**environ: str) -> FlaskClient:
+        for name, value in {"GEMINI_ENDPOINT": emulator.url, **environ}.items():
+            monkeypatch.setenv(name, value)
+        return functions_framework.create_app(
+            "messages", str(servers.ROOT / "main.py")
+        ).test_client()
+
+    return make
+
+
+@pytest.fixture
+def client(make_client: Callable[..., FlaskClient]) -> FlaskClient:
+    """The function with no setting but where the emulator is."""
+    return make_client()

@@ -1,0 +1,169 @@
+"""`make demo`: one streamed conversation with a tool call, without a key or an account.
+
+Starts the emulator and the proxy, plays the client, prints what happens, and then keeps
+serving for a Claude Code of your own. It refuses to know Gemini: it is a Messages API client.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import requests
+import sseclient
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests import servers  # noqa: E402 - found through the line above
+
+PREFERRED_PORT = 8080
+MODEL = "claude-opus-5-5"
+QUESTION = "Which files are here?"
+TOOLS = [
+    {
+        "name": "Bash",
+        "description": "Run a shell command.",
+        "input_schema": {
+            "type": "object",
+            "properties": {"command": {"type": "string"}, "description": {"type": "string"}},
+            "required": ["command"],
+        },
+    }
+]
+
+
+def main() -> None:
+    port = _port()
+    with servers.serving(servers.EMULATOR) as emulator:
+        environ = {"GEMINI_ENDPOINT": emulator, "PROXY_LISTEN_ADDR": f"127.0.0.1:{port}"}
+        environ |= dict.fromkeys(("GEMINI_API_KEY", "PROXY_TOKEN"), "")
+        command = [sys.executable, "-m", "proxy"]
+        with servers.running(command, environ, f"http://127.0.0.1:{port}") as proxy:
+            play(proxy)
+            if "--once" not in sys.argv[1:]:
+                keep_serving(proxy)
+
+
+def play(proxy: str) -> None:
+    """The conversation: question, tool call, result, answer."""
+    messages: list[Any] = [{"role": "user", "content": QUESTION}]
+    say("\nyou", QUESTION)
+    while True:
+        content, stop_reason = stream(proxy, messages)
+        messages.append({"role": "assistant", "content": content})
+        calls = [block for block in content if block["type"] == "tool_use"]
+        if stop_reason != "tool_use":
+            break
+        messages.append({"role": "user", "content": [run(call) for call in calls]})
+    print()
+
+
+def run(call: Any) -> Any:
+    """Stand in for the shell: this demo knows `ls` and nothing else."""
+    listing = "\n".join(sorted(path.name for path in ROOT.iterdir() if path.name[0] != "."))
+    known = call["input"].get("command") == "ls"
+    say("result", listing.replace("\n", "  ") if known else "unknown command")
+    return {
+        "type": "tool_result",
+        "tool_use_id": call["id"],
+        "content": listing if known else "unknown command",
+        "is_error": not known,
+    }
+
+
+def stream(proxy: str, messages: list[Any]) -> tuple[list[Any], str]:
+    """One streamed answer, printed as it comes; returns its content and stop reason."""
+    body = {
+        "model": MODEL,
+        "max_tokens": 4096,
+        "stream": True,
+        "thinking": {"type": "adaptive"},
+        "tools": TOOLS,
+        "messages": messages,
+    }
+    headers = {"Authorization": "Bearer demo"}
+    answer = requests.post(
+        f"{proxy}/v1/messages", json=body, headers=headers, stream=True, timeout=60
+    )
+    answer.raise_for_status()
+    content: list[Any] = []
+    stop_reason = ""
+    for event in sseclient.SSEClient(iter(lambda: answer.raw.read1(65_536), b"")).events():
+        data = json.loads(event.data)
+        if event.event == "content_block_start":
+            content.append(data["content_block"])
+            begin(data["content_block"])
+        elif event.event == "content_block_delta":
+            grow(content[-1], data["delta"])
+        elif event.event == "content_block_stop":
+            finish(content[-1])
+        elif event.event == "message_delta":
+            stop_reason = data["delta"]["stop_reason"]
+    return content, stop_reason
+
+
+def begin(block: Any) -> None:
+    if block["type"] == "tool_use":
+        block["input"] = ""
+    print(f"\n{LABELS[block['type']]:>8}  ", end="", flush=True)
+
+
+LABELS = {"thinking": "thinking", "text": "gemini", "tool_use": "call"}
+
+
+def grow(block: Any, delta: Any) -> None:
+    for field, grown in (("text", "text"), ("thinking", "thinking"), ("partial_json", "input")):
+        if field in delta:
+            block[grown] += delta[field]
+            print(delta[field] if field != "partial_json" else "", end="", flush=True)
+    if "signature" in delta:
+        block["signature"] = delta["signature"]
+        print(" (and its signature)", end="", flush=True)
+
+
+def finish(block: Any) -> None:
+    if block["type"] == "tool_use":
+        block["input"] = json.loads(block["input"] or "{}")
+        print(f"{block['name']} {json.dumps(block['input'])}", end="", flush=True)
+
+
+def say(who: str, what: str) -> None:
+    print(f"\n{who:>8}  {what}", end="", flush=True)
+
+
+def keep_serving(proxy: str) -> None:
+    print(
+        "\nStill serving. In another terminal, point Claude Code at it:\n\n"
+        f"    export ANTHROPIC_BASE_URL={proxy}\n"
+        "    export ANTHROPIC_AUTH_TOKEN=demo\n"
+        "    claude\n\n"
+        "Ctrl-C ends it. With a Gemini key instead of the emulator: make run",
+        flush=True,
+    )
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()
+
+
+def _port() -> int:
+    if "PROXY_LISTEN_ADDR" in os.environ:
+        return int(os.environ["PROXY_LISTEN_ADDR"].rpartition(":")[2])
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", PREFERRED_PORT))
+        except OSError:
+            return servers.free_port()
+    return PREFERRED_PORT
+
+
+if __name__ == "__main__":
+    main()

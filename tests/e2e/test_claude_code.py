@@ -1,0 +1,168 @@
+"""The main job: real sessions of the real client, through proxy and emulator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import servers
+from tests.e2e.claude_code import VERSIONS, ClaudeCode
+from tests.servers import Emulator
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(params=VERSIONS)
+def claude(request: pytest.FixtureRequest, tmp_path: Path, key: str) -> ClaudeCode:
+    return ClaudeCode(request.param, tmp_path, key)
+
+
+@pytest.fixture(scope="module")
+def proxy(emulator: Emulator) -> Iterator[str]:
+    with servers.serving(servers.PROXY, {"GEMINI_ENDPOINT": emulator.url}) as url:
+        yield url
+
+
+def call(name: str, **arguments: Any) -> dict[str, Any]:
+    return {"call": {"name": name, "args": arguments}}
+
+
+def test_a_plain_answer(claude: ClaudeCode, proxy: str, emulator: Emulator, key: str) -> None:
+    chunks = [{"thought": "A greeting."}, {"text": "Hello "}, {"text": "there."}, {"sign": True}]
+    emulator.script(key, {"chunks": chunks, "finish": "STOP"})
+    run = claude.ask(proxy, "Say hello.")
+    assert (run.exit_code, run.result["is_error"]) == (0, False)
+    assert run.result["result"] == "Hello there."
+    assert [request["status"] for request in emulator.journal(key)] == [200]
+
+
+def test_a_session_with_tools(claude: ClaudeCode, proxy: str, emulator: Emulator, key: str) -> None:
+    notes = claude.folder / "notes.txt"
+    script_session(emulator, key, claude.folder)
+    run = claude.ask(proxy, "Make the notes.")
+    assert (run.exit_code, run.result["is_error"]) == (0, False)
+    assert run.result["result"] == "The notes are made."
+    assert (claude.folder / "made.txt").read_text() == "made\n"
+    assert notes.read_text() == "beta\n"
+    journal = emulator.journal(key)
+    assert [request["status"] for request in journal] == [200] * 6
+    failed, succeeded = last_results(journal[-1])
+    assert "error" in failed["response"]
+    assert succeeded["response"]["output"].strip() == "beta"
+    check_signatures(journal)
+
+
+def script_session(emulator: Emulator, key: str, folder: Path, *more: Any) -> None:
+    notes = str(folder / "notes.txt")
+    made = call("Bash", command="echo made > made.txt", description="Make it")
+    write = call("Write", file_path=notes, content="alpha\n")
+    edit = call("Edit", file_path=notes, old_string="alpha", new_string="beta")
+    missing = call("Read", file_path=str(folder / "missing.txt"))
+    emulator.script(
+        key,
+        {
+            "chunks": [{"thought": "Begin."}, {"text": "I begin."}, {**made, "sign": True}],
+            "finish": "STOP",
+        },
+        {"chunks": [{**write, "sign": 3000}], "finish": "STOP", "finish_alone": True},
+        {"chunks": [call("Read", file_path=notes), {"sign": True}], "finish": "STOP"},
+        {"chunks": [{"thought": "Now."}, {**edit, "sign": True}], "finish": "STOP", "split": 7},
+        {
+            "chunks": [
+                {"parts": [{**missing, "sign": True}, call("Bash", command="cat notes.txt")]}
+            ],
+            "finish": "STOP",
+        },
+        {
+            "chunks": [{"text": "The notes "}, {"text": "are made."}, {"sign": True}],
+            "finish": "STOP",
+        },
+        *more,
+    )
+
+
+def last_results(request: Any) -> list[Any]:
+    """The function responses that a request ends with."""
+    parts = request["body"]["contents"][-1]["parts"]
+    return [part["functionResponse"] for part in parts if "functionResponse" in part]
+
+
+def check_signatures(journal: list[Any]) -> None:
+    """Every signature issued for a call is in each later request once, on that call."""
+    issued: list[Any] = []
+    for request in journal:
+        returned = [(sign["signature"], sign["call_id"]) for sign in request["signatures"]]
+        assert returned == issued
+        issued += [
+            (sign["signature"], sign["call_id"])
+            for sign in request["issued"]
+            if sign["call_id"] is not None
+        ]
+    assert len(issued) >= 1
+
+
+def test_a_subagent(claude: ClaudeCode, emulator: Emulator, key: str) -> None:
+    task = {
+        "description": "Do the part",
+        "prompt": "SUBTASK: make sub.txt",
+        "subagent_type": "general-purpose",
+        "run_in_background": False,
+    }
+    in_subtask = {"user_text": "SUBTASK: make"}
+    make = call("Bash", command="echo sub > sub.txt", description="Make it")
+    emulator.script(
+        key,
+        {"when": in_subtask, "chunks": [{**make, "sign": True}], "finish": "STOP"},
+        {"when": in_subtask, "chunks": [{"text": "Part done."}], "finish": "STOP"},
+        {"chunks": [{**call("Agent", **task), "sign": True}], "finish": "STOP"},
+        {"chunks": [{"text": "All done."}], "finish": "STOP"},
+    )
+    environ = {
+        "GEMINI_ENDPOINT": emulator.url,
+        "CLAUDE_CODE_SUBAGENT_MODEL": "gemini-3.8-flash",
+    }
+    with servers.serving(servers.PROXY, environ) as proxy:
+        run = claude.ask(proxy, "Have the part done.")
+    assert (run.result["is_error"], run.result["result"]) == (False, "All done.")
+    assert (claude.folder / "sub.txt").read_text() == "sub\n"
+    models = [(request["reply"], request["model"]) for request in emulator.journal(key)]
+    assert sorted(models) == [
+        (0, "gemini-3.8-flash"),
+        (1, "gemini-3.8-flash"),
+        (2, "gemini-4-hydrogen"),
+        (3, "gemini-4-hydrogen"),
+    ]
+    assert {request["status"] for request in emulator.journal(key)} == {200}
+    for model in ("gemini-3.8-flash", "gemini-4-hydrogen"):
+        check_signatures([r for r in emulator.journal(key) if r["model"] == model])
+
+
+def test_a_session_goes_on_with_another_proxy(
+    claude: ClaudeCode, emulator: Emulator, key: str
+) -> None:
+    more = {"chunks": [{"text": "Nothing more."}], "finish": "STOP"}
+    script_session(emulator, key, claude.folder, more)
+    environ = {"GEMINI_ENDPOINT": emulator.url}
+    with servers.serving(servers.PROXY, environ) as first:
+        assert claude.ask(first, "Make the notes.").result["result"] == "The notes are made."
+    with servers.serving(servers.PROXY, environ) as second:
+        assert claude.ask(second, "And now?", "--continue").result["result"] == "Nothing more."
+    journal = emulator.journal(key)
+    assert [request["status"] for request in journal] == [200] * 7
+    check_signatures(journal)
+
+
+def test_a_bad_key_ends_at_once_with_a_clear_message(
+    tmp_path: Path, proxy: str, emulator: Emulator
+) -> None:
+    for version in VERSIONS:
+        base = tmp_path / version
+        base.mkdir()
+        run = ClaudeCode(version, base, "bad-key").ask(proxy, "Hi")
+        assert (run.exit_code, run.result["is_error"]) == (1, True)
+        assert "api_retry" not in [event.get("subtype") for event in run.of_type("system")]
+        assert "Google refused the API key" in run.result["result"]
+        assert "ANTHROPIC_AUTH_TOKEN" in run.result["result"]

@@ -1,0 +1,109 @@
+"""The second client to keep happy: the official `anthropic` package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import anthropic
+import pytest
+
+from tests import servers
+from tests.servers import Emulator
+
+MODEL = "claude-sonnet-5-5"
+TOOL: Any = {
+    "name": "get_weather",
+    "description": "The weather of a place.",
+    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+ASK: Any = [{"role": "user", "content": "How is the weather in Oslo?"}]
+
+
+@pytest.fixture(scope="module")
+def proxy(emulator: Emulator) -> Iterator[str]:
+    with servers.serving(servers.PROXY, {"GEMINI_ENDPOINT": emulator.url}) as url:
+        yield url
+
+
+@pytest.fixture
+def sdk(proxy: str, key: str) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=proxy, api_key=key, max_retries=0) as client:
+        yield client
+
+
+def test_create_with_a_tool(sdk: anthropic.Anthropic, emulator: Emulator, key: str) -> None:
+    weather = {"name": "get_weather", "args": {"city": "Oslo"}}
+    emulator.script(
+        key,
+        {"chunks": [{"text": "I look."}, {"call": weather, "sign": True}], "finish": "STOP"},
+        {"chunks": [{"text": "It {last_result}."}, {"sign": True}], "finish": "STOP"},
+    )
+    first = sdk.messages.create(model=MODEL, max_tokens=1000, tools=[TOOL], messages=ASK)
+    assert first.stop_reason == "tool_use"
+    text, use = first.content
+    assert isinstance(use, anthropic.types.ToolUseBlock)
+    assert (text.type, use.name, use.input) == ("text", "get_weather", {"city": "Oslo"})
+    result: Any = {"type": "tool_result", "tool_use_id": use.id, "content": "snows"}
+    history = [
+        *ASK,
+        {"role": "assistant", "content": first.content},
+        {"role": "user", "content": [result]},
+    ]
+    second = sdk.messages.create(model=MODEL, max_tokens=1000, tools=[TOOL], messages=history)
+    assert (second.content[0].to_dict(), second.model) == (
+        {"type": "text", "text": "It snows."},
+        MODEL,
+    )
+
+
+def test_stream_with_thinking(sdk: anthropic.Anthropic, emulator: Emulator, key: str) -> None:
+    weather = {"name": "get_weather", "args": {"city": "Oslo"}}
+    emulator.script(
+        key,
+        {
+            "chunks": [
+                {"thought": "Where"},
+                {"thought": " is Oslo?"},
+                {"text": "I look."},
+                {"call": weather, "sign": True},
+            ],
+            "finish": "STOP",
+            "finish_alone": True,
+        },
+    )
+    with sdk.messages.stream(
+        model=MODEL,
+        max_tokens=1000,
+        thinking={"type": "enabled", "budget_tokens": 2000},
+        tools=[TOOL],
+        messages=ASK,
+    ) as stream:
+        assert "".join(stream.text_stream) == "I look."
+        message = stream.get_final_message()
+    assert [block.type for block in message.content] == ["thinking", "text", "thinking", "tool_use"]
+    thinking, _, carrier, use = (block.to_dict() for block in message.content)
+    assert thinking["thinking"] == "Where is Oslo?"
+    assert (carrier["thinking"], bool(carrier["signature"])) == ("", True)
+    assert use["input"] == {"city": "Oslo"}
+    assert message.usage.output_tokens > 0
+
+
+def test_counting_tokens(sdk: anthropic.Anthropic) -> None:
+    assert sdk.messages.count_tokens(model=MODEL, messages=ASK).input_tokens > 5
+
+
+def test_listing_models(sdk: anthropic.Anthropic) -> None:
+    listed = list(sdk.models.list())
+    assert "claude-gemini-4-hydrogen" in [model.id for model in listed]
+    assert sdk.models.retrieve(listed[0].id).display_name == listed[0].display_name
+
+
+def test_a_bad_key(proxy: str) -> None:
+    with (
+        anthropic.Anthropic(base_url=proxy, api_key="bad-key") as sdk,
+        pytest.raises(anthropic.AuthenticationError) as caught,
+    ):
+        sdk.messages.create(model=MODEL, max_tokens=10, messages=ASK)
+    assert caught.value.type == "authentication_error"
+    assert str(caught.value.request_id).startswith("req_")

@@ -1,0 +1,86 @@
+"""The emulator and the proxy as real processes on free ports, for tests and for the demo.
+
+Knows how to start and stop functions-framework. It refuses to know what is asked of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).parent.parent
+START_SECONDS = 30
+STOP_SECONDS = 10
+
+FRAMEWORK = (sys.executable, "-m", "functions_framework", "--host", "127.0.0.1")
+EMULATOR = ("--source", str(ROOT / "tests/emulator/main.py"), "--target", "gemini")
+PROXY = ("--source", str(ROOT / "main.py"), "--target", "messages")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serving(
+    target: Sequence[str], environ: Mapping[str, str] | None = None, port: int | None = None
+) -> Iterator[str]:
+    """A function behind functions-framework; yields its base URL once it answers."""
+    port = port or free_port()
+    command = [*FRAMEWORK, "--port", str(port), *target]
+    with running(command, environ, f"http://127.0.0.1:{port}") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], environ: Mapping[str, str] | None, url: str) -> Iterator[str]:
+    """A server process, from its first answer on; it is stopped at the end."""
+    process = subprocess.Popen(command, env={**os.environ, **(environ or {})}, cwd=ROOT)
+    try:
+        _wait_for(process, url)
+        yield url
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(process: subprocess.Popen[bytes], url: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(requests.RequestException):
+            requests.get(url, timeout=START_SECONDS)
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"{' '.join(process.args)} did not start")  # type: ignore[arg-type]
+
+
+class Emulator:
+    """The emulator's control side: a script for a key, and the journal of that key."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def script(self, key: str, *replies: Any) -> None:
+        answer = requests.put(f"{self.url}/_emulator/{key}", json={"replies": replies}, timeout=10)
+        assert answer.ok, answer.text
+
+    def journal(self, key: str) -> list[Any]:
+        """Every request made with the key, oldest first."""
+        answer = requests.get(f"{self.url}/_emulator/{key}", timeout=10)
+        requested: list[Any] = answer.json()["requests"]
+        return requested

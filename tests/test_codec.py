@@ -1,0 +1,38 @@
+"""proxy/codec.py: JSON at the edges."""
+
+import pytest
+
+from proxy import codec
+from translate import ApiError, tools
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b'{"a":[1,2.5,null,"\xc3\xa9"]}', {"a": [1, 2.5, None, "é"]}),
+        (rb'{"a":"\ud83d\ude00"}', {"a": "😀"}),
+        (rb'{"a":"cut \ud83d"}', {"a": "cut ?"}),
+        (b'\xef\xbb\xbf{"a":1}', {"a": 1}),
+    ],
+)
+def test_what_can_be_read(raw: bytes, expected: object) -> None:
+    assert codec.loads(raw) == expected
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"{'a':1}", b'{"a":NaN}', b"\xff\xfe\xff", b"[" * 100_000]
+)
+def test_what_cannot(raw: bytes) -> None:
+    with pytest.raises(ApiError) as caught:
+        codec.loads(raw)
+    assert (caught.value.status, caught.value.message) == (
+        400,
+        "The request body is not valid JSON.",
+    )
+
+
+def test_a_tool_is_translated_once() -> None:
+    tool = {"name": "Ask", "input_schema": {"type": "object", "$schema": "s"}}
+    first = codec.declare(tool)
+    assert first == tools.declaration(tool)
+    assert codec.declare({**tool}) is first

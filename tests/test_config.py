@@ -1,0 +1,118 @@
+"""proxy/config.py: every setting, its default and its form."""
+
+import pytest
+
+from proxy import config
+from proxy.config import BadSetting, read
+
+
+def test_no_setting_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    settings = read({})
+    assert settings == config.Settings(
+        endpoint="https://generativelanguage.googleapis.com",
+        api_key="",
+        token="",
+        overrides={},
+        host="127.0.0.1",
+        port=8080,
+        workers=2,
+        threads=256,
+    )
+
+
+def test_all_settings() -> None:
+    settings = read(
+        {
+            "GEMINI_API_KEY": " key ",
+            "PROXY_TOKEN": "token",
+            "ANTHROPIC_MODEL": "gemini-4-neon",
+            "ANTHROPIC_DEFAULT_HAIKU_MODEL": " ",
+            "CLAUDE_CODE_SUBAGENT_MODEL": "gemini-3.8-flash",
+            "GEMINI_ENDPOINT": "http://127.0.0.1:9000/",
+            "PROXY_LISTEN_ADDR": "[::1]:9090",
+            "PROXY_WORKERS": "3",
+            "THREADS": "20",
+        }
+    )
+    assert settings == config.Settings(
+        endpoint="http://127.0.0.1:9000",
+        api_key="key",
+        token="token",
+        overrides={
+            "ANTHROPIC_MODEL": "gemini-4-neon",
+            "CLAUDE_CODE_SUBAGENT_MODEL": "gemini-3.8-flash",
+        },
+        host="[::1]",
+        port=9090,
+        workers=3,
+        threads=20,
+    )
+
+
+def test_secrets_are_not_shown() -> None:
+    assert "s3cret" not in repr(read({"GEMINI_API_KEY": "s3cret", "PROXY_TOKEN": "s3cret"}))
+
+
+@pytest.mark.parametrize(
+    ("value", "endpoint"),
+    [
+        ("", "https://generativelanguage.googleapis.com"),
+        ("gemini.example.com", "https://gemini.example.com"),
+        ("gemini.example.com:8443/base", "https://gemini.example.com:8443/base"),
+        ("127.0.0.1:9000", "http://127.0.0.1:9000"),
+        ("localhost:9000", "http://localhost:9000"),
+        ("https://gemini.example.com/v1beta/", "https://gemini.example.com"),
+    ],
+)
+def test_the_endpoint_is_a_host_or_a_base_url(value: str, endpoint: str) -> None:
+    assert read({"GEMINI_ENDPOINT": value}).endpoint == endpoint
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("PROXY_LISTEN_ADDR", "8080", "expected host:port, got '8080'"),
+        ("PROXY_LISTEN_ADDR", "localhost:http", "expected host:port, got 'localhost:http'"),
+        ("PROXY_LISTEN_ADDR", "localhost:70000", "expected host:port, got 'localhost:70000'"),
+        ("PROXY_WORKERS", "0", "expected a whole number above 0, got '0'"),
+        ("THREADS", "many", "expected a whole number above 0, got 'many'"),
+        ("GEMINI_ENDPOINT", "ftp://x", "expected a host or a base URL like https://host/path"),
+        (
+            "GEMINI_ENDPOINT",
+            "https://x?key=y",
+            "expected a host or a base URL like https://host/path",
+        ),
+        (
+            "GEMINI_ENDPOINT",
+            "https://u:p@x",
+            "expected a host or a base URL like https://host/path",
+        ),
+    ],
+)
+def test_a_bad_setting_ends_the_program_with_a_sentence(
+    name: str, value: str, message: str
+) -> None:
+    with pytest.raises(BadSetting) as caught:
+        read({name: value})
+    assert str(caught.value) == f"{name}: {message}"
+
+
+def test_the_server_gets_enough_threads_unless_told_otherwise() -> None:
+    environ: dict[str, str] = {}
+    config.set_server_defaults(environ)
+    assert environ == {"THREADS": "256"}
+    config.set_server_defaults(environ := {"THREADS": "8"})
+    assert environ == {"THREADS": "8"}
+
+
+def test_every_variable_is_read() -> None:
+    asked = set()
+
+    class Environ(dict[str, str]):
+        def get(self, name: str, default: str = "") -> str:  # type: ignore[override]
+            asked.add(name)
+            return default
+
+    read(Environ())
+    assert asked == set(config.VARIABLES)

@@ -1,0 +1,57 @@
+"""README.md: its tables and commands are what the code does."""
+
+import re
+
+from proxy import config
+from tests.servers import ROOT
+from translate.models import CLASSES, DEFAULTS, OVERRIDES
+
+README = (ROOT / "README.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the first table under a heading, without its head."""
+    section = README.split(f"## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def quoted(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", text)
+
+
+def test_every_setting_has_a_row_with_its_default() -> None:
+    rows = {quoted(row[0])[0]: row[-1] for row in table("Configuration")}
+    assert list(rows) == list(config.VARIABLES)
+    for name, default in config.DEFAULTS.items():
+        assert quoted(rows[name]) == [default]
+    for model_class, name in OVERRIDES.items():
+        assert quoted(rows[name]) == [DEFAULTS[model_class]]
+
+
+def test_the_model_mapping_is_the_one_in_the_code() -> None:
+    rows = table("Models")
+    for model_class in DEFAULTS:
+        words = {word for word in CLASSES if CLASSES[word] == model_class}
+        row = next(r for r in rows if OVERRIDES[model_class] in r[1])
+        assert quoted(row[1]) == [OVERRIDES[model_class], "ANTHROPIC_MODEL", DEFAULTS[model_class]]
+        assert set(quoted(row[0])) == (words if model_class != "sonnet" else set())
+
+
+def test_every_make_command_exists() -> None:
+    used = set(re.findall(r"^    make ([a-z][a-z-]*)", README, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
+    assert used <= targets
+    assert {"demo", "run", "test", "check"} <= used
+
+
+def test_the_picture_is_the_one_in_the_package() -> None:
+    picture = (ROOT / "translate/__init__.py").read_text().split("\n\n")[1]
+    assert picture in README
+
+
+def test_the_first_screen_says_what_how_and_where() -> None:
+    first_screen = "\n".join(README.splitlines()[:28])
+    for needed in ("Messages API", "make demo", "make run", "ANTHROPIC_BASE_URL", "claude\n"):
+        assert needed in first_screen
