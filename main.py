@@ -6,6 +6,7 @@ Google (proxy/). Serve it with `functions-framework --target=messages`.
 
 from __future__ import annotations
 
+import gc
 import uuid
 from collections.abc import Callable
 
@@ -19,6 +20,10 @@ from proxy.upstream import Gemini
 from translate import ApiError, StreamTranslator, models, translate
 
 config.set_server_defaults()
+# What is imported by now stays: no garbage collection need look at it again, nor copy its pages
+# into a forked worker. Large bodies make many objects at once, none of them garbage.
+gc.freeze()
+gc.set_threshold(50_000, 20, 50)
 settings = config.read()
 gemini = Gemini(settings.endpoint, settings.threads)
 

@@ -80,8 +80,8 @@ def with_block(block: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ([], "body: expected a JSON object"),
-        ("x", "body: expected a JSON object"),
+        ([], "body: expected an object"),
+        ("x", "body: expected an object"),
         ({}, "model: field required"),
         ({**MINIMAL, "model": ""}, "model: must not be empty"),
         ({**MINIMAL, "model": 5}, "model: expected a string"),

@@ -6,58 +6,92 @@ again. Unknown fields are let through: new ones come every month. It refuses to 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from .errors import InvalidRequest
 from .wire import Block, Json, MessagesRequest
 
-Check = Callable[[Any, str], Any]
+Check = Callable[[Any], Any]
+"""Takes a value, returns it in its one shape, raises Problem."""
+
+
+class Problem(Exception):
+    """What is wrong with a value. Its path grows on the way out: the right way costs nothing."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.path: list[str] = []
+
+    def below(self, step: str) -> Problem:
+        self.path.insert(0, step)
+        return self
 
 
 def of_type(kind: type | tuple[type, ...], article: str) -> Check:
     """A check that a value is of a type (a bool is never a number)."""
 
-    def check(value: Any, path: str) -> Any:
+    def check(value: Any) -> Any:
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise InvalidRequest(path, f"expected {article}")
+            raise Problem(f"expected {article}")
         return value
 
     return check
 
 
-def list_of(item: Check) -> Check:
-    def check(value: Any, path: str) -> list[Any]:
+def list_of(item: Check, article: str = "a list") -> Check:
+    """A check of every element; the list is copied only where one of them has to change."""
+
+    def check(value: Any) -> list[Any]:
         if not isinstance(value, list):
-            raise InvalidRequest(path, "expected a list")
-        return [item(element, f"{path}.{i}") for i, element in enumerate(value)]
+            raise Problem(f"expected {article}")
+        checked: list[Any] = []
+        try:
+            for element in value:
+                checked.append(item(element))
+        except Problem as problem:
+            raise problem.below(str(len(checked))) from None
+        return value if all(map(operator.is_, checked, value)) else checked
 
     return check
 
 
 def fields(required: Mapping[str, Check], optional: Mapping[str, Check]) -> Check:
-    """A check of an object's known fields; an optional field that is null counts as absent."""
+    """A check of an object's known fields; an optional field that is null counts as absent.
 
-    def check(value: Any, path: str) -> Json:
+    The object is copied only where one of its fields has to change.
+    """
+    checks = (*required.items(), *optional.items())
+
+    def check(value: Any) -> Json:
         if not isinstance(value, dict):
-            raise InvalidRequest(path, "expected an object")
-        checked = dict(value)
-        for name, field in required.items():
-            if name not in value:
-                raise InvalidRequest(_join(path, name), "field required")
-            checked[name] = field(value[name], _join(path, name))
-        for name, field in optional.items():
-            if value.get(name) is None:
-                checked.pop(name, None)
-            else:
-                checked[name] = field(value[name], _join(path, name))
-        return checked
+            raise Problem("expected an object")
+        changed: Json = {}
+        for name, field in checks:
+            given = value.get(name)
+            if given is None and (name in optional or name not in value):
+                if name in required:
+                    raise Problem("field required").below(name)
+                if name in value:
+                    changed[name] = None
+                continue
+            try:
+                checked = field(given)
+            except Problem as problem:
+                raise problem.below(name) from None
+            if checked is not given:
+                changed[name] = checked
+        return _with(value, changed) if changed else value
 
     return check
 
 
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+def _with(value: Json, changed: Json) -> Json:
+    """A copy with its changed fields; a field that became None is left out."""
+    dropped = {name for name, item in changed.items() if item is None}
+    return {name: item for name, item in {**value, **changed}.items() if name not in dropped}
 
 
 text = of_type(str, "a string")
@@ -68,37 +102,37 @@ an_object = of_type(dict, "an object")
 typed = fields({"type": text}, {})
 
 
-def anything(value: Any, path: str) -> Any:
+def anything(value: Any) -> Any:
     """A tool_use may carry any JSON value as its input: clients return what a model produced."""
     return value
 
 
-def filled(value: Any, path: str) -> str:
-    if not text(value, path):
-        raise InvalidRequest(path, "must not be empty")
+def filled(value: Any) -> str:
+    if not text(value):
+        raise Problem("must not be empty")
     return str(value)
 
 
-def positive(value: Any, path: str) -> int:
-    if integer(value, path) < 1:
-        raise InvalidRequest(path, "must be at least 1")
+def positive(value: Any) -> int:
+    if integer(value) < 1:
+        raise Problem("must be at least 1")
     return int(value)
 
 
-def blocks(value: Any, path: str) -> list[Block]:
+def blocks(value: Any) -> list[Block]:
     """A message's or a tool result's content: a string stands for one text block."""
     if isinstance(value, str):
         return [{"type": "text", "text": value}]
-    if not isinstance(value, list):
-        raise InvalidRequest(path, "expected a string or a list of content blocks")
-    return [block(item, f"{path}.{i}") for i, item in enumerate(value)]
+    return cast(list[Block], block_list(value))
 
 
-def block(value: Any, path: str) -> Block:
+def block(value: Any) -> Block:
     """One content block; an unknown type is let through here and refused where it is used."""
-    kind = typed(value, path)["type"]
-    return cast(Block, BLOCKS[kind](value, path) if kind in BLOCKS else value)
+    kind = typed(value)["type"]
+    return cast(Block, BLOCKS[kind](value) if kind in BLOCKS else value)
 
+
+block_list = list_of(block, "a string or a list of content blocks")
 
 BLOCKS: dict[str, Check] = {
     "text": fields({"text": text}, {}),
@@ -113,9 +147,9 @@ BLOCKS: dict[str, Check] = {
 ROLES = ("user", "assistant", "system")
 
 
-def role(value: Any, path: str) -> str:
+def role(value: Any) -> str:
     if value not in ROLES:
-        raise InvalidRequest(path, f"expected one of {', '.join(ROLES)}")
+        raise Problem(f"expected one of {', '.join(ROLES)}")
     return str(value)
 
 
@@ -145,9 +179,10 @@ def normalise(body: Any, *, counting: bool = False) -> MessagesRequest:
     counting: the body of `count_tokens`, which has no `max_tokens`.
     Raises InvalidRequest naming the first field that is missing or of a wrong type.
     """
-    if not isinstance(body, dict):
-        raise InvalidRequest("body", "expected a JSON object")
-    checked = (count if counting else create)(body, "")
+    try:
+        checked = (count if counting else create)(body)
+    except Problem as problem:
+        raise InvalidRequest(".".join(problem.path) or "body", problem.problem) from None
     if not checked["messages"]:
         raise InvalidRequest("messages", "at least one message is required")
     return cast(MessagesRequest, checked)
