@@ -123,7 +123,7 @@ class ChunkStream:
                     self._chunk(event.data)
                     for event in sseclient.SSEClient(iter([events])).events()
                 ]
-        except FAILURES as error:
+        except (*FAILURES, UnicodeDecodeError) as error:
             raise ApiError(529, BROKEN) from error
 
     def close(self) -> None:
@@ -195,10 +195,8 @@ def _failure(response: requests.Response, key: str) -> ApiError:
 
 
 def _reported(answer: Any, status: int, key: str) -> ApiError:
-    """Google's error, by its own code where it has one; should it quote the key, without it."""
-    inner = answer[0] if isinstance(answer, list) and answer else answer
-    code = inner.get("error", {}).get("code") if isinstance(inner, dict) else None
-    error = from_google(code if isinstance(code, int) and code >= 400 else status, answer)
+    """Google's error; should it quote the key, without it."""
+    error = from_google(status, answer)
     error.message = error.message.replace(key, "[key]")
     return error
 

@@ -54,7 +54,8 @@ def main() -> None:
 def play(proxy: str) -> None:
     """The conversation: question, tool call, result, answer."""
     messages: list[Any] = [{"role": "user", "content": QUESTION}]
-    say("\nyou", QUESTION)
+    print()
+    say("you", QUESTION)
     while True:
         content, stop_reason = stream(proxy, messages)
         messages.append({"role": "assistant", "content": content})
@@ -112,30 +113,38 @@ def stream(proxy: str, messages: list[Any]) -> tuple[list[Any], str]:
 def begin(block: Any) -> None:
     if block["type"] == "tool_use":
         block["input"] = ""
-    print(f"\n{LABELS[block['type']]:>8}  ", end="", flush=True)
-
-
-LABELS = {"thinking": "thinking", "text": "gemini", "tool_use": "call"}
+    elif block["type"] == "text":
+        label("gemini")
 
 
 def grow(block: Any, delta: Any) -> None:
-    for field, grown in (("text", "text"), ("thinking", "thinking"), ("partial_json", "input")):
-        if field in delta:
-            block[grown] += delta[field]
-            print(delta[field] if field != "partial_json" else "", end="", flush=True)
-    if "signature" in delta:
+    """Text as it comes; a thought with its own heading in one line."""
+    if "text" in delta:
+        block["text"] += delta["text"]
+        print(delta["text"], end="", flush=True)
+    elif "thinking" in delta:
+        block["thinking"] += delta["thinking"]
+        say("thought", " ".join(delta["thinking"].split()))
+    elif "partial_json" in delta:
+        block["input"] += delta["partial_json"]
+    elif "signature" in delta:
         block["signature"] = delta["signature"]
-        print(" (and its signature)", end="", flush=True)
+        say("signed", f"{delta['signature'][:40]}... (goes back to Gemini with the next call)")
 
 
 def finish(block: Any) -> None:
     if block["type"] == "tool_use":
         block["input"] = json.loads(block["input"] or "{}")
-        print(f"{block['name']} {json.dumps(block['input'])}", end="", flush=True)
+        say("call", f"{block['name']} {json.dumps(block['input'])}")
+
+
+def label(who: str) -> None:
+    print(f"\n{who:>9}  ", end="", flush=True)
 
 
 def say(who: str, what: str) -> None:
-    print(f"\n{who:>8}  {what}", end="", flush=True)
+    label(who)
+    print(what, end="", flush=True)
 
 
 def keep_serving(proxy: str) -> None:

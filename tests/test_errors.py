@@ -153,6 +153,18 @@ DEPTH = "A schema in the request exceeds the maximum allowed nesting depth."
             id="deadline",
         ),
         pytest.param(
+            200,
+            google(503, "The model is overloaded."),
+            (529, "overloaded_error", "The model is overloaded.", {}),
+            id="an error in mid-stream",
+        ),
+        pytest.param(
+            500,
+            google(0, "Nobody knows."),
+            (500, "api_error", "Nobody knows.", {}),
+            id="a code that is none",
+        ),
+        pytest.param(
             418,
             "<html>",
             (418, "invalid_request_error", "Gemini answered with status 418.", {}),

@@ -101,10 +101,13 @@ class InvalidRequest(ApiError):
 def from_google(status: int, body: Any) -> ApiError:
     """Google's error answer -> the ApiError to show.
 
-    status: the HTTP status Google gave (or the code inside a mid-stream error).
-    body: the decoded JSON, `{"error": {...}}` or that in a list; anything else is tolerated.
+    status: the HTTP status Google gave; the code in the body goes before it, as an error may come
+    under status 200. body: the decoded JSON, `{"error": {...}}` or that in a list; anything else
+    is tolerated.
     """
     error = _error_object(body)
+    code = error.get("code")
+    status = code if isinstance(code, int) and code >= 400 else status
     message = str(error.get("message") or f"Gemini answered with status {status}.")
     reasons = {str(detail.get("reason")) for detail in _details(error)}
     if "API_KEY_INVALID" in reasons or status == 401:

@@ -1,0 +1,84 @@
+"""`python -m proxy`: the banner, and the server behind it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+import pytest
+import requests
+
+from proxy import __main__ as cli
+from proxy.config import read
+from tests import servers
+from tests.servers import Emulator
+
+
+def test_the_banner_of_a_plain_start() -> None:
+    assert cli.banner(read({"PROXY_WORKERS": "2"})).splitlines() == [
+        "Messages API on Gemini",
+        "  listen    http://127.0.0.1:8080",
+        "  workers   2 x 256 threads",
+        "  endpoint  https://generativelanguage.googleapis.com",
+        "  key       each caller's own (ANTHROPIC_AUTH_TOKEN)",
+        "  opus      -> gemini-4-hydrogen",
+        "  sonnet    -> gemini-4-hydrogen",
+        "  haiku     -> gemini-3.5-flash-lite",
+    ]
+
+
+def test_the_banner_shows_overrides_but_no_secrets() -> None:
+    banner = cli.banner(
+        read(
+            {
+                "GEMINI_API_KEY": "s3cret",
+                "PROXY_TOKEN": "s3cret",
+                "ANTHROPIC_MODEL": "gemini-4-neon",
+                "CLAUDE_CODE_SUBAGENT_MODEL": "gemini-3.8-flash",
+            }
+        )
+    )
+    assert "  key       GEMINI_API_KEY, for holders of PROXY_TOKEN\n" in banner
+    assert "  haiku     -> gemini-4-neon\n  subagents -> gemini-3.8-flash" in banner
+    assert "s3cret" not in banner
+    assert "for this machine" in cli.banner(read({"GEMINI_API_KEY": "s3cret"}))
+
+
+def test_the_process_becomes_the_server(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started: list[Any] = []
+    port = servers.free_port()
+    monkeypatch.setenv("PROXY_LISTEN_ADDR", f"127.0.0.1:{port}")
+    monkeypatch.setenv("PROXY_WORKERS", "3")
+    monkeypatch.setenv("WORKERS", "1")
+    monkeypatch.setattr(os, "execv", lambda *arguments: started.append(arguments))
+    cli.main()
+    assert capsys.readouterr().out.startswith("Messages API on Gemini\n")
+    ((_, command),) = started
+    assert command[1:4] == ["-m", "functions_framework", "--target=messages"]
+    assert command[5:] == ["--host=127.0.0.1", f"--port={port}"]
+    assert os.environ["WORKERS"] == "3"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_a_taken_address_is_said(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as taken:
+        taken.bind((host.strip("[]"), 0))
+        taken.listen()
+        address = f"{host}:{taken.getsockname()[1]}"
+        monkeypatch.setenv("PROXY_LISTEN_ADDR", address)
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+    assert str(caught.value).startswith(f"PROXY_LISTEN_ADDR: {address} cannot be used: ")
+
+
+def test_it_serves(emulator: Emulator) -> None:
+    port = servers.free_port()
+    environ = {"GEMINI_ENDPOINT": emulator.url, "PROXY_LISTEN_ADDR": f"127.0.0.1:{port}"}
+    url = f"http://127.0.0.1:{port}"
+    command = [servers.FRAMEWORK[0], "-m", "proxy"]
+    with servers.running(command, environ, url):
+        assert requests.get(url, timeout=5).json()["status"] == "ok"
