@@ -41,6 +41,7 @@ check: .venv/dev  ## everything that CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	cd tests/emulator && ../../$(BIN)/mypy --config-file ../../pyproject.toml .
 	@$(MAKE) --no-print-directory coverage
 	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=100
 
