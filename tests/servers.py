@@ -19,7 +19,7 @@ import requests
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 30
-STOP_SECONDS = 10
+STOP_SECONDS = 2
 
 FRAMEWORK = (sys.executable, "-m", "functions_framework", "--host", "127.0.0.1")
 EMULATOR = ("--source", str(ROOT / "tests/emulator/main.py"), "--target", "gemini")
