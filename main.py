@@ -60,6 +60,7 @@ def create_message(request: flask.Request, request_id: str) -> flask.Response:
         shows_thinking=asked.thinks,
         carries=asked.thinks or is_claude_code,
         names=asked.names,
+        cut=asked.cut,
     )
     chunks = gemini.stream(asked.model.name, codec.dumps(asked.request), key)
     answer = Answer(chunks, translator, request_id)

@@ -67,6 +67,9 @@ class Answer:
     def _translate(self, translator: StreamTranslator) -> Iterator[list[Event]]:
         for chunks in self._chunks:
             yield [event for chunk in chunks for event in translator.feed(chunk)]
+            if translator.is_cut:
+                self._chunks.close()
+                break
         yield translator.finish()
 
 

@@ -36,7 +36,7 @@ def test_a_minimal_request() -> None:
     assert translation.request == {
         "contents": CONTENTS,
         "generationConfig": {
-            "maxOutputTokens": 1000,
+            "maxOutputTokens": 1000 + 4096,
             "thinkingConfig": {"thinkingLevel": "low"},
         },
         "store": False,
@@ -86,7 +86,6 @@ def test_a_full_request() -> None:
         "contents": CONTENTS,
         "generationConfig": {
             "maxOutputTokens": 65_536,
-            "stopSequences": ["a", "b"],
             "thinkingConfig": {"thinkingLevel": "high", "includeThoughts": True},
         },
         "store": False,
@@ -110,10 +109,30 @@ def test_a_system_prompt_holds_text_only() -> None:
     assert caught.value.message == "system.0.type: expected 'text'"
 
 
-def test_a_sixth_stop_sequence_is_refused() -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        translate({**MINIMAL, "stop_sequences": list("abcdef")}, {})
-    assert caught.value.message == "stop_sequences: at most 5 are supported"
+@pytest.mark.parametrize(
+    ("model", "thinking", "asked", "sent"),
+    [
+        ("gemini-4-hydrogen", None, 1, 1 + 4_096),
+        ("gemini-4-hydrogen", {"type": "adaptive"}, 1000, 1000 + 32_768),
+        ("gemini-3.5-flash-lite", None, 64, 64 + 1_024),
+        ("gemini-4-hydrogen", {"type": "adaptive"}, 64_000, 65_536),
+        ("gemini-4-hydrogen", None, 200_000, 65_536),
+        ("gemini-2.5-flash", None, 100, 100),
+        ("gemini-2.5-flash", {"type": "adaptive"}, 100, 100 + 24_576),
+        ("gemini-2.5-pro", None, 100, 100 + 128),
+        ("gemma-4-31b-it", None, 100_000, 32_768),
+    ],
+)
+def test_the_limit_leaves_room_to_think(model: str, thinking: Any, asked: int, sent: int) -> None:
+    body = {**MINIMAL, "model": model, "thinking": thinking, "max_tokens": asked}
+    assert translate(body, {}).request["generationConfig"]["maxOutputTokens"] == sent
+
+
+def test_the_clients_own_limits_are_kept_for_the_way_back() -> None:
+    cut = translate({**MINIMAL, "max_tokens": 2, "stop_sequences": list("abcdefg")}, {}).cut
+    assert (cut.text("hij", 1), cut.text("kg", 2), cut.stop_sequence) == ("hij", "k", "g")
+    cut = translate({**MINIMAL, "max_tokens": 2}, {}).cut
+    assert (cut.text("1234", 4), cut.reason) == ("12", "max_tokens")
 
 
 @pytest.mark.parametrize(
@@ -205,7 +224,7 @@ def test_the_first_request_of_claude_code() -> None:
     assert [sorted(part) for part in first["parts"]] == [["text"]] * 3
     assert first["parts"][2]["text"].startswith("<system-reminder>\n")
     assert request["generationConfig"] == {
-        "maxOutputTokens": 64_000,
+        "maxOutputTokens": 65_536,
         "thinkingConfig": {"thinkingLevel": "high", "includeThoughts": True},
     }
     assert (translation.thinks, translation.names) == (True, {})

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from translate.cut import Cut
 from translate.errors import ApiError
 from translate.response import collect
 from translate.stream import BROKEN, StreamTranslator
@@ -22,6 +23,7 @@ def translator(**changes: Any) -> StreamTranslator:
         "shows_thinking": True,
         "carries": True,
         "names": {},
+        "cut": Cut(),
     }
     return StreamTranslator(**{**arguments, **changes})
 
@@ -471,6 +473,53 @@ def test_an_answer_without_an_end_is_broken(chunks: Any) -> None:
     with pytest.raises(ApiError) as caught:
         told(*chunks)
     assert (caught.value.status, caught.value.message) == (529, BROKEN)
+
+
+# --- Ends of the client's choosing ------------------------------------------------------------
+
+
+def test_a_stop_sequence_ends_the_answer_and_is_named() -> None:
+    machine = translator(cut=Cut(["</severity>"]))
+    machine.feed(chunk(text("<severity>5</sev")))
+    assert machine.is_cut is False
+    events = machine.feed(chunk(text("erity> and more"), call("f1"), finish="STOP"))
+    assert (events, machine.is_cut) == ([], True)
+    assert [event["type"] for event in machine.finish()] == [
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    ]
+
+
+def test_a_cut_answer_says_why() -> None:
+    def ends(cut: Cut, *parts: Any) -> Any:
+        machine = translator(cut=cut)
+        counted = {"usageMetadata": {"candidatesTokenCount": 4}}
+        events = machine.feed({**chunk(*parts), **counted}) + machine.finish()
+        return collect(events)["content"], events[-2]["delta"]
+
+    assert ends(Cut(["b"]), text("abc")) == (
+        [{"type": "text", "text": "a"}],
+        {"stop_reason": "stop_sequence", "stop_sequence": "b"},
+    )
+    assert ends(Cut(most_tokens=1), text("12345678")) == (
+        [{"type": "text", "text": "12"}],
+        {"stop_reason": "max_tokens", "stop_sequence": None},
+    )
+    assert ends(Cut(["x"]), text("x"), thought("t")) == (
+        [],
+        {"stop_reason": "stop_sequence", "stop_sequence": "x"},
+    )
+
+
+def test_what_was_kept_back_is_shown_before_something_else() -> None:
+    kept = Cut(["</end>"])
+    events = told(chunk(text("a<"), thought("t"), text("</"), call("f1"), finish="STOP"), cut=kept)
+    shown = [event[2] for event in events if event[1] == "text_delta"]
+    assert shown == ["a", "<", "</"]
+    kinds = [event[1]["type"] for event in events if isinstance(event[1], dict)]
+    assert kinds == ["text", "thinking", "text", "tool_use"]
+    assert told(chunk(text("</"), finish="STOP"), cut=Cut(["</end>"]))[2] == (0, "text_delta", "</")
 
 
 # --- Whatever comes ---------------------------------------------------------------------------

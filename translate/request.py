@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from . import contents, models, shapes, tools
+from .cut import Cut
 from .errors import InvalidRequest
 from .models import Model
 from .wire import Block, GenerateContentRequest, Json, MessagesRequest, Part
@@ -17,8 +18,8 @@ from .wire import Block, GenerateContentRequest, Json, MessagesRequest, Part
 BILLING_HEADER = "x-anthropic-billing-header:"
 """Claude Code's first system block: other for each kind of request, it would spoil the cache."""
 
-MAX_STOP_SEQUENCES = 5
-"""Google's limit (GenerationConfig.stopSequences)."""
+HEADROOM = {"minimal": 1_024, "low": 4_096, "medium": 16_384, "high": 32_768, "xhigh": 65_536}
+"""Tokens that a model may think at a level, on top of the answer: Gemini's limit counts both."""
 
 EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "xhigh"}
 """output_config.effort -> thinking level, before it is fitted to the model."""
@@ -37,13 +38,14 @@ class Translation(NamedTuple):
     """What goes upstream, and what the way back needs to know of it.
 
     model: the Gemini model. request: the body. names: function name -> tool name, where they
-    differ. thinks: whether the client asked to see thinking.
+    differ. thinks: whether the client asked to see thinking. cut: where its text ends.
     """
 
     model: Model
     request: GenerateContentRequest
     names: Mapping[str, str]
     thinks: bool
+    cut: Cut
 
 
 def translate(
@@ -75,7 +77,7 @@ def translate(
     if not counting:
         request["generationConfig"] = _generation_config(asked, model)
         request["store"] = False
-    return Translation(model, request, tools.names(declared), _wants_thinking(asked))
+    return Translation(model, request, tools.names(declared), _wants_thinking(asked), _cut(asked))
 
 
 def _system(blocks: Iterable[Block]) -> list[Part]:
@@ -89,20 +91,29 @@ def _system(blocks: Iterable[Block]) -> list[Part]:
 
 
 def _generation_config(asked: MessagesRequest, model: Model) -> Json:
-    config: Json = {"maxOutputTokens": min(asked["max_tokens"], model.output)}
-    stops = asked.get("stop_sequences")
-    if stops:
-        if len(stops) > MAX_STOP_SEQUENCES:
-            raise InvalidRequest("stop_sequences", f"at most {MAX_STOP_SEQUENCES} are supported")
-        config["stopSequences"] = stops
+    thinking = _thinking_config(asked, model)
+    config: Json = {
+        "maxOutputTokens": min(asked["max_tokens"] + _headroom(thinking, model), model.output)
+    }
     if model.samples:
         for field, name in SAMPLING.items():
             if field in asked:
                 config[name] = asked[field]  # type: ignore[literal-required]
-    thinking = _thinking_config(asked, model)
     if thinking:
         config["thinkingConfig"] = thinking
     return config
+
+
+def _headroom(thinking: Json, model: Model) -> int:
+    if model.budget is not None:
+        budget = int(thinking["thinkingBudget"])
+        return model.budget.most if budget == models.DYNAMIC else budget
+    return HEADROOM.get(thinking.get("thinkingLevel", ""), 0)
+
+
+def _cut(asked: MessagesRequest) -> Cut:
+    """Stop sequences are all found here: Gemini takes five, and does not say which matched."""
+    return Cut(asked.get("stop_sequences", ()), asked.get("max_tokens"))
 
 
 SAMPLING = {"temperature": "temperature", "top_p": "topP", "top_k": "topK"}

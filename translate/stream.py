@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import signatures, tools
+from .cut import Cut
 from .errors import ApiError
 from .response import stop_reason, usage
 from .wire import Candidate, Chunk, Event, FunctionCall, Json, Part, UsageMetadata
@@ -30,7 +31,7 @@ class StreamTranslator:
     message_id: `msg_` and at least 8 hex digits. model: the request's own `model`, echoed.
     gemini_model: the model that answers. shows_thinking: whether thoughts become thinking
     blocks. carries: whether signatures may ride on thinking blocks (see signatures.py).
-    names: function name -> tool name, where they differ.
+    names: function name -> tool name, where they differ. cut: where the text ends early.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class StreamTranslator:
         shows_thinking: bool,
         carries: bool,
         names: Mapping[str, str],
+        cut: Cut,
     ) -> None:
         self._message_id = message_id
         self._model = model
@@ -49,6 +51,7 @@ class StreamTranslator:
         self._shows_thinking = shows_thinking
         self._carries = carries
         self._names = names
+        self._cut = cut
 
         self._events: list[Event] = []
         self._has_started = False
@@ -72,7 +75,12 @@ class StreamTranslator:
     @property
     def has_content(self) -> bool:
         """Whether a block has begun or the answer's end is known: a status can be chosen."""
-        return self._index >= 0 or self._finish_reason is not None
+        return self._index >= 0 or self._finish_reason is not None or self.is_cut
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the answer has reached an end of the client's choosing: `finish` it."""
+        return self._cut.reason is not None
 
     def feed(self, chunk: Chunk) -> list[Event]:
         """The events that one chunk makes, message_start before all others."""
@@ -88,31 +96,37 @@ class StreamTranslator:
 
     def finish(self) -> list[Event]:
         """The last events. Raises ApiError when the answer broke off before its end."""
-        if self._finish_reason is None:
+        if self._finish_reason is None and not self.is_cut:
             raise ApiError(529, BROKEN)
         self._release(None)
-        reason = stop_reason(self._finish_reason, has_calls=self._calls > 0)
+        self._flush()
+        reason = self._stop_reason()
         if reason == "refusal":
             self._close()
-            self._text(self._refusal or f"Gemini stopped this answer: {self._finish_reason}.")
+            self._show(self._refusal or f"Gemini stopped this answer: {self._finish_reason}.")
         if self._last_block == "thinking":
             # `claude -p` 2.1.197 prints nothing when a message ends with a thinking block.
             self._open("text", EMPTY_BLOCKS["text"])
         self._close()
         self._emit(
             "message_delta",
-            delta={"stop_reason": reason, "stop_sequence": None},
+            delta={"stop_reason": reason, "stop_sequence": self._cut.stop_sequence},
             usage=usage(self._usage),
         )
         self._emit("message_stop")
         return self._taken()
+
+    def _stop_reason(self) -> str:
+        if self._cut.reason is not None:
+            return self._cut.reason
+        return stop_reason(str(self._finish_reason), has_calls=self._calls > 0)
 
     # --- Candidates and parts -----------------------------------------------------------------
 
     def _candidate(self, candidate: Candidate) -> None:
         for part in (candidate.get("content") or {}).get("parts") or []:
             for key, handle in PARTS:
-                if key in part:
+                if key in part and not self.is_cut:
                     handle(self, part)
                     break
         finish_reason = candidate.get("finishReason")
@@ -140,6 +154,7 @@ class StreamTranslator:
             return
         self._loose = signature or self._loose
         if self._shows_thinking:
+            self._flush()
             self._open("thinking", EMPTY_BLOCKS["thinking"])
             self._delta({"type": "thinking_delta", "thinking": text})
 
@@ -198,6 +213,7 @@ class StreamTranslator:
     def _carry(self, kind: str, signature: str) -> None:
         """Put a signature on the open thinking block, or on an empty one made for it."""
         if self._carries:
+            self._flush()
             self._open("thinking", EMPTY_BLOCKS["thinking"])
             wrapped = signatures.wrap(kind, self._gemini_model, signature)
             self._delta({"type": "signature_delta", "signature": wrapped})
@@ -216,6 +232,7 @@ class StreamTranslator:
             "input": {},
         }
         self._calls += 1
+        self._flush()
         self._open("tool_use", tool_use)
         arguments = json.dumps(call.get("args") or {}, ensure_ascii=False, separators=(",", ":"))
         self._delta({"type": "input_json_delta", "partial_json": arguments})
@@ -240,6 +257,18 @@ class StreamTranslator:
         self._emit("message_start", message=message)
 
     def _text(self, text: str) -> None:
+        """Show the model's text, as far as the client wants it."""
+        shown = self._cut.text(text, self._usage.get("candidatesTokenCount", 0))
+        if shown:
+            self._show(shown)
+
+    def _flush(self) -> None:
+        """Show the text that was kept back, before something else follows it."""
+        rest = self._cut.rest()
+        if rest:
+            self._show(rest)
+
+    def _show(self, text: str) -> None:
         self._open("text", EMPTY_BLOCKS["text"])
         self._delta({"type": "text_delta", "text": text})
 

@@ -1,0 +1,70 @@
+"""Where an answer's text ends before Gemini says so: stop sequences and the token limit.
+
+Gemini's own stop sequences are few and it does not tell which one matched; its token limit
+counts thoughts, so it is asked for more than the client wants. Both are therefore applied
+here, to the visible text. This file refuses to know events: text in, text out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class Cut:
+    """The end of one answer's text.
+
+    stops: sequences at which it ends, none of them shown. most_tokens: visible tokens allowed,
+    None where Gemini's own limit does.
+    """
+
+    def __init__(self, stops: Sequence[str] = (), most_tokens: int | None = None) -> None:
+        self._stops = tuple(stops)
+        self._longest = max(map(len, self._stops), default=0)
+        self._most_tokens = most_tokens
+        self._tokens = 0
+        self._held = ""
+        self.reason: str | None = None
+        """The stop_reason, once the answer is cut: `stop_sequence` or `max_tokens`."""
+        self.stop_sequence: str | None = None
+
+    def text(self, text: str, tokens: int) -> str:
+        """What of the next piece of text may be shown now.
+
+        tokens: Gemini's count of visible tokens so far, this piece included. The start of what
+        may become a stop sequence is kept back.
+        """
+        if self.reason:
+            return ""
+        share = self._share(len(text), tokens)
+        self.reason = None if share is None else "max_tokens"
+        text = self._held + text[:share]
+        at, stop = min(
+            ((text.find(stop), stop) for stop in self._stops if stop in text),
+            default=(-1, None),
+        )
+        if stop is not None:
+            self.reason, self.stop_sequence, self._held = "stop_sequence", stop, ""
+            return text[:at]
+        kept = self._possible_start(text) if share is None else 0
+        self._held = text[len(text) - kept :]
+        return text[: len(text) - kept]
+
+    def rest(self) -> str:
+        """What was kept back, when something else than text follows."""
+        held, self._held = self._held, ""
+        return held
+
+    def _share(self, size: int, tokens: int) -> int | None:
+        """How many of a piece's characters the limit still allows; None for all."""
+        before, self._tokens = self._tokens, max(self._tokens, tokens)
+        if self._most_tokens is None or self._tokens <= self._most_tokens:
+            return None
+        left = max(0, self._most_tokens - before)
+        return round(size * left / (self._tokens - before))
+
+    def _possible_start(self, text: str) -> int:
+        """How many characters at the end may be the beginning of a stop sequence."""
+        for size in range(min(self._longest - 1, len(text)), 0, -1):
+            if any(stop.startswith(text[-size:]) for stop in self._stops):
+                return size
+        return 0
