@@ -196,7 +196,7 @@ def _array(events: Iterator[Event], newline: str) -> Iterator[str | Pause | Cut]
 
 
 def merge(events: Iterator[Event], wait: Callable[[float], None]) -> Json:
-    """The whole answer as generateContent gives it. Raises what breaks it."""
+    """The whole answer as generateContent gives it, without raw texts. Raises what breaks it."""
     merged: Json = {}
     for event in events:
         match event:
@@ -208,8 +208,6 @@ def merge(events: Iterator[Event], wait: Callable[[float], None]) -> Json:
                 wait(event.seconds)
             case Cut():
                 raise broken()
-            case Raw():
-                pass
     return merged
 
 

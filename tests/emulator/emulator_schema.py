@@ -1,11 +1,9 @@
 """The request messages of Google's v1beta API, as literal tables.
 
-Knows every field, its type, the enums and the oneofs of the Developer API; what only Vertex AI
-has is missing here on purpose, since the Developer API refuses it as unknown. It refuses to
-know how a field is read and what its value means.
-
-A type is a scalar, an enum, a message, `struct` (any object) or `value` (any JSON);
-`x[]` is repeated, `map:x` a map from strings.
+Knows every field, enum and oneof of the Developer API; what only Vertex AI has is missing on
+purpose, since it is refused as unknown. It refuses to know how a field is read.
+A type is a scalar, an enum, a message, `struct` (any object) or `value` (any JSON); `x[]` is
+repeated, `map:x` a map from strings.
 """
 
 from __future__ import annotations
