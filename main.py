@@ -54,13 +54,10 @@ def create_message(request: flask.Request, request_id: str) -> flask.Response:
         declare=codec.declare,
     )
     translator = StreamTranslator(
+        asked,
         message_id=f"msg_{uuid.uuid4().hex}",
         model=body["model"],
-        gemini_model=asked.model.name,
-        shows_thinking=asked.thinks,
         carries=asked.thinks or is_claude_code,
-        names=asked.names,
-        cut=asked.cut,
     )
     chunks = gemini.stream(asked.model.name, codec.dumps(asked.request), key)
     answer = Answer(chunks, translator, request_id)

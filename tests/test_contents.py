@@ -9,10 +9,11 @@ from translate.contents import CONTINUE, INTERRUPTED, RESUMED, contents
 from translate.errors import InvalidRequest
 from translate.models import find
 from translate.shapes import normalise
-from translate.signatures import CALL, SENTINEL, TEXT, wrap
+from translate.signatures import CALL, PART, SENTINEL, TEXT, pack, wrap
 
 HYDROGEN = "gemini-4-hydrogen"
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
+TRACE: Any = {"toolCall": {"id": "s1", "toolType": "URL_CONTEXT"}, "thoughtSignature": "PPPP"}
 INLINE = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
 
 
@@ -226,6 +227,8 @@ def test_each_signature_returns_to_its_own_part_once() -> None:
         assistant(
             "One.",
             thinking(wrap(TEXT, HYDROGEN, "TTTT")),
+            thinking(wrap(PART, HYDROGEN, pack(TRACE))),
+            thinking(wrap(PART, HYDROGEN, "broken")),
             thinking(wrap(CALL, HYDROGEN, "AAAA")),
             use("a"),
             use("b"),
@@ -237,6 +240,7 @@ def test_each_signature_returns_to_its_own_part_once() -> None:
     assert history[1]["parts"] == [
         {"text": "One."},
         {"text": "", "thoughtSignature": "TTTT"},
+        TRACE,
         call("a", thoughtSignature="AAAA"),
         call("b"),
         call("c", thoughtSignature="CCCC"),
@@ -274,71 +278,16 @@ def test_an_older_model_needs_neither_sentinel_nor_ids() -> None:
     assert history[1]["parts"] == [{"functionCall": {"name": "Bash", "args": {}}}]
 
 
-# --- Images and documents ---------------------------------------------------------------------
+# --- What has no counterpart ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("block", "parts"),
-    [
-        pytest.param(IMAGE, [INLINE], id="an image"),
-        pytest.param(
-            {"type": "image", "source": {"type": "url", "url": "https://x.test/a.png"}},
-            [{"fileData": {"fileUri": "https://x.test/a.png"}}],
-            id="an image by URL",
-        ),
-        pytest.param(
-            {
-                "type": "document",
-                "title": "Terms",
-                "context": "Read closely.",
-                "source": {"type": "base64", "media_type": "application/pdf", "data": "AAAA"},
-            },
-            [
-                {"text": "Terms"},
-                {"text": "Read closely."},
-                {"inlineData": {"mimeType": "application/pdf", "data": "AAAA"}},
-            ],
-            id="a PDF",
-        ),
-        pytest.param(
-            {
-                "type": "document",
-                "source": {"type": "text", "media_type": "text/plain", "data": "plain"},
-            },
-            [{"text": "plain"}],
-            id="plain text",
-        ),
-    ],
-)
-def test_media(block: Any, parts: Any) -> None:
-    assert translated(user(block)) == [{"role": "user", "parts": parts}]
-
-
-@pytest.mark.parametrize(
-    ("block", "message"),
-    [
-        (
-            {"type": "hologram"},
-            "messages.0.content.1: a 'hologram' block is not supported here",
-        ),
-        (
-            {"type": "image", "source": {"type": "file", "file_id": "f"}},
-            "messages.0.content.1.source.type: 'file' is not supported here",
-        ),
-        (
-            {"type": "image", "source": {"type": "base64", "data": "AAAA"}},
-            "messages.0.content.1.source.media_type: expected a string",
-        ),
-        (
-            result("a", [{"type": "hologram"}]),
-            "messages.0.content.1.content.0: a 'hologram' block is not supported here",
-        ),
-    ],
-)
-def test_what_has_no_counterpart_is_named(block: Any, message: str) -> None:
+def test_an_unknown_block_is_named() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        translated(user("Hi", block))
-    assert caught.value.message == message
+        translated(user("Hi", result("a", [{"type": "hologram"}])))
+    assert (
+        caught.value.message
+        == "messages.0.content.1.content.0: a 'hologram' block is not supported here"
+    )
 
 
 def test_a_system_message_holds_text_only() -> None:

@@ -228,3 +228,49 @@ def test_the_first_request_of_claude_code() -> None:
         "thinkingConfig": {"thinkingLevel": "high", "includeThoughts": True},
     }
     assert (translation.thinks, translation.names) == (True, {})
+
+
+# --- An answer of a given form ----------------------------------------------------------------
+
+FORM = {"type": "json_schema", "schema": {"type": "object", "properties": {"t": {"const": "x"}}}}
+CLEANED = {"type": "object", "properties": {"t": {"enum": ["x"], "type": "string"}}}
+
+
+@pytest.mark.parametrize("fields", [{"output_config": {"format": FORM}}, {"output_format": FORM}])
+def test_a_schema_for_the_answer(fields: Any) -> None:
+    sent = config("gemini-4-hydrogen", **fields)
+    assert (sent["responseMimeType"], sent["responseJsonSchema"]) == ("application/json", CLEANED)
+    assert "systemInstruction" not in translate({**MINIMAL, **fields}, {}).request
+
+
+def test_a_schema_beside_tools_is_said_where_it_cannot_be_set() -> None:
+    body = {**MINIMAL, "output_format": FORM, "tools": [{"name": "Bash"}]}
+    assert "responseJsonSchema" in translate(body, {}).request["generationConfig"]
+    older = translate({**body, "model": "gemini-2.5-pro"}, {}).request
+    assert "responseJsonSchema" not in older["generationConfig"]
+    said = f"Answer with JSON only, valid against this schema: {json.dumps(CLEANED)}"
+    assert older["systemInstruction"] == {"parts": [{"text": said}]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"output_config": {"format": {"type": "xml"}}}, "output_config.format"),
+        ({"output_format": {"type": "json_schema"}}, "output_format"),
+    ],
+)
+def test_a_form_that_is_not_known(fields: Any, path: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        translate({**MINIMAL, **fields}, {})
+    assert caught.value.message == f"{path}: expected type 'json_schema' and a schema"
+
+
+def test_a_web_search_with_a_filter() -> None:
+    search = {"type": "web_search_20250305", "name": "web_search", "allowed_domains": ["a.com"]}
+    forced = {"type": "tool", "name": "web_search"}
+    translation = translate({**MINIMAL, "tools": [search], "tool_choice": forced}, {})
+    assert translation.domains.allowed == ("a.com",)
+    assert translation.request["tools"] == [{"googleSearch": {}}]
+    assert "toolConfig" not in translation.request
+    said = "When you search the web, use only these sites: a.com."
+    assert translation.request["systemInstruction"] == {"parts": [{"text": said}]}

@@ -110,6 +110,8 @@ def test_a_whole_message_is_the_collected_stream() -> None:
             {"type": "text", "text": ""},
             {"type": "text_delta", "text": "Hel"},
             {"type": "text_delta", "text": "lo"},
+            {"type": "citations_delta", "citation": {"url": "a"}},
+            {"type": "citations_delta", "citation": {"url": "b"}},
         ),
         *block(
             2,
@@ -130,7 +132,7 @@ def test_a_whole_message_is_the_collected_stream() -> None:
         "type": "message",
         "content": [
             {"type": "thinking", "thinking": "I think", "signature": "s"},
-            {"type": "text", "text": "Hello"},
+            {"type": "text", "text": "Hello", "citations": [{"url": "a"}, {"url": "b"}]},
             {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"command": "ls"}},
             {"type": "tool_use", "id": "toolu_2", "name": "Bash", "input": {}},
         ],

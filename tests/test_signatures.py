@@ -1,16 +1,28 @@
 """translate/signatures.py: what is packed comes back, and only to the model it came from."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translate.signatures import CALL, SENTINEL, TEXT, Signature, unwrap, wrap
+from translate.signatures import (
+    CALL,
+    PART,
+    SENTINEL,
+    TEXT,
+    Signature,
+    carried_part,
+    pack,
+    unwrap,
+    wrap,
+)
 
 BASE64 = st.text("ABCxyz019+/=-_", min_size=1, max_size=200)
 MODEL = st.from_regex(r"gemini-[a-z0-9.-]{1,30}", fullmatch=True)
 
 
-@given(st.sampled_from([CALL, TEXT]), MODEL, BASE64)
+@given(st.sampled_from([CALL, TEXT, PART]), MODEL, BASE64)
 def test_a_signature_survives_the_round_trip(kind: str, model: str, value: str) -> None:
     assert unwrap(wrap(kind, model, value), model) == Signature(kind, value)
 
@@ -34,3 +46,18 @@ def test_what_is_foreign_is_not_unwrapped(foreign: str) -> None:
 
 def test_the_sentinel_is_googles_documented_one() -> None:
     assert SENTINEL == "skip_thought_signature_validator"
+
+
+def test_what_an_envelope_stands_for() -> None:
+    assert carried_part(Signature(TEXT, "QUJD")) == {"text": "", "thoughtSignature": "QUJD"}
+    trace: Any = {"toolCall": {"id": "s1", "args": {"é": 1}}, "thoughtSignature": "QUJD"}
+    packed = unwrap(wrap(PART, "gemini-4-neon", pack(trace)), "gemini-4-neon")
+    assert packed is not None
+    assert carried_part(packed) == trace
+
+
+@pytest.mark.parametrize(
+    "value", ["QUJD", "!", "W10=", pack({"text": "x"}), pack({"functionCall": {"name": "x"}})]
+)
+def test_a_part_that_was_changed_is_dropped(value: str) -> None:
+    assert carried_part(Signature(PART, value)) is None

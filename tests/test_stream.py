@@ -8,24 +8,32 @@ from hypothesis import strategies as st
 
 from translate.cut import Cut
 from translate.errors import ApiError
+from translate.grounding import Domains
+from translate.models import find
+from translate.request import Translation
 from translate.response import collect
+from translate.signatures import pack
 from translate.stream import BROKEN, StreamTranslator
 
 MODEL = "gemini-4-hydrogen"
 TAG = "0a1b2c3d"
 
 
-def translator(**changes: Any) -> StreamTranslator:
-    arguments: dict[str, Any] = {
-        "message_id": f"msg_{TAG}4e5f",
-        "model": "claude-opus-5",
-        "gemini_model": MODEL,
-        "shows_thinking": True,
-        "carries": True,
+def translator(carries: bool = True, **changes: Any) -> StreamTranslator:
+    asked: dict[str, Any] = {
+        "model": find(MODEL),
+        "request": {},
         "names": {},
+        "thinks": True,
         "cut": Cut(),
+        "domains": Domains(),
     }
-    return StreamTranslator(**{**arguments, **changes})
+    return StreamTranslator(
+        Translation(**{**asked, **changes}),
+        message_id=f"msg_{TAG}4e5f",
+        model="claude-opus-5",
+        carries=carries,
+    )
 
 
 def chunk(*parts: Any, finish: str | None = None, **more: Any) -> Any:
@@ -162,7 +170,7 @@ def test_thinking_then_text() -> None:
 
 
 def test_thinking_nobody_asked_for_is_not_shown() -> None:
-    assert told(chunk(thought("Hm."), text("Yes."), finish="STOP"), shows_thinking=False) == [
+    assert told(chunk(thought("Hm."), text("Yes."), finish="STOP"), thinks=False) == [
         "message_start",
         (0, TEXT),
         (0, "text_delta", "Yes."),
@@ -396,6 +404,76 @@ def test_code_and_media_are_shown_as_text() -> None:
     ]
 
 
+def test_traces_of_geminis_own_tools_ride_on_thinking_blocks() -> None:
+    trace = {"toolCall": {"id": "s1", "toolType": "GOOGLE_SEARCH_WEB", "args": {}}}
+    events = told(chunk(trace, text("So."), finish="STOP"))
+    assert events[1:4] == [
+        (0, THINKING),
+        (0, "signature_delta", carried(pack(trace), "p")),
+        (0, "stop"),
+    ]
+    assert told(chunk(trace, text("So."), finish="STOP"), carries=False)[1] == (0, TEXT)
+
+
+def test_sources_follow_the_text() -> None:
+    found = {
+        "webSearchQueries": ["euro 2024"],
+        "groundingChunks": [{"web": {"uri": "https://x.test/r", "title": "uefa.com"}}],
+        "groundingSupports": [{"segment": {"text": "Spain won."}, "groundingChunkIndices": [0]}],
+    }
+    machine = translator()
+    events = machine.feed(chunk(text("Spain won."), finish="STOP", groundingMetadata=found))
+    message = collect(events + machine.finish())
+    source = {"title": "uefa.com", "url": "https://x.test/r"}
+    identity = f"srvtoolu_{TAG}s00"
+    assert message["content"] == [
+        {
+            "type": "text",
+            "text": "Spain won.",
+            "citations": [
+                {
+                    "type": "web_search_result_location",
+                    **source,
+                    "encrypted_index": "",
+                    "cited_text": "Spain won.",
+                }
+            ],
+        },
+        {
+            "type": "server_tool_use",
+            "id": identity,
+            "name": "web_search",
+            "input": {"query": "euro 2024"},
+        },
+        {
+            "type": "web_search_tool_result",
+            "tool_use_id": identity,
+            "content": [
+                {
+                    "type": "web_search_result",
+                    **source,
+                    "encrypted_content": "",
+                    "page_age": None,
+                }
+            ],
+        },
+    ]
+    assert message["usage"]["server_tool_use"] == {
+        "web_search_requests": 1,
+        "web_fetch_requests": 0,
+    }
+
+
+def test_sources_without_text_have_no_citations() -> None:
+    found = {"webSearchQueries": ["q"], "groundingSupports": [{"groundingChunkIndices": [0]}]}
+    kinds = [
+        event[1]["type"]
+        for event in told(chunk(call("f1"), finish="STOP", groundingMetadata=found))
+        if isinstance(event[1], dict)
+    ]
+    assert kinds == ["tool_use", "server_tool_use", "web_search_tool_result"]
+
+
 # --- Ends -------------------------------------------------------------------------------------
 
 
@@ -538,7 +616,7 @@ PARTS = st.one_of(
 def test_the_grammar_holds_and_chunking_changes_nothing(
     parts: list[Any], shows: bool, carries: bool, data: Any
 ) -> None:
-    changes = {"shows_thinking": shows, "carries": carries}
+    changes = {"thinks": shows, "carries": carries}
     whole = events_of([chunk(*parts), chunk(finish="STOP")], changes)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(parts)), max_size=4)))
     pieces = [

@@ -5,14 +5,17 @@ from typing import Any
 import pytest
 
 from translate.errors import InvalidRequest
+from translate.models import find
 from translate.tools import (
     LEGAL_NAME,
+    Offered,
     call_id,
-    calling_config,
+    config,
     declaration,
+    declared,
     function_name,
-    functions,
     names,
+    sorted_out,
     tool_use_id,
 )
 
@@ -46,19 +49,57 @@ def test_an_illegal_name_becomes_a_legal_one_of_its_own(name: str) -> None:
     assert names([{"name": "Bash"}, {"name": name}]) == {mapped: name}
 
 
+HYDROGEN, OLDER = find("gemini-4-hydrogen"), find("gemini-2.5-flash")
+SEARCH: Any = {"name": "web_search", "type": "web_search_20250305", "max_uses": 8}
+FETCH: Any = {"name": "web_fetch", "type": "web_fetch_20250910"}
+CODE: Any = {"name": "code_execution", "type": "code_execution_20250522"}
+
+
+def sort_out(*tools: Any) -> Offered:
+    return sorted_out(tools, HYDROGEN)
+
+
 def test_the_placeholder_is_not_declared() -> None:
-    tools: Any = [
+    offered = sort_out(
         {"name": "Bash"},
         {"name": "DeferredToolPlaceholder", "defer_loading": True},
         {"name": "Ask", "type": "custom", "defer_loading": True},
+    )
+    assert [tool["name"] for tool in offered.functions] == ["Bash", "Ask"]
+    assert (offered.built_in, offered.search) == ({}, {})
+
+
+def test_functions_and_built_in_tools_have_entries_of_their_own() -> None:
+    offered = sort_out(SEARCH, {"name": "Bash"}, FETCH, CODE)
+    assert offered.search == SEARCH
+    assert declared(offered, declaration) == [
+        {"functionDeclarations": [declaration({"name": "Bash"})]},
+        {"googleSearch": {}},
+        {"urlContext": {}},
+        {"codeExecution": {}},
     ]
-    assert [tool["name"] for tool in functions(tools)] == ["Bash", "Ask"]
+    assert declared(sort_out(SEARCH), declaration) == [{"googleSearch": {}}]
 
 
-def test_a_kind_of_tool_without_counterpart_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("tools", "model", "message"),
+    [
+        (
+            [{"name": "Bash"}, {"name": "computer", "type": "computer_20250124"}],
+            HYDROGEN,
+            "tools.1.type: 'computer_20250124' is not supported here",
+        ),
+        (
+            [{"name": "Bash"}, SEARCH],
+            OLDER,
+            "tools: gemini-2.5-flash cannot use server tools beside others",
+        ),
+    ],
+)
+def test_tools_without_counterpart_are_refused(tools: Any, model: Any, message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        functions([{"name": "Bash"}, {"name": "computer", "type": "computer_20250124"}])
-    assert caught.value.message == "tools.1.type: 'computer_20250124' is not supported here"
+        sorted_out(tools, model)
+    assert caught.value.message == message
 
 
 @pytest.mark.parametrize(
@@ -76,20 +117,44 @@ def test_a_kind_of_tool_without_counterpart_is_refused() -> None:
     ],
 )
 def test_tool_choice(choice: Any, expected: Any) -> None:
-    config = expected and {"functionCallingConfig": expected}
-    assert calling_config(choice) == config
+    offered = sort_out({"name": "Bash"}, {"name": LONG})
+    assert config(offered, choice) == (expected and {"functionCallingConfig": expected})
+    assert config(sort_out(), choice) is None
+    assert config(sort_out(SEARCH), choice) is None
+    assert config(sort_out({"name": "Bash"}, {"name": LONG}, SEARCH), choice) == {
+        "functionCallingConfig": expected or {"mode": "VALIDATED"},
+        "includeServerSideToolInvocations": True,
+    }
+
+
+def test_a_server_tool_that_is_chosen_needs_no_mode() -> None:
+    choice = {"type": "tool", "name": "web_search"}
+    assert config(sort_out(SEARCH), choice) is None
+    assert config(sort_out({"name": "Bash"}, SEARCH), choice) == {
+        "functionCallingConfig": {"mode": "VALIDATED"},
+        "includeServerSideToolInvocations": True,
+    }
+
+
+def test_a_strict_tool_is_called_by_its_schema() -> None:
+    offered = sort_out({"name": "Bash", "strict": True}, {"name": "Read"})
+    assert config(offered, None) == {"functionCallingConfig": {"mode": "VALIDATED"}}
 
 
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
         ({"type": "some"}, "tool_choice.type: expected one of auto, any, tool, none"),
-        ({"type": "tool"}, "tool_choice.name: expected the name of a tool"),
+        ({"type": "tool"}, "tool_choice.name: expected the name of one of the tools"),
+        (
+            {"type": "tool", "name": ["x"]},
+            "tool_choice.name: expected the name of one of the tools",
+        ),
     ],
 )
 def test_a_wrong_tool_choice(choice: Any, message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        calling_config(choice)
+        config(sort_out({"name": "Bash"}), choice)
     assert caught.value.message == message
 
 

@@ -1,9 +1,9 @@
 """Anthropic Messages <-> Gemini GenerateContent, both ways, without touching the world.
 
-    there   request -> contents -> signatures          back   stream -> response
-            |-----> tools -> schema                           `----> signatures
-            |-----> shapes                             both   errors, wire
-            `-----> models
+    there   request -> contents -> blocks, signatures  back   stream -> events, response
+            |-----> tools -> schema                           |----> grounding, cut
+            |-----> shapes                                    `----> signatures
+            `-----> models                             both   errors, wire
 
 Standard library only, and of that nothing that does I/O: bytes, sockets, clocks, settings and
 randomness are the callers'. A demo of the whole package:

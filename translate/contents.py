@@ -8,14 +8,15 @@ It refuses to know tools' definitions and everything beside the conversation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from . import signatures
+from .blocks import parts_of
 from .errors import InvalidRequest
 from .models import Model
 from .tools import call_id, function_name
-from .wire import Block, Content, FunctionCall, FunctionResponse, Json, Message, Part, Source
+from .wire import Block, Content, FunctionCall, FunctionResponse, Json, Message, Part
 
 RESUMED = "(The conversation starts in the middle: its beginning is not available.)"
 CONTINUE = "Continue your last message exactly where it stops. Repeat nothing of it."
@@ -122,19 +123,17 @@ def _model_parts(blocks: Iterable[Placed], model: Model) -> list[Part]:
     for path, block in blocks:
         if block["type"] == "thinking":
             found = signatures.unwrap(block.get("signature", ""), model.name)
-            if found is None:
-                continue
-            if found.kind == signatures.TEXT:
-                parts.append({"text": "", "thoughtSignature": found.value})
-            else:
+            if found is not None and found.kind == signatures.CALL:
                 signature = found.value
+            elif found is not None and (part := signatures.carried_part(found)):
+                parts.append(part)
         elif block["type"] == "tool_use":
             if not has_call and model.signs:
                 signature = signature or signatures.SENTINEL
             parts.append(_call(block, signature, model))
             signature, has_call = None, True
         elif block["type"] != "redacted_thinking":
-            parts.extend(_parts(path, block))
+            parts.extend(parts_of(path, block))
     return parts
 
 
@@ -167,7 +166,7 @@ def _user_parts(blocks: Iterable[Placed], waiting: list[Call], model: Model) -> 
     rest: list[Part] = []
     for path, block in blocks:
         if block["type"] != "tool_result":
-            rest.extend(_parts(path, block))
+            rest.extend(parts_of(path, block))
             continue
         text, media = _result(path, block)
         position = _position(block["tool_use_id"], waiting, responses)
@@ -216,64 +215,7 @@ def _result(path: str, block: Block) -> tuple[str, list[Part]]:
     parts = [
         part
         for i, item in enumerate(block.get("content", []))
-        for part in _parts(f"{path}.content.{i}", item)
+        for part in parts_of(f"{path}.content.{i}", item)
     ]
     text = "\n".join(part["text"] for part in parts if "text" in part)
     return text, [part for part in parts if "text" not in part]
-
-
-# --- Blocks that both sides may hold ----------------------------------------------------------
-
-
-def _parts(path: str, block: Block) -> list[Part]:
-    if block["type"] not in PARTS:
-        raise InvalidRequest(path, f"a {block['type']!r} block is not supported here")
-    return PARTS[block["type"]](path, block)
-
-
-def _text(path: str, block: Block) -> list[Part]:
-    return [{"text": block["text"]}] if block["text"] else []
-
-
-def _media(path: str, block: Block) -> list[Part]:
-    """An image or a document; a URL is handed on, never fetched here."""
-    source = block["source"]
-    kind = source["type"]
-    if kind not in SOURCES:
-        raise InvalidRequest(f"{path}.source.type", f"{kind!r} is not supported here")
-    needed = SOURCES[kind].needs
-    for field in needed:
-        if not isinstance(source.get(field), str):
-            raise InvalidRequest(f"{path}.source.{field}", "expected a string")
-    headings: list[Part] = [
-        {"text": heading} for heading in (block.get("title"), block.get("context")) if heading
-    ]
-    return [*headings, SOURCES[kind].part(source)]
-
-
-class SourceKind(NamedTuple):
-    needs: tuple[str, ...]
-    part: Callable[[Source], Part]
-
-
-SOURCES = {
-    "base64": SourceKind(
-        ("media_type", "data"),
-        lambda source: {"inlineData": {"mimeType": source["media_type"], "data": source["data"]}},
-    ),
-    "url": SourceKind(("url",), lambda source: {"fileData": {"fileUri": source["url"]}}),
-    "text": SourceKind(("data",), lambda source: {"text": source["data"]}),
-}
-
-
-def _tool_reference(path: str, block: Block) -> list[Part]:
-    """What Claude Code's ToolSearch found; the tool itself is declared from now on."""
-    return [{"text": f"The tool {block['tool_name']} is now available."}]
-
-
-PARTS: dict[str, Callable[[str, Block], list[Part]]] = {
-    "text": _text,
-    "image": _media,
-    "document": _media,
-    "tool_reference": _tool_reference,
-}

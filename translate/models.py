@@ -49,6 +49,8 @@ class Model:
     """Matches calls and responses by id."""
     multimodal_results: bool = True
     """Takes images and PDFs inside a functionResponse."""
+    json_with_tools: bool = True
+    """Takes a schema for its answer and tools in one request; built-in tools and functions too."""
     prefill: bool = False
     """Continues a conversation that ends with the model's own turn."""
 
@@ -68,6 +70,7 @@ def _older(name: str, released: str, budget: Budget | None) -> Model:
         samples=True,
         call_ids=False,
         multimodal_results=False,
+        json_with_tools=False,
         prefill=True,
     )
 
@@ -81,9 +84,9 @@ TABLE = {
         Model("gemini-4-argon", "2026-10-13"),
         Model("gemini-3.8-flash", "2026-09-02"),
         Model("gemini-3.7-flash", "2026-08-13"),
-        Model("gemini-3.6-flash", "2026-07-21", MINIMAL_TO_HIGH, prefill=True),
-        Model("gemini-3.5-flash", "2026-05-19", MINIMAL_TO_HIGH, prefill=True),
-        Model("gemini-3.5-flash-lite", "2026-07-21", MINIMAL_TO_HIGH, prefill=True),
+        Model("gemini-3.6-flash", "2026-07-21", MINIMAL_TO_HIGH),
+        Model("gemini-3.5-flash", "2026-05-19", MINIMAL_TO_HIGH),
+        Model("gemini-3.5-flash-lite", "2026-07-21", MINIMAL_TO_HIGH),
         Model("gemini-3.1-flash-lite", "2026-05-07", MINIMAL_TO_HIGH, prefill=True),
         Model("gemini-3.1-pro-preview", "2026-02-19", prefill=True),
         Model("gemini-3.1-pro-preview-customtools", "2026-02-19", prefill=True),

@@ -6,12 +6,14 @@ nor tool: system prompt, thinking, limits. It refuses to know how pieces look in
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from . import contents, models, shapes, tools
+from . import contents, models, schema, shapes, tools
 from .cut import Cut
 from .errors import InvalidRequest
+from .grounding import Domains, domains
 from .models import Model
 from .wire import Block, GenerateContentRequest, Json, MessagesRequest, Part
 
@@ -39,6 +41,7 @@ class Translation(NamedTuple):
 
     model: the Gemini model. request: the body. names: function name -> tool name, where they
     differ. thinks: whether the client asked to see thinking. cut: where its text ends.
+    domains: where it may search.
     """
 
     model: Model
@@ -46,6 +49,7 @@ class Translation(NamedTuple):
     names: Mapping[str, str]
     thinks: bool
     cut: Cut
+    domains: Domains
 
 
 def translate(
@@ -63,21 +67,30 @@ def translate(
     """
     asked = shapes.normalise(body, counting=counting)
     model = models.resolve(asked["model"], overrides, is_subagent=is_subagent)
+    offered = tools.sorted_out(asked.get("tools", []), model)
+    searchable = domains(offered.search)
     request: GenerateContentRequest = {}
-    system = _system(asked.get("system", []))
+    system = [*_system(asked.get("system", [])), *_extra_instructions(asked, searchable, model)]
     if system:
         request["systemInstruction"] = {"parts": system}
-    declared = tools.functions(asked.get("tools", []))
+    declared = tools.declared(offered, declare)
     if declared:
-        request["tools"] = [{"functionDeclarations": [declare(tool) for tool in declared]}]
-        config = tools.calling_config(asked.get("tool_choice"))
-        if config:
-            request["toolConfig"] = config
+        request["tools"] = declared
+    config = tools.config(offered, asked.get("tool_choice"))
+    if config:
+        request["toolConfig"] = config
     request["contents"] = contents.contents(asked["messages"], model)
     if not counting:
         request["generationConfig"] = _generation_config(asked, model)
         request["store"] = False
-    return Translation(model, request, tools.names(declared), _wants_thinking(asked), _cut(asked))
+    return Translation(
+        model=model,
+        request=request,
+        names=tools.names(offered.functions),
+        thinks=_wants_thinking(asked),
+        cut=_cut(asked),
+        domains=searchable,
+    )
 
 
 def _system(blocks: Iterable[Block]) -> list[Part]:
@@ -88,6 +101,34 @@ def _system(blocks: Iterable[Block]) -> list[Part]:
         if block["text"] and not block["text"].startswith(BILLING_HEADER):
             parts.append({"text": block["text"]})
     return parts
+
+
+def _extra_instructions(asked: MessagesRequest, searchable: Domains, model: Model) -> list[Part]:
+    """What Gemini has no field for is said to the model."""
+    said = [searchable.instruction()]
+    form = _json_schema(asked)
+    if form is not None and not _takes_schema(asked, model):
+        said.append(f"Answer with JSON only, valid against this schema: {json.dumps(form)}")
+    return [{"text": text} for text in said if text]
+
+
+def _json_schema(asked: MessagesRequest) -> Json | None:
+    """The schema an answer must fit: `output_config.format`, or `output_format` before it."""
+    config = asked.get("output_config", {})
+    path, form = (
+        ("output_config.format", config["format"])
+        if "format" in config
+        else ("output_format", asked.get("output_format"))
+    )
+    if form is None:
+        return None
+    if form["type"] != "json_schema" or not isinstance(form.get("schema"), dict):
+        raise InvalidRequest(path, "expected type 'json_schema' and a schema")
+    return schema.cleaned(form["schema"])
+
+
+def _takes_schema(asked: MessagesRequest, model: Model) -> bool:
+    return model.json_with_tools or not asked.get("tools")
 
 
 def _generation_config(asked: MessagesRequest, model: Model) -> Json:
@@ -101,6 +142,10 @@ def _generation_config(asked: MessagesRequest, model: Model) -> Json:
                 config[name] = asked[field]  # type: ignore[literal-required]
     if thinking:
         config["thinkingConfig"] = thinking
+    form = _json_schema(asked)
+    if form is not None and _takes_schema(asked, model):
+        config["responseMimeType"] = "application/json"
+        config["responseJsonSchema"] = form
     return config
 
 

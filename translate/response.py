@@ -94,6 +94,9 @@ def _block_start(message: Json, event: Event) -> None:
 
 def _block_delta(message: Json, event: Event) -> None:
     delta, block = event["delta"], message["content"][-1]
+    if delta["type"] == "citations_delta":
+        block.setdefault("citations", []).append(delta["citation"])
+        return
     source, field = DELTA_FIELDS[delta["type"]]
     grown = block[field] if isinstance(block[field], str) else ""
     block[field] = grown + delta[source]

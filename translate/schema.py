@@ -37,11 +37,16 @@ MAX_NOTE = 400
 
 def parameters(schema: Json) -> Json:
     """A tool's `input_schema` -> its `parametersJsonSchema`: always an object at the root."""
-    root = _Cleaner(schema).node(schema, 0, ())
+    root = cleaned(schema)
     alternatives = [key for key in ("anyOf", "oneOf") if key in root]
     for key in alternatives:
         root = _fold_alternatives(root, key)
     return {**root, "type": "object", "properties": root.get("properties", {})}
+
+
+def cleaned(schema: Json) -> Json:
+    """A schema for an answer -> its `responseJsonSchema`; any type at the root."""
+    return _Cleaner(schema).node(schema, 0, ())
 
 
 def _fold_alternatives(root: Json, key: str) -> Json:

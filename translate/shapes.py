@@ -132,6 +132,7 @@ def block(value: Any) -> Block:
     return cast(Block, BLOCKS[kind](value) if kind in BLOCKS else value)
 
 
+change = fields({}, {"name": text, "definition": fields({"name": filled}, {})})
 block_list = list_of(block, "a string or a list of content blocks")
 
 BLOCKS: dict[str, Check] = {
@@ -142,6 +143,9 @@ BLOCKS: dict[str, Check] = {
     "tool_use": fields({"id": filled, "name": filled, "input": anything}, {}),
     "tool_result": fields({"tool_use_id": filled}, {"content": blocks, "is_error": flag}),
     "tool_reference": fields({"tool_name": filled}, {}),
+    "tool_addition": fields({"tool": change}, {}),
+    "tool_removal": fields({"tool": change}, {}),
+    "search_result": fields({"source": text, "title": text, "content": block_list}, {}),
 }
 
 ROLES = ("user", "assistant", "system")
@@ -161,7 +165,8 @@ SHARED: dict[str, Check] = {
     "tools": list_of(tool),
     "tool_choice": typed,
     "thinking": typed,
-    "output_config": fields({}, {"effort": text}),
+    "output_config": fields({}, {"effort": text, "format": typed}),
+    "output_format": typed,
     "stop_sequences": list_of(filled),
     "temperature": number,
     "top_p": number,

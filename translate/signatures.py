@@ -3,14 +3,19 @@
 Gemini 3 and later refuse a tool turn whose first call lost its `thoughtSignature`, and a
 Messages client has no such field. It does return `thinking` blocks byte for byte, so a
 signature travels as the `signature` of the thinking block right before its tool_use, in an
-envelope that names the model it came from. This file refuses to know blocks and parts:
-it packs and unpacks strings.
+envelope that names the model it came from. Parts that no block can hold, but that Gemini
+wants back as they were, travel in the same way.
+This file refuses to know blocks, and when something has to travel.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import re
-from typing import NamedTuple
+from typing import NamedTuple, cast
+
+from .wire import Part
 
 SENTINEL = "skip_thought_signature_validator"
 """Accepted by Gemini in place of a signature that is not to be had.
@@ -22,8 +27,10 @@ CALL = "c"
 """The signature belongs to the next function call."""
 TEXT = "t"
 """The signature belongs to an empty text part at this place."""
+PART = "p"
+"""It is no signature but a whole part, which stood at this place."""
 
-ENVELOPE = re.compile(r"gs1\.([ct])\.([A-Za-z0-9._-]+):([A-Za-z0-9+/_=-]+)")
+ENVELOPE = re.compile(r"gs1\.([ctp])\.([A-Za-z0-9._-]+):([A-Za-z0-9+/_=-]+)")
 
 
 class Signature(NamedTuple):
@@ -45,3 +52,20 @@ def unwrap(signature: str, model: str) -> Signature | None:
     if match is None or match[2] != model:
         return None
     return Signature(match[1], match[3])
+
+
+def pack(part: Part) -> str:
+    """A whole part as the value of an envelope."""
+    return base64.b64encode(json.dumps(part, separators=(",", ":")).encode()).decode()
+
+
+def carried_part(signature: Signature) -> Part | None:
+    """The part that an envelope of kind TEXT or PART stands for; None for what a client changed."""
+    if signature.kind == TEXT:
+        return {"text": "", "thoughtSignature": signature.value}
+    try:
+        part = json.loads(base64.b64decode(signature.value, validate=True))
+    except ValueError:
+        return None
+    is_known = isinstance(part, dict) and bool(part.keys() & {"toolCall", "toolResponse"})
+    return cast(Part, part) if is_known else None

@@ -1,66 +1,46 @@
 """StreamTranslator: Gemini's chunks in, Anthropic's events out.
 
-Knows the order of events, and holds the only state of an answer: which block is open and
-which calls still wait for their signature. Blocks change through `_open` and `_close` only.
+Knows what each part of an answer becomes, and which calls still wait for their signature;
+the order of events is kept by events.py.
 It refuses to know bytes, clocks and sockets: chunks are decoded JSON, ids come from outside.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from . import signatures, tools
-from .cut import Cut
 from .errors import ApiError
+from .events import Events
+from .grounding import Grounding
+from .request import Translation
 from .response import stop_reason, usage
 from .wire import Candidate, Chunk, Event, FunctionCall, Json, Part, UsageMetadata
 
 BROKEN = "Gemini's answer ended before it was complete."
 UNBLOCKED = (None, "", "BLOCK_REASON_UNSPECIFIED")
-EMPTY_BLOCKS: dict[str, Json] = {
-    "text": {"type": "text", "text": ""},
-    "thinking": {"type": "thinking", "thinking": "", "signature": ""},
-}
 
 
 class StreamTranslator:
     """One answer's way from chunks to events: `feed` every chunk, then `finish`.
 
-    message_id: `msg_` and at least 8 hex digits. model: the request's own `model`, echoed.
-    gemini_model: the model that answers. shows_thinking: whether thoughts become thinking
-    blocks. carries: whether signatures may ride on thinking blocks (see signatures.py).
-    names: function name -> tool name, where they differ. cut: where the text ends early.
+    asked: the translated request. message_id: `msg_` and at least 8 hex digits. model: the
+    request's own `model`, echoed. carries: whether signatures may ride on thinking blocks (see
+    signatures.py).
     """
 
-    def __init__(
-        self,
-        *,
-        message_id: str,
-        model: str,
-        gemini_model: str,
-        shows_thinking: bool,
-        carries: bool,
-        names: Mapping[str, str],
-        cut: Cut,
-    ) -> None:
+    def __init__(self, asked: Translation, *, message_id: str, model: str, carries: bool) -> None:
+        self._asked = asked
         self._message_id = message_id
+        self._tag = message_id.removeprefix("msg_")[:8]
         self._model = model
-        self._gemini_model = gemini_model
-        self._shows_thinking = shows_thinking
         self._carries = carries
-        self._names = names
-        self._cut = cut
+        self._cut = asked.cut
+        self._grounding = Grounding(asked.domains)
 
-        self._events: list[Event] = []
+        self._out = Events()
         self._has_started = False
-        self._index = -1
-        self._block: str | None = None
-        """The kind of the open block."""
-        self._last_block: str | None = None
-        """The kind of the block opened last."""
-
         self._calls = 0
         self._has_signed_call = False
         self._loose: str | None = None
@@ -75,7 +55,7 @@ class StreamTranslator:
     @property
     def has_content(self) -> bool:
         """Whether a block has begun or the answer's end is known: a status can be chosen."""
-        return self._index >= 0 or self._finish_reason is not None or self.is_cut
+        return self._out.has_block or self._finish_reason is not None or self.is_cut
 
     @property
     def is_cut(self) -> bool:
@@ -92,7 +72,7 @@ class StreamTranslator:
             self._refusal = f"Gemini blocked this request: {block_reason}."
         for candidate in (chunk.get("candidates") or [])[:1]:
             self._candidate(candidate)
-        return self._taken()
+        return self._out.taken()
 
     def finish(self) -> list[Event]:
         """The last events. Raises ApiError when the answer broke off before its end."""
@@ -100,21 +80,22 @@ class StreamTranslator:
             raise ApiError(529, BROKEN)
         self._release(None)
         self._flush()
+        self._show_sources()
         reason = self._stop_reason()
         if reason == "refusal":
-            self._close()
+            self._out.close()
             self._show(self._refusal or f"Gemini stopped this answer: {self._finish_reason}.")
-        if self._last_block == "thinking":
+        if self._out.last_block == "thinking":
             # `claude -p` 2.1.197 prints nothing when a message ends with a thinking block.
-            self._open("text", EMPTY_BLOCKS["text"])
-        self._close()
-        self._emit(
+            self._out.open("text")
+        self._out.close()
+        self._out.emit(
             "message_delta",
             delta={"stop_reason": reason, "stop_sequence": self._cut.stop_sequence},
-            usage=usage(self._usage),
+            usage={**usage(self._usage), **self._grounding.usage()},
         )
-        self._emit("message_stop")
-        return self._taken()
+        self._out.emit("message_stop")
+        return self._out.taken()
 
     def _stop_reason(self) -> str:
         if self._cut.reason is not None:
@@ -129,6 +110,7 @@ class StreamTranslator:
                 if key in part and not self.is_cut:
                     handle(self, part)
                     break
+        self._grounding.add(candidate)
         finish_reason = candidate.get("finishReason")
         if finish_reason:
             self._finish_reason = finish_reason
@@ -153,10 +135,10 @@ class StreamTranslator:
             self._text(text)
             return
         self._loose = signature or self._loose
-        if self._shows_thinking:
+        if self._asked.thinks:
             self._flush()
-            self._open("thinking", EMPTY_BLOCKS["thinking"])
-            self._delta({"type": "thinking_delta", "thinking": text})
+            self._out.open("thinking")
+            self._out.delta("thinking_delta", thinking=text)
 
     def _call_part(self, part: Part) -> None:
         signature = part.get("thoughtSignature")
@@ -186,6 +168,11 @@ class StreamTranslator:
         self._release(None)
         self._text(f"\n```\n{result.get('output', '')}\n```\n")
 
+    def _tool_part(self, part: Part) -> None:
+        """A trace of Gemini's own tools: it goes back as it came, with the next request."""
+        self._release(None)
+        self._carry(signatures.PART, signatures.pack(part))
+
     def _media_part(self, part: Part) -> None:
         """A Messages answer cannot hold media; say so instead of losing it."""
         media_type = part["inlineData"].get("mimeType")
@@ -214,29 +201,39 @@ class StreamTranslator:
         """Put a signature on the open thinking block, or on an empty one made for it."""
         if self._carries:
             self._flush()
-            self._open("thinking", EMPTY_BLOCKS["thinking"])
-            wrapped = signatures.wrap(kind, self._gemini_model, signature)
-            self._delta({"type": "signature_delta", "signature": wrapped})
-            self._close()
+            self._out.open("thinking")
+            wrapped = signatures.wrap(kind, self._asked.model.name, signature)
+            self._out.delta("signature_delta", signature=wrapped)
+            self._out.close()
 
     def _call(self, call: FunctionCall, signature: str | None) -> None:
         if signature:
             self._carry(signatures.CALL, signature)
             self._has_signed_call = True
         name = call.get("name", "")
-        tag = self._message_id.removeprefix("msg_")[:8]
         tool_use = {
             "type": "tool_use",
-            "id": tools.tool_use_id(tag, call.get("id"), self._calls),
-            "name": self._names.get(name, name),
+            "id": tools.tool_use_id(self._tag, call.get("id"), self._calls),
+            "name": self._asked.names.get(name, name),
             "input": {},
         }
         self._calls += 1
         self._flush()
-        self._open("tool_use", tool_use)
-        arguments = json.dumps(call.get("args") or {}, ensure_ascii=False, separators=(",", ":"))
-        self._delta({"type": "input_json_delta", "partial_json": arguments})
-        self._close()
+        self._out.open("tool_use", tool_use)
+        self._out.delta("input_json_delta", partial_json=_json(call.get("args") or {}))
+        self._out.close()
+
+    def _show_sources(self) -> None:
+        """Citations for the text just told, then the searches and fetches behind it."""
+        if self._out.open_block == "text":
+            for citation in self._grounding.citations():
+                self._out.delta("citations_delta", citation=citation)
+        for block in self._grounding.blocks(self._tag):
+            given = block.get("input")
+            self._out.open(block["type"], block if given is None else {**block, "input": {}})
+            if given is not None:
+                self._out.delta("input_json_delta", partial_json=_json(given))
+            self._out.close()
 
     # --- Events -------------------------------------------------------------------------------
 
@@ -254,7 +251,7 @@ class StreamTranslator:
             "stop_sequence": None,
             "usage": usage(self._usage),
         }
-        self._emit("message_start", message=message)
+        self._out.emit("message_start", message=message)
 
     def _text(self, text: str) -> None:
         """Show the model's text, as far as the client wants it."""
@@ -269,32 +266,12 @@ class StreamTranslator:
             self._show(rest)
 
     def _show(self, text: str) -> None:
-        self._open("text", EMPTY_BLOCKS["text"])
-        self._delta({"type": "text_delta", "text": text})
+        self._out.open("text")
+        self._out.delta("text_delta", text=text)
 
-    def _open(self, kind: str, block: Json) -> None:
-        """Begin a block and end the one before; an open text or thinking block just goes on."""
-        if self._block == kind:
-            return
-        self._close()
-        self._block = self._last_block = kind
-        self._index += 1
-        self._emit("content_block_start", index=self._index, content_block=block)
 
-    def _close(self) -> None:
-        if self._block is not None:
-            self._block = None
-            self._emit("content_block_stop", index=self._index)
-
-    def _delta(self, delta: Json) -> None:
-        self._emit("content_block_delta", index=self._index, delta=delta)
-
-    def _emit(self, kind: str, **fields: Any) -> None:
-        self._events.append({"type": kind, **fields})
-
-    def _taken(self) -> list[Event]:
-        events, self._events = self._events, []
-        return events
+def _json(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 PARTS: tuple[tuple[str, Callable[[StreamTranslator, Part], None]], ...] = (
@@ -303,6 +280,8 @@ PARTS: tuple[tuple[str, Callable[[StreamTranslator, Part], None]], ...] = (
     ("executableCode", StreamTranslator._code_part),
     ("codeExecutionResult", StreamTranslator._code_result_part),
     ("inlineData", StreamTranslator._media_part),
+    ("toolCall", StreamTranslator._tool_part),
+    ("toolResponse", StreamTranslator._tool_part),
     ("thoughtSignature", StreamTranslator._text_part),
 )
 """A part's data field -> what is done with it; a part with a signature alone counts as empty."""

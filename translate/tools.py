@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from . import schema
 from .errors import InvalidRequest
+from .models import Model
 from .wire import FunctionDeclaration, Json, Tool
 
 PLACEHOLDER = "DeferredToolPlaceholder"
@@ -22,6 +24,13 @@ LEGAL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 
 MODES = {"auto": "AUTO", "any": "ANY", "tool": "ANY", "none": "NONE"}
 """tool_choice.type -> functionCallingConfig.mode."""
+
+BUILT_IN = {
+    "web_search": "googleSearch",
+    "web_fetch": "urlContext",
+    "code_execution": "codeExecution",
+}
+"""How a server tool's type begins -> Gemini's tool."""
 
 Declare = Callable[[Tool], FunctionDeclaration]
 
@@ -44,15 +53,40 @@ def declaration(tool: Tool) -> FunctionDeclaration:
     }
 
 
-def functions(tools: Iterable[Tool]) -> list[Tool]:
-    """The tools to declare; raises InvalidRequest for a kind that has no counterpart."""
-    declared = []
+class Offered(NamedTuple):
+    """The tools of a request by kind. built_in: Gemini's tool -> the definition it came from."""
+
+    functions: list[Tool]
+    built_in: dict[str, Tool]
+
+    @property
+    def search(self) -> Tool:
+        """The definition of the web search; empty when there is none."""
+        return self.built_in.get("googleSearch", {})
+
+
+def sorted_out(tools: Iterable[Tool], model: Model) -> Offered:
+    """Functions and built-in tools; raises InvalidRequest for what has no counterpart."""
+    offered = Offered([], {})
     for i, tool in enumerate(tools):
-        if tool.get("type", "custom") != "custom":
-            raise InvalidRequest(f"tools.{i}.type", f"{tool['type']!r} is not supported here")
-        if tool["name"] != PLACEHOLDER:
-            declared.append(tool)
-    return declared
+        kind = tool.get("type", "custom")
+        built_in = next((BUILT_IN[name] for name in BUILT_IN if kind.startswith(name)), None)
+        if built_in:
+            offered.built_in[built_in] = tool
+        elif kind != "custom":
+            raise InvalidRequest(f"tools.{i}.type", f"{kind!r} is not supported here")
+        elif tool["name"] != PLACEHOLDER:
+            offered.functions.append(tool)
+    if offered.functions and offered.built_in and not model.json_with_tools:
+        raise InvalidRequest("tools", f"{model.name} cannot use server tools beside others")
+    return offered
+
+
+def declared(offered: Offered, declare: Declare) -> list[Json]:
+    """Gemini's `tools`: one entry for all functions, one for each built-in tool."""
+    functions = [declare(tool) for tool in offered.functions]
+    entries: list[Json] = [{"functionDeclarations": functions}] if functions else []
+    return [*entries, *({name: {}} for name in offered.built_in)]
 
 
 def names(tools: Iterable[Tool]) -> dict[str, str]:
@@ -61,19 +95,37 @@ def names(tools: Iterable[Tool]) -> dict[str, str]:
     return {function: tool for function, tool in pairs if function != tool}
 
 
-def calling_config(choice: Json | None) -> Json | None:
-    """tool_choice -> toolConfig; None where Gemini's own default (AUTO) is meant."""
-    if choice is None or choice["type"] == "auto":
+def config(offered: Offered, choice: Json | None) -> Json | None:
+    """tool_choice -> toolConfig; None where Gemini's own default is meant.
+
+    Built-in tools beside functions need a flag, and VALIDATED in place of AUTO.
+    https://ai.google.dev/gemini-api/docs/function-calling, seen 2026-11-23.
+    """
+    if not offered.functions:
         return None
-    mode = MODES.get(choice["type"])
-    if mode is None:
+    calling = _calling_config(choice, offered)
+    if not offered.built_in:
+        return {"functionCallingConfig": calling} if calling else None
+    return {
+        "functionCallingConfig": calling or {"mode": "VALIDATED"},
+        "includeServerSideToolInvocations": True,
+    }
+
+
+def _calling_config(choice: Json | None, offered: Offered) -> Json | None:
+    if choice is None or choice["type"] == "auto":
+        strict = any(tool.get("strict") for tool in offered.functions)
+        return {"mode": "VALIDATED"} if strict else None
+    if choice["type"] not in MODES:
         raise InvalidRequest("tool_choice.type", f"expected one of {', '.join(MODES)}")
-    config: Json = {"mode": mode}
-    if choice["type"] == "tool":
-        if not isinstance(choice.get("name"), str):
-            raise InvalidRequest("tool_choice.name", "expected the name of a tool")
-        config["allowedFunctionNames"] = [function_name(choice["name"])]
-    return {"functionCallingConfig": config}
+    mode: Json = {"mode": MODES[choice["type"]]}
+    if choice["type"] != "tool":
+        return mode
+    if choice.get("name") in [tool["name"] for tool in offered.built_in.values()]:
+        return None
+    if choice.get("name") not in [tool["name"] for tool in offered.functions]:
+        raise InvalidRequest("tool_choice.name", "expected the name of one of the tools")
+    return {**mode, "allowedFunctionNames": [function_name(choice["name"])]}
 
 
 LEGAL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -22,6 +22,7 @@ class Source(TypedDict, total=False):
     media_type: str
     data: str
     url: str
+    content: Any
 
 
 class Block(TypedDict, total=False):
@@ -29,7 +30,7 @@ class Block(TypedDict, total=False):
 
     type: str
     text: str
-    source: Source
+    source: Any
     title: str
     context: str
     thinking: str
@@ -39,8 +40,9 @@ class Block(TypedDict, total=False):
     input: Any
     tool_use_id: str
     tool_name: str
-    content: list[Block]
+    content: Any
     is_error: bool
+    tool: Json
 
 
 class Message(TypedDict):
@@ -56,6 +58,9 @@ class Tool(TypedDict, total=False):
     description: str
     input_schema: Json
     defer_loading: bool
+    strict: bool
+    allowed_domains: list[str]
+    blocked_domains: list[str]
 
 
 class MessagesRequest(TypedDict, total=False):
@@ -67,6 +72,7 @@ class MessagesRequest(TypedDict, total=False):
     max_tokens: int
     thinking: Json
     output_config: Json
+    output_format: Json
     stop_sequences: list[str]
     temperature: float
     top_p: float
@@ -158,6 +164,8 @@ class Candidate(TypedDict, total=False):
     finishReason: str
     finishMessage: str
     safetyRatings: list[Json]
+    groundingMetadata: Json
+    urlContextMetadata: Json
 
 
 class Chunk(TypedDict, total=False):

@@ -1,0 +1,33 @@
+"""translate/events.py: blocks one at a time, in order."""
+
+from translate.events import GROWING, Events
+
+
+def test_blocks_open_one_at_a_time() -> None:
+    events = Events()
+    assert (events.has_block, events.open_block, events.last_block) == (False, None, None)
+    events.open("text")
+    events.delta("text_delta", text="a")
+    events.open("text")
+    events.open("tool_use", {"type": "tool_use", "id": "t"})
+    events.close()
+    events.close()
+    assert (events.has_block, events.open_block, events.last_block) == (True, None, "tool_use")
+    events.emit("ping")
+    assert events.taken() == [
+        {"type": "content_block_start", "index": 0, "content_block": GROWING["text"]},
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": "a"},
+        },
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "content_block_start",
+            "index": 1,
+            "content_block": {"type": "tool_use", "id": "t"},
+        },
+        {"type": "content_block_stop", "index": 1},
+        {"type": "ping"},
+    ]
+    assert events.taken() == []

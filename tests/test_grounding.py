@@ -1,0 +1,159 @@
+"""translate/grounding.py: what Gemini's own tools found, as a Messages client expects it."""
+
+from typing import Any
+
+import pytest
+
+from translate.grounding import Domains, Grounding, domains
+
+REDIRECT = "https://vertexaisearch.cloud.google.com/grounding-api-redirect/"
+FOUND: dict[str, Any] = {
+    "webSearchQueries": ["first", "second"],
+    "groundingChunks": [
+        {"web": {"uri": f"{REDIRECT}a", "title": "aljazeera.com"}},
+        {"web": {"uri": f"{REDIRECT}b", "title": "www.uefa.com"}},
+        {"maps": {"uri": "https://maps.test"}},
+        {"web": {"title": "no-address.com"}},
+    ],
+    "groundingSupports": [
+        {"segment": {"endIndex": 10, "text": "Spain won."}, "groundingChunkIndices": [0, 1]},
+        {"segment": {"startIndex": 11, "text": "Again."}, "groundingChunkIndices": [2, 9]},
+        {},
+    ],
+}
+
+
+def grounding(*candidates: Any, searchable: Domains = Domains()) -> Grounding:  # noqa: B008
+    collected = Grounding(searchable)
+    for candidate in candidates:
+        collected.add(candidate)
+    return collected
+
+
+def titles(collected: Grounding) -> list[str]:
+    results = [block["content"] for block in collected.blocks("t") if "tool_use_id" in block]
+    return [page["title"] for page in results[-1]]
+
+
+def test_nothing_found_shows_nothing() -> None:
+    collected = grounding({}, {"groundingMetadata": {}}, {"urlContextMetadata": {}})
+    assert (collected.blocks("t"), collected.citations(), collected.usage()) == ([], [], {})
+
+
+def test_searches_and_their_results() -> None:
+    collected = grounding({"groundingMetadata": FOUND}, {"groundingMetadata": {}})
+    assert collected.usage() == {
+        "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 0}
+    }
+
+    def page(title: str, letter: str) -> dict[str, Any]:
+        return {
+            "type": "web_search_result",
+            "title": title,
+            "url": f"{REDIRECT}{letter}",
+            "encrypted_content": "",
+            "page_age": None,
+        }
+
+    assert collected.blocks("tag") == [
+        {
+            "type": "server_tool_use",
+            "id": "srvtoolu_tags00",
+            "name": "web_search",
+            "input": {"query": "first"},
+        },
+        {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_tags00", "content": []},
+        {
+            "type": "server_tool_use",
+            "id": "srvtoolu_tags01",
+            "name": "web_search",
+            "input": {"query": "second"},
+        },
+        {
+            "type": "web_search_tool_result",
+            "tool_use_id": "srvtoolu_tags01",
+            "content": [page("aljazeera.com", "a"), page("www.uefa.com", "b")],
+        },
+    ]
+
+
+def test_the_last_metadata_counts() -> None:
+    later = {**FOUND, "groundingChunks": FOUND["groundingChunks"][:1]}
+    collected = grounding({"groundingMetadata": FOUND}, {"groundingMetadata": later})
+    assert titles(collected) == ["aljazeera.com"]
+
+
+def test_results_without_a_query() -> None:
+    collected = grounding({"groundingMetadata": {"groundingChunks": FOUND["groundingChunks"]}})
+    assert [block.get("input") for block in collected.blocks("t")] == [{"query": ""}, None]
+
+
+def test_citations_name_passage_and_source() -> None:
+    cited = grounding({"groundingMetadata": FOUND}).citations()
+    assert [(c["cited_text"], c["title"]) for c in cited] == [
+        ("Spain won.", "aljazeera.com"),
+        ("Spain won.", "www.uefa.com"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("searchable", "expected"),
+    [
+        (Domains(allowed=("uefa.com",)), ["www.uefa.com"]),
+        (Domains(allowed=("com",)), ["aljazeera.com", "www.uefa.com"]),
+        (Domains(blocked=("uefa.com/euro",)), ["aljazeera.com"]),
+        (Domains(allowed=("example.org",)), []),
+    ],
+)
+def test_domain_filters(searchable: Domains, expected: list[str]) -> None:
+    assert titles(grounding({"groundingMetadata": FOUND}, searchable=searchable)) == expected
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        ({"uri": "https://uefa.com/x", "title": "A page about football"}, 1),
+        ({"uri": "https://else.com/x", "title": "A page about football"}, 0),
+        ({"uri": f"{REDIRECT}x", "title": "A page about football"}, 1),
+    ],
+)
+def test_a_title_that_is_no_site(page: Any, expected: int) -> None:
+    found = {"webSearchQueries": ["q"], "groundingChunks": [{"web": page}]}
+    collected = grounding({"groundingMetadata": found}, searchable=Domains(allowed=("uefa.com",)))
+    assert len(titles(collected)) == expected
+
+
+def test_filters_are_also_said_to_the_model() -> None:
+    assert domains({"allowed_domains": ["a.com", "b.com"]}).instruction() == (
+        "When you search the web, use only these sites: a.com, b.com."
+    )
+    assert domains({"blocked_domains": ["a.com"]}).instruction() == (
+        "When you search the web, never use these sites: a.com."
+    )
+    assert domains({"allowed_domains": "a.com"}).instruction() is None
+
+
+def test_fetches() -> None:
+    fetched = [
+        {
+            "retrievedUrl": "https://a.test",
+            "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_SUCCESS",
+        },
+        {"retrievedUrl": "https://b.test", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_UNSAFE"},
+        {"retrievedUrl": "https://c.test", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_ERROR"},
+    ]
+    collected = grounding({"urlContextMetadata": {"urlMetadata": fetched}}, {})
+    uses, results = collected.blocks("t")[::2], collected.blocks("t")[1::2]
+    assert [use["input"]["url"] for use in uses] == [
+        "https://a.test",
+        "https://b.test",
+        "https://c.test",
+    ]
+    assert [use["id"] for use in uses] == [result["tool_use_id"] for result in results]
+    assert [result["content"].get("error_code") for result in results] == [
+        None,
+        "url_not_allowed",
+        "unavailable",
+    ]
+    assert results[0]["content"]["url"] == "https://a.test"
+    assert collected.usage()["server_tool_use"]["web_fetch_requests"] == 3

@@ -1,0 +1,59 @@
+"""The events of one message, in the only order that is allowed.
+
+Knows the grammar: message_start, then blocks one at a time (start, deltas, stop), then
+message_delta and message_stop. It refuses to know Gemini, and what goes into a block.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .wire import Event, Json
+
+GROWING: dict[str, Json] = {
+    "text": {"type": "text", "text": ""},
+    "thinking": {"type": "thinking", "thinking": "", "signature": ""},
+}
+"""Blocks that several parts may continue, as they begin."""
+
+
+class Events:
+    """Collects events until they are `taken`. All changes of blocks go through open and close."""
+
+    def __init__(self) -> None:
+        self.open_block: str | None = None
+        """The kind of the open block."""
+        self.last_block: str | None = None
+        """The kind of the block opened last."""
+        self._index = -1
+        self._events: list[Event] = []
+
+    @property
+    def has_block(self) -> bool:
+        return self._index >= 0
+
+    def open(self, kind: str, block: Json | None = None) -> None:
+        """Begin a block and end the one before; an open text or thinking block just goes on."""
+        if self.open_block == kind:
+            return
+        self.close()
+        self.open_block = self.last_block = kind
+        self._index += 1
+        self.emit("content_block_start", index=self._index, content_block=block or GROWING[kind])
+
+    def close(self) -> None:
+        if self.open_block is not None:
+            self.open_block = None
+            self.emit("content_block_stop", index=self._index)
+
+    def delta(self, kind: str, **fields: Any) -> None:
+        """Grow the open block."""
+        self.emit("content_block_delta", index=self._index, delta={"type": kind, **fields})
+
+    def emit(self, kind: str, **fields: Any) -> None:
+        self._events.append({"type": kind, **fields})
+
+    def taken(self) -> list[Event]:
+        """The events since the last call."""
+        events, self._events = self._events, []
+        return events
