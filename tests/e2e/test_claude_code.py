@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,3 +168,100 @@ def test_a_bad_key_ends_at_once_with_a_clear_message(
         assert "api_retry" not in [event.get("subtype") for event in run.of_type("system")]
         assert "Google refused the API key" in run.result["result"]
         assert "ANTHROPIC_AUTH_TOKEN" in run.result["result"]
+
+
+def test_web_search_reports_its_searches_and_sources(
+    claude: ClaudeCode, proxy: str, emulator: Emulator, key: str
+) -> None:
+    found = {
+        "webSearchQueries": ["euro 2024 winner"],
+        "groundingChunks": [{"web": {"uri": "https://g.test/1", "title": "uefa.com"}}],
+        "groundingSupports": [{"segment": {"text": "Spain."}, "groundingChunkIndices": [0]}],
+    }
+    search = call("WebSearch", query="euro 2024 winner", allowed_domains=["uefa.com"])
+    emulator.script(
+        key,
+        {
+            "when": {"last_text": "Perform a web search"},
+            "chunks": [{"text": "Spain."}, {"text": "", "candidate": {"groundingMetadata": found}}],
+        },
+        {"chunks": [{**search, "sign": True}]},
+        {"chunks": [{"text": "Spain won: {last_result}"}]},
+    )
+    run = claude.ask(proxy, "Who won?")
+    assert run.result["is_error"] is False
+    said = run.result["result"]
+    assert "Spain." in said
+    assert "https://g.test/1" in said
+    (result,) = [event["tool_use_result"] for event in run.of_type("user")]
+    assert result["searchCount"] == 1
+    assert result["results"][1]["content"] == [{"title": "uefa.com", "url": "https://g.test/1"}]
+    inner = next(r for r in emulator.journal(key) if r["reply"] == 0)
+    assert inner["body"]["tools"] == [{"googleSearch": {}}]
+    assert "use only these sites: uefa.com" in str(inner["body"]["systemInstruction"])
+
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
+    "gg=="
+)
+PDF = (
+    b"%PDF-1.1\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+    b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>endobj\n"
+    b"trailer<</Root 1 0 R>>\n%%EOF\n"
+)
+
+
+def test_it_reads_an_image_and_a_pdf(
+    claude: ClaudeCode, proxy: str, emulator: Emulator, key: str
+) -> None:
+    for name, content in (("a.png", PNG), ("b.pdf", PDF)):
+        (claude.folder / name).write_bytes(content)
+    emulator.script(
+        key,
+        *(
+            {"chunks": [{**call("Read", file_path=str(claude.folder / name)), "sign": True}]}
+            for name in ("a.png", "b.pdf")
+        ),
+        {"chunks": [{"text": "Seen."}]},
+    )
+    run = claude.ask(proxy, "Look at both.")
+    assert (run.result["is_error"], run.result["result"]) == (False, "Seen.")
+    journal = emulator.journal(key)
+    assert [request["status"] for request in journal] == [200] * 3
+    seen = json.dumps(journal[-1]["body"]["contents"])
+    assert '"mimeType": "image/png"' in seen
+    assert '"mimeType": "application/pdf"' in seen
+    check_signatures(journal)
+
+
+def test_it_compacts_and_goes_on(
+    claude: ClaudeCode, proxy: str, emulator: Emulator, key: str
+) -> None:
+    summary = "<analysis>All of it.</analysis>\n<summary>They greeted.</summary>"
+    emulator.script(
+        key,
+        {"when": {"last_text": "TEXT ONLY"}, "chunks": [{"text": summary}]},
+        {"chunks": [{"thought": "Hm."}, {"text": "Hello."}, {"sign": True}]},
+        {"chunks": [{**call("Bash", command="echo hi"), "sign": True}]},
+        {"chunks": [{"text": "Again."}]},
+        {"when": {"user_text": "They greeted."}, "chunks": [{"text": "I remember."}]},
+    )
+    assert claude.ask(proxy, "Say hello.").result["result"] == "Hello."
+    assert claude.ask(proxy, "Once more.", "--continue").result["result"] == "Again."
+    compacted = claude.ask(proxy, "/compact", "--continue")
+    assert compacted.result["is_error"] is False
+    boundary = [e for e in compacted.events if e.get("subtype") == "compact_boundary"]
+    assert len(boundary) == 1
+    assert claude.ask(proxy, "And now?", "--continue").result["result"] == "I remember."
+    assert {request["status"] for request in emulator.journal(key)} == {200}
+
+
+def test_it_shows_its_context(claude: ClaudeCode, proxy: str, emulator: Emulator, key: str) -> None:
+    emulator.script(key)
+    run = claude.ask(proxy, "/context")
+    assert run.result["is_error"] is False
+    counts = [r for r in emulator.journal(key) if r["path"].endswith(":countTokens")]
+    assert counts
+    assert {request["status"] for request in counts} == {200}
