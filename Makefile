@@ -3,7 +3,7 @@
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-TRANSLATE := request cut contents blocks tools grounding events schema shapes models signatures stream response errors
+TRANSLATE := request cut contents blocks tools repair grounding events schema shapes models signatures stream response errors
 
 .DEFAULT_GOAL := help
 .PHONY: help run emulator demo test e2e check format coverage clean
@@ -13,7 +13,7 @@ help:  ## list the targets
 
 .venv/run: requirements.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: https://www.python.org/downloads/"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 

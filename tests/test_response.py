@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from translate.response import STOP_REASONS, collect, sse, stop_reason, usage
+from translate.response import STOP_REASONS, Totals, collect, sse, stop_reason
+from translate.wire import UsageMetadata
 
 GOOGLES_FINISH_REASONS = {
     *("FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "CONTINUATION", "SAFETY", "RECITATION"),
@@ -43,33 +44,43 @@ def test_calls_turn_an_end_into_tool_use(
     assert stop_reason(finish_reason, has_calls=has_calls) == expected
 
 
+HOP: UsageMetadata = {
+    "promptTokenCount": 18234,
+    "cachedContentTokenCount": 16320,
+    "toolUsePromptTokenCount": 94,
+    "candidatesTokenCount": 46,
+    "thoughtsTokenCount": 87,
+    "totalTokenCount": 18461,
+}
+USAGE = {
+    "input_tokens": 2008,
+    "cache_creation_input_tokens": 0,
+    "cache_read_input_tokens": 16320,
+    "output_tokens": 133,
+}
+
+
 def test_usage_counts_cached_input_apart_and_thoughts_as_output() -> None:
-    assert usage(
-        {
-            "promptTokenCount": 18234,
-            "cachedContentTokenCount": 16320,
-            "toolUsePromptTokenCount": 94,
-            "candidatesTokenCount": 46,
-            "thoughtsTokenCount": 87,
-            "totalTokenCount": 18461,
-        }
-    ) == {
-        "input_tokens": 2008,
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 16320,
-        "output_tokens": 133,
-    }
+    totals = Totals()
+    totals.update({"promptTokenCount": 18234, "candidatesTokenCount": 1})
+    totals.update(HOP)
+    assert (totals.usage(), totals.visible) == (USAGE, 46)
+
+
+def test_the_context_of_a_long_answer_is_its_first_hops() -> None:
+    totals = Totals()
+    totals.update(HOP)
+    totals.next_hop()
+    totals.update({**HOP, "promptTokenCount": 99_999})
+    assert (totals.usage(), totals.visible) == ({**USAGE, "output_tokens": 266}, 92)
 
 
 def test_usage_is_zero_where_nothing_is_said_and_never_negative() -> None:
-    zero = {
-        "input_tokens": 0,
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
-        "output_tokens": 0,
-    }
-    assert usage({}) == zero
-    assert usage({"cachedContentTokenCount": 5}) == {**zero, "cache_read_input_tokens": 5}
+    zero = dict.fromkeys(USAGE, 0)
+    totals = Totals()
+    assert totals.usage() == zero
+    totals.update({"cachedContentTokenCount": 5})
+    assert totals.usage() == {**zero, "cache_read_input_tokens": 5}
 
 
 def test_an_event_on_the_wire() -> None:

@@ -27,6 +27,7 @@ def translator(carries: bool = True, **changes: Any) -> StreamTranslator:
         "thinks": True,
         "cut": Cut(),
         "domains": Domains(),
+        "schemas": {},
     }
     return StreamTranslator(
         Translation(**{**asked, **changes}),
@@ -385,6 +386,48 @@ def test_a_mapped_name_comes_back_as_the_tools_own() -> None:
         names={"_1st_00": "1st"},
     )
     assert events[4:6] == [(1, tool("_f1", "1st")), (1, "input_json_delta", '{"é":1}')]
+
+
+def test_a_slip_is_mended_and_counted() -> None:
+    machine = translator(schemas={"Bash": {"properties": {"command": {}}}})
+    slip = call("f1", "bash", {"parameters": {"command": "ls"}}, thoughtSignature="A")
+    events = machine.feed(chunk(slip, finish="STOP"))
+    assert [short(event) for event in events[4:6]] == [
+        (1, tool("_f1")),
+        (1, "input_json_delta", '{"command":"ls"}'),
+    ]
+    assert machine.repairs == {"name": 1, "unwrapped": 1}
+
+
+# --- Long answers -----------------------------------------------------------------------------
+
+
+def test_a_long_answer_comes_in_hops() -> None:
+    machine = translator()
+    checkpoint = {**chunk(text("Hel"), continuationToken="T1")}
+    events = machine.feed(
+        {**checkpoint, "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 2}}
+    )
+    assert machine.continuation() is None
+    assert machine.feed(chunk(finish="CONTINUATION")) == []
+    assert (machine.continuation(), machine.continuation()) == ("T1", None)
+    with pytest.raises(ApiError):
+        machine.finish()
+    used = {"promptTokenCount": 99, "candidatesTokenCount": 1, "thoughtsTokenCount": 4}
+    events += machine.feed({**chunk(text("lo"), finish="STOP"), "usageMetadata": used})
+    message = collect(events + machine.finish())
+    assert message["content"] == [{"type": "text", "text": "Hello"}]
+    assert (message["usage"]["input_tokens"], message["usage"]["output_tokens"]) == (9, 7)
+
+
+def test_a_continuation_without_a_token_is_an_end() -> None:
+    assert told(chunk(text("Hi"), finish="CONTINUATION"))[-2] == "max_tokens"
+
+
+def test_a_cut_answer_is_not_continued() -> None:
+    machine = translator(cut=Cut(["b"]))
+    machine.feed(chunk(text("ab"), finish="CONTINUATION", continuationToken="T1"))
+    assert machine.continuation() is None
 
 
 # --- Other parts ------------------------------------------------------------------------------

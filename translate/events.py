@@ -6,6 +6,7 @@ message_delta and message_stop. It refuses to know Gemini, and what goes into a 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from .wire import Event, Json
@@ -15,6 +16,11 @@ GROWING: dict[str, Json] = {
     "thinking": {"type": "thinking", "thinking": "", "signature": ""},
 }
 """Blocks that several parts may continue, as they begin."""
+
+
+def compact(value: Json) -> str:
+    """The JSON of a tool's input."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 class Events:

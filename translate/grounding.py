@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from .events import Events, compact
 from .wire import Candidate, Json
 
 FETCHED = "URL_RETRIEVAL_STATUS_SUCCESS"
@@ -77,6 +78,18 @@ class Grounding:
             for support in self._search.get("groundingSupports") or []
             for source in self._sources(support.get("groundingChunkIndices") or [])
         ]
+
+    def show(self, out: Events, tag: str) -> None:
+        """Citations for the text just told, then the searches and fetches behind it."""
+        if out.open_block == "text":
+            for citation in self.citations():
+                out.delta("citations_delta", citation=citation)
+        for block in self.blocks(tag):
+            given = block.get("input")
+            out.open(block["type"], block if given is None else {**block, "input": {}})
+            if given is not None:
+                out.delta("input_json_delta", partial_json=compact(given))
+            out.close()
 
     def blocks(self, tag: str) -> list[Json]:
         """Pairs of server_tool_use and its result. tag: makes their ids unique."""

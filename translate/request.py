@@ -41,7 +41,7 @@ class Translation(NamedTuple):
 
     model: the Gemini model. request: the body. names: function name -> tool name, where they
     differ. thinks: whether the client asked to see thinking. cut: where its text ends.
-    domains: where it may search.
+    domains: where it may search. schemas: tool name -> its input schema.
     """
 
     model: Model
@@ -50,6 +50,7 @@ class Translation(NamedTuple):
     thinks: bool
     cut: Cut
     domains: Domains
+    schemas: Mapping[str, Json]
 
 
 def translate(
@@ -90,6 +91,7 @@ def translate(
         thinks=_wants_thinking(asked),
         cut=_cut(asked),
         domains=searchable,
+        schemas={tool["name"]: tool.get("input_schema", {}) for tool in offered.functions},
     )
 
 

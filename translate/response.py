@@ -43,17 +43,41 @@ def stop_reason(finish_reason: str, *, has_calls: bool) -> str:
     return "tool_use" if has_calls and reason == "end_turn" else reason
 
 
-def usage(metadata: UsageMetadata) -> Usage:
-    """Gemini's running totals -> Anthropic's: input without cached, output with thoughts."""
-    cached = metadata.get("cachedContentTokenCount", 0)
-    prompt = metadata.get("promptTokenCount", 0) + metadata.get("toolUsePromptTokenCount", 0)
-    output = metadata.get("candidatesTokenCount", 0) + metadata.get("thoughtsTokenCount", 0)
-    return {
-        "input_tokens": max(0, prompt - cached),
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": cached,
-        "output_tokens": output,
-    }
+class Totals:
+    """The token counts of one answer, over all its hops."""
+
+    def __init__(self) -> None:
+        self._hops: list[UsageMetadata] = [{}]
+
+    def update(self, metadata: UsageMetadata) -> None:
+        """Gemini tells running totals: the last value of each field counts."""
+        self._hops[-1].update(metadata)
+
+    def next_hop(self) -> None:
+        """A long answer goes on in another request, which counts anew."""
+        self._hops.append({})
+
+    @property
+    def visible(self) -> int:
+        """Tokens of the answer so far, without thoughts."""
+        return sum(hop.get("candidatesTokenCount", 0) for hop in self._hops)
+
+    def usage(self) -> Usage:
+        """Anthropic's counts: input without cached, output with thoughts.
+
+        Later hops read again what the earlier ones wrote, so the size of the context is the
+        first one's.
+        """
+        first = self._hops[0]
+        cached = first.get("cachedContentTokenCount", 0)
+        prompt = first.get("promptTokenCount", 0) + first.get("toolUsePromptTokenCount", 0)
+        thoughts = sum(hop.get("thoughtsTokenCount", 0) for hop in self._hops)
+        return {
+            "input_tokens": max(0, prompt - cached),
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": cached,
+            "output_tokens": self.visible + thoughts,
+        }
 
 
 def _compact(value: Any) -> bytes:

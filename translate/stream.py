@@ -7,16 +7,17 @@ It refuses to know bytes, clocks and sockets: chunks are decoded JSON, ids come 
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Callable
 
 from . import signatures, tools
 from .errors import ApiError
-from .events import Events
+from .events import Events, compact
 from .grounding import Grounding
+from .repair import repair
 from .request import Translation
-from .response import stop_reason, usage
-from .wire import Candidate, Chunk, Event, FunctionCall, Json, Part, UsageMetadata
+from .response import Totals, stop_reason
+from .wire import Candidate, Chunk, Event, FunctionCall, Json, Part
 
 BROKEN = "Gemini's answer ended before it was complete."
 UNBLOCKED = (None, "", "BLOCK_REASON_UNSPECIFIED")
@@ -48,14 +49,25 @@ class StreamTranslator:
         self._held: list[Part] = []
         """Unsigned calls, kept back until a later part brings their signature."""
 
-        self._usage: UsageMetadata = {}
+        self.repairs: Counter[str] = Counter()
+        """How often a call had to be mended, by kind of slip."""
+
+        self._totals = Totals()
+        self._token: str | None = None
+        """With which the rest of a long answer is asked for."""
+        self._continues = False
         self._finish_reason: str | None = None
         self._refusal: str | None = None
 
     @property
     def has_content(self) -> bool:
         """Whether a block has begun or the answer's end is known: a status can be chosen."""
-        return self._out.has_block or self._finish_reason is not None or self.is_cut
+        return self._out.has_block or self.is_finished or self.is_cut
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether Gemini has said that the answer is complete, and why it ended."""
+        return self._finish_reason is not None
 
     @property
     def is_cut(self) -> bool:
@@ -64,7 +76,7 @@ class StreamTranslator:
 
     def feed(self, chunk: Chunk) -> list[Event]:
         """The events that one chunk makes, message_start before all others."""
-        self._usage.update(chunk.get("usageMetadata") or {})
+        self._totals.update(chunk.get("usageMetadata") or {})
         self._start()
         block_reason = (chunk.get("promptFeedback") or {}).get("blockReason")
         if block_reason not in UNBLOCKED:
@@ -74,13 +86,24 @@ class StreamTranslator:
             self._candidate(candidate)
         return self._out.taken()
 
+    def continuation(self) -> str | None:
+        """The token to ask for the rest with, when a hop has ended before the answer did.
+
+        https://ai.google.dev/gemini-api/docs/generate-content/long-decode, seen 2026-11-23.
+        """
+        if not self._continues or self.is_cut:
+            return None
+        self._totals.next_hop()
+        self._continues = False
+        return self._token
+
     def finish(self) -> list[Event]:
         """The last events. Raises ApiError when the answer broke off before its end."""
-        if self._finish_reason is None and not self.is_cut:
+        if not self.is_finished and not self.is_cut:
             raise ApiError(529, BROKEN)
         self._release(None)
         self._flush()
-        self._show_sources()
+        self._grounding.show(self._out, self._tag)
         reason = self._stop_reason()
         if reason == "refusal":
             self._out.close()
@@ -92,7 +115,7 @@ class StreamTranslator:
         self._out.emit(
             "message_delta",
             delta={"stop_reason": reason, "stop_sequence": self._cut.stop_sequence},
-            usage={**usage(self._usage), **self._grounding.usage()},
+            usage={**self._totals.usage(), **self._grounding.usage()},
         )
         self._out.emit("message_stop")
         return self._out.taken()
@@ -111,8 +134,10 @@ class StreamTranslator:
                     handle(self, part)
                     break
         self._grounding.add(candidate)
+        self._token = candidate.get("continuationToken") or self._token
         finish_reason = candidate.get("finishReason")
-        if finish_reason:
+        self._continues = finish_reason == "CONTINUATION" and self._token is not None
+        if finish_reason and not self._continues:
             self._finish_reason = finish_reason
             blocking = [
                 str(rating.get("category"))
@@ -210,30 +235,22 @@ class StreamTranslator:
         if signature:
             self._carry(signatures.CALL, signature)
             self._has_signed_call = True
-        name = call.get("name", "")
+        function = call.get("name", "")
+        name, args, repairs = repair(
+            self._asked.names.get(function, function), call.get("args") or {}, self._asked.schemas
+        )
+        self.repairs.update(repairs)
         tool_use = {
             "type": "tool_use",
             "id": tools.tool_use_id(self._tag, call.get("id"), self._calls),
-            "name": self._asked.names.get(name, name),
+            "name": name,
             "input": {},
         }
         self._calls += 1
         self._flush()
         self._out.open("tool_use", tool_use)
-        self._out.delta("input_json_delta", partial_json=_json(call.get("args") or {}))
+        self._out.delta("input_json_delta", partial_json=compact(args))
         self._out.close()
-
-    def _show_sources(self) -> None:
-        """Citations for the text just told, then the searches and fetches behind it."""
-        if self._out.open_block == "text":
-            for citation in self._grounding.citations():
-                self._out.delta("citations_delta", citation=citation)
-        for block in self._grounding.blocks(self._tag):
-            given = block.get("input")
-            self._out.open(block["type"], block if given is None else {**block, "input": {}})
-            if given is not None:
-                self._out.delta("input_json_delta", partial_json=_json(given))
-            self._out.close()
 
     # --- Events -------------------------------------------------------------------------------
 
@@ -249,13 +266,13 @@ class StreamTranslator:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": usage(self._usage),
+            "usage": self._totals.usage(),
         }
         self._out.emit("message_start", message=message)
 
     def _text(self, text: str) -> None:
         """Show the model's text, as far as the client wants it."""
-        shown = self._cut.text(text, self._usage.get("candidatesTokenCount", 0))
+        shown = self._cut.text(text, self._totals.visible)
         if shown:
             self._show(shown)
 
@@ -268,10 +285,6 @@ class StreamTranslator:
     def _show(self, text: str) -> None:
         self._out.open("text")
         self._out.delta("text_delta", text=text)
-
-
-def _json(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 PARTS: tuple[tuple[str, Callable[[StreamTranslator, Part], None]], ...] = (

@@ -164,6 +164,7 @@ class Candidate(TypedDict, total=False):
     finishReason: str
     finishMessage: str
     safetyRatings: list[Json]
+    continuationToken: str
     groundingMetadata: Json
     urlContextMetadata: Json
 
