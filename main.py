@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from proxy import access, codec, config, tokens
 from proxy.answer import Answer, as_api_error
-from proxy.upstream import Gemini
+from proxy.upstream import ChunkStream, Gemini
 from translate import ApiError, StreamTranslator, models, translate
 
 config.set_server_defaults()
@@ -59,8 +59,12 @@ def create_message(request: flask.Request, request_id: str) -> flask.Response:
         model=body["model"],
         carries=asked.thinks or is_claude_code,
     )
-    chunks = gemini.stream(asked.model.name, codec.dumps(asked.request), key)
-    answer = Answer(chunks, translator, request_id)
+
+    def ask(token: str | None) -> ChunkStream:
+        more = {} if token is None else {"continuationToken": token}
+        return gemini.stream(asked.model.name, codec.dumps({**asked.request, **more}), key)
+
+    answer = Answer(ask, translator, request_id)
     if not body.get("stream"):
         return json_response(answer.message())
     response = flask.Response(answer, mimetype="text/event-stream")
@@ -122,7 +126,8 @@ def route(request: flask.Request) -> Handler:
     if handlers is None:
         raise ApiError(404, f"There is no {path} here.")
     if request.method not in handlers:
-        raise ApiError(405, f"{path} takes {' and '.join(handlers)}, not {request.method}.")
+        message = f"{path} takes {' and '.join(handlers)}, not {request.method}."
+        raise ApiError(405, message, allow=", ".join(handlers))
     return handlers[request.method]
 
 

@@ -8,23 +8,41 @@ It refuses to know what a key looks like: Google's prefixes change.
 from __future__ import annotations
 
 import hmac
-from ipaddress import ip_address
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from werkzeug.datastructures import Headers
 
 from translate import ApiError
 from translate.errors import KEY_HINT
 
-from .config import Settings
+from .config import Settings, is_loopback
 
-FORWARDED = ("X-Forwarded-For", "Forwarded", "Origin")
+FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "CF-Connecting-IP", "Origin")
 """Headers of a request that did not start at a program on this machine."""
 
 LIKELY_GOOGLE = ("AIza", "AQ.")
 """How Gemini keys begin so far; only used to choose between two credentials."""
 
+ANTHROPIC = "sk-ant-"
+"""How Anthropic's own secrets begin: those are nobody else's business."""
 
-def gemini_key(headers: Headers, remote_address: str | None, settings: Settings) -> str:
+SERVERS_HINT = "It is this server's own key (GEMINI_API_KEY): tell whoever runs the server."
+TOKEN_HINT = "This server asks for its access token: set ANTHROPIC_AUTH_TOKEN to it."
+NO_KEY_HINT = (
+    "This server has no Gemini key of its own: send yours in x-api-key beside the access token, "
+    "or have GEMINI_API_KEY set on the server."
+)
+
+
+class Key(NamedTuple):
+    """A Gemini key, and what to do when Google refuses it."""
+
+    value: str
+    hint: str = KEY_HINT
+
+
+def gemini_key(headers: Headers, remote_address: str | None, settings: Settings) -> Key:
     """The key to call Gemini with. Raises ApiError 401 when the caller may not have one.
 
     With PROXY_TOKEN set, a caller must present it; the server's key is then used (or, where it
@@ -32,14 +50,15 @@ def gemini_key(headers: Headers, remote_address: str | None, settings: Settings)
     programs on the same machine; everybody else brings a key.
     """
     presented = credentials(headers)
+    lent = Key(settings.api_key, SERVERS_HINT)
     if settings.token:
         others = [value for value in presented if not _equal(value, settings.token)]
         if len(others) == len(presented):
-            raise _refused("This server asks for its access token: set ANTHROPIC_AUTH_TOKEN to it.")
-        return settings.api_key or _own(others)
+            raise _refused(TOKEN_HINT)
+        return lent if settings.api_key else _own(others, NO_KEY_HINT)
     if settings.api_key and _is_local(headers, remote_address):
-        return settings.api_key
-    return _own(presented)
+        return lent
+    return _own(presented, KEY_HINT)
 
 
 def credentials(headers: Headers) -> list[str]:
@@ -54,10 +73,13 @@ def credentials(headers: Headers) -> list[str]:
     return sorted(distinct, key=lambda value: not value.startswith(LIKELY_GOOGLE))
 
 
-def _own(presented: list[str]) -> str:
-    if not presented:
-        raise _refused(f"No API key in the request. {KEY_HINT}")
-    return presented[0]
+def _own(presented: list[str], hint: str) -> Key:
+    keys = [value for value in presented if not value.startswith(ANTHROPIC)]
+    if keys:
+        return Key(keys[0])
+    if presented:
+        raise _refused(f"The request holds an Anthropic key, which is not sent to Google. {hint}")
+    raise _refused(f"No API key in the request. {hint}")
 
 
 def _refused(message: str) -> ApiError:
@@ -69,9 +91,11 @@ def _equal(presented: str, secret: str) -> bool:
 
 
 def _is_local(headers: Headers, remote_address: str | None) -> bool:
+    """Whether a request comes from this machine and was meant for it, as far as can be told."""
     if any(name in headers for name in FORWARDED):
         return False
     try:
-        return ip_address(remote_address or "").is_loopback
+        host = urlsplit(f"//{headers.get('Host', 'localhost')}").hostname
     except ValueError:
         return False
+    return is_loopback(remote_address or "") and is_loopback(host or "")

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from translate import ApiError, StreamTranslator, collect, sse
 from translate.wire import Event, Json
 
 from . import codec
-from .upstream import ChunkStream
+from .upstream import BrokenStream, ChunkStream
 
 log = logging.getLogger(__name__)
 
@@ -23,12 +23,19 @@ log = logging.getLogger(__name__)
 class Answer:
     """Chunks through a translator. Close it in any case: that frees the upstream.
 
+    ask: opens the stream; with a continuation token, the stream of what follows.
     Creating it waits for the first content (or the real end), so that every failure before
     it still raises ApiError with a status of its own.
     """
 
-    def __init__(self, chunks: ChunkStream, translator: StreamTranslator, request_id: str) -> None:
-        self._chunks = chunks
+    def __init__(
+        self,
+        ask: Callable[[str | None], ChunkStream],
+        translator: StreamTranslator,
+        request_id: str,
+    ) -> None:
+        self._ask = ask
+        self._chunks = ask(None)
         self._request_id = request_id
         self._batches = self._translate(translator)
         self._first: list[Event] = []
@@ -36,7 +43,7 @@ class Answer:
             while not translator.has_content:
                 self._first += next(self._batches)
         except BaseException:
-            chunks.close()
+            self.close()
             raise
 
     def message(self) -> Json:
@@ -65,12 +72,27 @@ class Answer:
         yield from self._batches
 
     def _translate(self, translator: StreamTranslator) -> Iterator[list[Event]]:
-        for chunks in self._chunks:
-            yield [event for chunk in chunks for event in translator.feed(chunk)]
-            if translator.is_cut:
-                self._chunks.close()
-                break
+        yield from self._hop(translator)
+        while token := translator.continuation():
+            self._chunks = self._ask(token)
+            yield from self._hop(translator)
         yield translator.finish()
+        if translator.repairs:
+            log.info("%s: calls mended: %s", self._request_id, dict(translator.repairs))
+
+    def _hop(self, translator: StreamTranslator) -> Iterator[list[Event]]:
+        """One request's chunks. After the end of the answer little more is waited for."""
+        try:
+            for chunks in self._chunks:
+                yield [event for chunk in chunks for event in translator.feed(chunk)]
+                if translator.is_cut:
+                    break
+                if translator.is_finished:
+                    self._chunks.hurry()
+        except BrokenStream:
+            if not translator.is_finished:
+                raise
+        self._chunks.close()
 
 
 def as_api_error(error: Exception, request_id: str) -> ApiError:

@@ -14,10 +14,16 @@ import orjson
 from translate import ApiError, tools
 from translate.wire import FunctionDeclaration, Tool
 
-dumps = orjson.dumps
-
 REMEMBERED_TOOLS = 1_024
 """Claude Code repeats two dozen tools on every turn; some teams add hundreds by MCP."""
+
+
+def dumps(value: Any) -> bytes:
+    """Compact JSON. Raises ApiError 400 for what cannot be written: it came with a request."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError as error:
+        raise ApiError(400, "The request is nested too deeply.") from error
 
 
 def loads(raw: bytes) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 MODEL_VARIABLES = (
@@ -88,7 +89,17 @@ def set_server_defaults(environ: MutableMapping[str, str] = os.environ) -> None:
     Functions Framework reads THREADS after it has imported the function, and its own default
     of 4 a core would let only 4 answers stream at once on a small instance.
     """
-    environ.setdefault("THREADS", DEFAULTS["THREADS"])
+    environ["THREADS"] = _get(environ, "THREADS")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _get(environ: Mapping[str, str], name: str) -> str:
@@ -113,7 +124,7 @@ def _endpoint(value: str) -> str:
     """A host or a base URL -> a base URL; a bare host is spoken to over https."""
     name = "GEMINI_ENDPOINT"
     if "://" not in value:
-        scheme = "http" if value.startswith(("localhost", "127.", "[::1]")) else "https"
+        scheme = "http" if is_loopback(urlsplit(f"//{value}").hostname or "") else "https"
         value = f"{scheme}://{value}"
     url = urlsplit(value)
     if url.scheme not in ("http", "https") or not url.hostname or url.query or url.username:

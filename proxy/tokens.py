@@ -8,6 +8,7 @@ from __future__ import annotations
 from translate import ApiError, Translation
 
 from . import codec
+from .access import Key
 from .upstream import Gemini
 
 BYTES_PER_TOKEN = 4
@@ -17,7 +18,7 @@ FINAL = (400, 401, 403)
 """What the client is told; for everything else an estimate serves it better."""
 
 
-def count(gemini: Gemini, asked: Translation, key: str) -> int:
+def count(gemini: Gemini, asked: Translation, key: Key) -> int:
     """Input tokens of a translated count_tokens request. Raises ApiError for a refused one."""
     inner = {"model": f"models/{asked.model.name}", **asked.request}
     try:

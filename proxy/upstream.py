@@ -22,11 +22,15 @@ from translate import ApiError, from_google
 from translate.stream import BROKEN
 from translate.wire import Chunk
 
-from . import codec
+from . import codec, config
+from .access import Key
 
 CONNECT_SECONDS = 10
 SILENCE_SECONDS = 900
 """Between two reads. Gemini thinks for minutes without a byte; its own deadline is shorter."""
+
+LINGER_SECONDS = 1
+"""Between two reads once the answer is complete: the connection is reused if the body ends too."""
 
 READ_BYTES = 65_536
 MOST_ERROR_BYTES = 1_048_576
@@ -40,6 +44,13 @@ HEADERS = {
     "Accept-Encoding": "identity",
     "User-Agent": "gemini-messages",
 }
+
+
+class BrokenStream(ApiError):
+    """The body ended, or stopped making sense, without a word from Gemini about it."""
+
+    def __init__(self) -> None:
+        super().__init__(529, BROKEN)
 
 
 class Gemini:
@@ -56,9 +67,11 @@ class Gemini:
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         self._environment = self._session.merge_environment_settings(endpoint, {}, True, None, None)
+        if config.is_loopback(urlsplit(endpoint).hostname or ""):
+            self._environment["proxies"] = {}
         self._prepared = functools.lru_cache(maxsize=256)(self._prepare)
 
-    def stream(self, model: str, body: bytes, key: str) -> ChunkStream:
+    def stream(self, model: str, body: bytes, key: Key) -> ChunkStream:
         """Ask for a streamed answer; returns when Gemini has accepted the request.
 
         body: a GenerateContentRequest as JSON. Raises ApiError for every refusal and failure.
@@ -68,7 +81,7 @@ class Gemini:
             raise _failure(response, key)
         return ChunkStream(response, key)
 
-    def count_tokens(self, model: str, body: bytes, key: str) -> int:
+    def count_tokens(self, model: str, body: bytes, key: Key) -> int:
         """Tokens in a CountTokensRequest (JSON). Raises ApiError."""
         response = self._post(model, "countTokens", body, key)
         answer = _read_json(response)
@@ -77,11 +90,11 @@ class Gemini:
             raise ApiError(502, "Gemini's token count is not a number.")
         return tokens
 
-    def _post(self, model: str, method: str, body: bytes, key: str) -> requests.Response:
+    def _post(self, model: str, method: str, body: bytes, key: Key) -> requests.Response:
         request = self._prepared(model, method).copy()
         request.body = body
         request.headers["Content-Length"] = str(len(body))
-        request.headers["x-goog-api-key"] = key
+        request.headers["x-goog-api-key"] = key.value
         try:
             response = self._session.get_adapter(self._endpoint).send(
                 request,
@@ -111,7 +124,7 @@ class Gemini:
 class ChunkStream:
     """Chunks as they arrive, in one list for each read of the socket. Close it in any case."""
 
-    def __init__(self, response: requests.Response, key: str) -> None:
+    def __init__(self, response: requests.Response, key: Key) -> None:
         self._response = response
         self._key = key
 
@@ -124,7 +137,13 @@ class ChunkStream:
                     for event in sseclient.SSEClient(iter([events])).events()
                 ]
         except (*FAILURES, UnicodeDecodeError) as error:
-            raise ApiError(529, BROKEN) from error
+            raise BrokenStream from error
+
+    def hurry(self) -> None:
+        """The answer is complete: do not wait long for the end of the body."""
+        connection = self._response.raw.connection
+        if connection is not None and connection.sock is not None:
+            connection.sock.settimeout(LINGER_SECONDS)
 
     def close(self) -> None:
         self._response.close()
@@ -139,7 +158,7 @@ class ChunkStream:
         except ApiError:
             chunk = None
         if not isinstance(chunk, dict):
-            raise ApiError(529, BROKEN)
+            raise BrokenStream
         if "error" in chunk:
             raise _reported(chunk, 500, self._key)
         return chunk  # type: ignore[return-value]
@@ -155,7 +174,7 @@ def complete_events(reads: Iterator[bytes]) -> Iterator[bytes]:
     for read in reads:
         searched = max(0, len(held) - 3)
         held += read
-        ends = [held.rfind(mark, searched) + len(mark) for mark in BLANK_LINES if mark in held]
+        ends = [at + len(mark) for mark in BLANK_LINES if (at := held.rfind(mark, searched)) >= 0]
         if ends:
             yield from _framed(bytes(held[: max(ends)]))
             del held[: max(ends)]
@@ -183,7 +202,7 @@ def _bare_json(piece: bytes | bytearray) -> int | None:
     return None if found < 0 else found + 1
 
 
-def _failure(response: requests.Response, key: str) -> ApiError:
+def _failure(response: requests.Response, key: Key) -> ApiError:
     """The error that a refused request carries; the response is used up."""
     status = response.status_code
     answer = _read_json(response)
@@ -194,10 +213,10 @@ def _failure(response: requests.Response, key: str) -> ApiError:
     return _reported(answer, status if status >= 400 else 502, key)
 
 
-def _reported(answer: Any, status: int, key: str) -> ApiError:
+def _reported(answer: Any, status: int, key: Key) -> ApiError:
     """Google's error; should it quote the key, without it."""
-    error = from_google(status, answer)
-    error.message = error.message.replace(key, "[key]")
+    error = from_google(status, answer, key.hint)
+    error.message = error.message.replace(key.value, "[key]")
     return error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -9,7 +10,10 @@ import functions_framework
 import pytest
 from flask.testing import FlaskClient
 
+from proxy import config
 from tests import servers
+
+os.environ.update(NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +36,8 @@ def make_client(
     """The function in this process, as the framework would load it with these settings."""
 
     def make(**environ: str) -> FlaskClient:
+        for name in config.VARIABLES:
+            monkeypatch.delenv(name, raising=False)
         for name, value in {"GEMINI_ENDPOINT": emulator.url, **environ}.items():
             monkeypatch.setenv(name, value)
         return functions_framework.create_app(

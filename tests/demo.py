@@ -15,7 +15,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import requests
 import sseclient
 
 ROOT = Path(__file__).parent.parent
@@ -43,7 +42,6 @@ def main() -> None:
     port = _port()
     with servers.serving(servers.EMULATOR) as emulator:
         environ = {"GEMINI_ENDPOINT": emulator, "PROXY_LISTEN_ADDR": f"127.0.0.1:{port}"}
-        environ |= dict.fromkeys(("GEMINI_API_KEY", "PROXY_TOKEN"), "")
         command = [sys.executable, "-m", "proxy"]
         with servers.running(command, environ, f"http://127.0.0.1:{port}") as proxy:
             play(proxy)
@@ -90,7 +88,7 @@ def stream(proxy: str, messages: list[Any]) -> tuple[list[Any], str]:
         "messages": messages,
     }
     headers = {"Authorization": "Bearer demo"}
-    answer = requests.post(
+    answer = servers.LOCAL.post(
         f"{proxy}/v1/messages", json=body, headers=headers, stream=True, timeout=60
     )
     answer.raise_for_status()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -21,9 +22,22 @@ ROOT = Path(__file__).parent.parent
 START_SECONDS = 30
 STOP_SECONDS = 2
 
+LOCAL = requests.Session()
+LOCAL.trust_env = False
+"""For requests to this machine: never through somebody's HTTP_PROXY."""
+
 FRAMEWORK = (sys.executable, "-m", "functions_framework", "--host", "127.0.0.1")
 EMULATOR = ("--source", str(ROOT / "tests/emulator/main.py"), "--target", "gemini")
 PROXY = ("--source", str(ROOT / "main.py"), "--target", "messages")
+
+
+PROXY_SETTINGS = re.compile(r"(GEMINI|PROXY|ANTHROPIC|CLAUDE_CODE)_\w+|THREADS|WORKERS")
+
+
+def clean_environ() -> dict[str, str]:
+    """This process's environment without what would change a server started from it."""
+    kept = {name: value for name, value in os.environ.items() if not PROXY_SETTINGS.fullmatch(name)}
+    return {**kept, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
 
 def free_port() -> int:
@@ -46,7 +60,7 @@ def serving(
 @contextlib.contextmanager
 def running(command: Sequence[str], environ: Mapping[str, str] | None, url: str) -> Iterator[str]:
     """A server process, from its first answer on; it is stopped at the end."""
-    process = subprocess.Popen(command, env={**os.environ, **(environ or {})}, cwd=ROOT)
+    process = subprocess.Popen(command, env={**clean_environ(), **(environ or {})}, cwd=ROOT)
     try:
         _wait_for(process, url)
         yield url
@@ -63,7 +77,7 @@ def _wait_for(process: subprocess.Popen[bytes], url: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(requests.RequestException):
-            requests.get(url, timeout=START_SECONDS)
+            LOCAL.get(url, timeout=START_SECONDS)
             return
         time.sleep(0.02)
     raise RuntimeError(f"{' '.join(process.args)} did not start")  # type: ignore[arg-type]
@@ -76,11 +90,11 @@ class Emulator:
         self.url = url
 
     def script(self, key: str, *replies: Any) -> None:
-        answer = requests.put(f"{self.url}/_emulator/{key}", json={"replies": replies}, timeout=10)
+        answer = LOCAL.put(f"{self.url}/_emulator/{key}", json={"replies": replies}, timeout=10)
         assert answer.ok, answer.text
 
     def journal(self, key: str) -> list[Any]:
         """Every request made with the key, oldest first."""
-        answer = requests.get(f"{self.url}/_emulator/{key}", timeout=10)
+        answer = LOCAL.get(f"{self.url}/_emulator/{key}", timeout=10)
         requested: list[Any] = answer.json()["requests"]
         return requested

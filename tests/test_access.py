@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from werkzeug.datastructures import Headers
 
-from proxy.access import credentials, gemini_key
+from proxy.access import SERVERS_HINT, credentials, gemini_key
 from proxy.config import read
 from translate import ApiError
 
@@ -51,6 +51,24 @@ def test_credentials(headers: dict[str, str], expected: list[str]) -> None:
             "mine",
             id="strangers behind a local proxy too",
         ),
+        pytest.param(
+            SERVER,
+            {**bearer("mine"), "Host": "messages.example:8080"},
+            LOCAL,
+            "mine",
+            id="a host name of the world is a stranger's",
+        ),
+        pytest.param(
+            SERVER, {**bearer("mine"), "Host": "[::1"}, LOCAL, "mine", id="so is a broken one"
+        ),
+        pytest.param(SERVER, {"Host": "[::1]:8080"}, "::1", "server-key", id="version 6 is local"),
+        pytest.param(
+            {},
+            {**bearer("sk-ant-oat01-x"), "x-api-key": "mine"},
+            LOCAL,
+            "mine",
+            id="an Anthropic secret is passed over",
+        ),
         pytest.param(SERVER, bearer("mine"), None, "mine", id="an unknown address is a stranger's"),
         pytest.param(GATED, bearer("token"), REMOTE, "server-key", id="with the token"),
         pytest.param(GATED, {"x-api-key": "token"}, LOCAL, "server-key", id="in either header"),
@@ -73,7 +91,9 @@ def test_credentials(headers: dict[str, str], expected: list[str]) -> None:
 def test_the_key_that_is_used(
     environ: dict[str, str], headers: dict[str, str], address: str | None, expected: str
 ) -> None:
-    assert gemini_key(Headers(headers), address, read(environ)) == expected
+    key = gemini_key(Headers(headers), address, read(environ))
+    assert key.value == expected
+    assert (key.hint == SERVERS_HINT) == (key.value == "server-key")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +105,18 @@ def test_the_key_that_is_used(
         (GATED, {}, LOCAL, "This server asks for its access token: set ANTHROPIC_AUTH_TOKEN"),
         (GATED, bearer("wrong"), LOCAL, "This server asks for its access token"),
         (GATED, bearer("tökén"), LOCAL, "This server asks for its access token"),
-        ({"PROXY_TOKEN": "token"}, bearer("token"), LOCAL, "No API key in the request."),
+        (
+            {"PROXY_TOKEN": "token"},
+            bearer("token"),
+            LOCAL,
+            "No API key in the request. This server has no Gemini key of its own:",
+        ),
+        (
+            {},
+            {"x-api-key": "sk-ant-api03-x"},
+            LOCAL,
+            "The request holds an Anthropic key, which is not sent to Google. Set ANTHROPIC_AUTH",
+        ),
     ],
 )
 def test_who_is_sent_away(environ: Any, headers: Any, address: str, beginning: str) -> None:

@@ -7,7 +7,6 @@ import socket
 from typing import Any
 
 import pytest
-import requests
 
 from proxy import __main__ as cli
 from proxy.config import read
@@ -81,4 +80,4 @@ def test_it_serves(emulator: Emulator) -> None:
     url = f"http://127.0.0.1:{port}"
     command = [servers.FRAMEWORK[0], "-m", "proxy"]
     with servers.running(command, environ, url):
-        assert requests.get(url, timeout=5).json()["status"] == "ok"
+        assert servers.LOCAL.get(url, timeout=5).json()["status"] == "ok"

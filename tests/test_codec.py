@@ -1,5 +1,7 @@
 """proxy/codec.py: JSON at the edges."""
 
+from typing import Any
+
 import pytest
 
 from proxy import codec
@@ -29,6 +31,15 @@ def test_what_cannot(raw: bytes) -> None:
         400,
         "The request body is not valid JSON.",
     )
+
+
+def test_what_cannot_be_written_is_refused() -> None:
+    deep: list[Any] = []
+    for _ in range(1000):
+        deep = [deep]
+    with pytest.raises(ApiError) as caught:
+        codec.dumps(deep)
+    assert (caught.value.status, caught.value.message) == (400, "The request is nested too deeply.")
 
 
 def test_a_tool_is_translated_once() -> None:

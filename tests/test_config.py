@@ -62,6 +62,8 @@ def test_secrets_are_not_shown() -> None:
         ("gemini.example.com:8443/base", "https://gemini.example.com:8443/base"),
         ("127.0.0.1:9000", "http://127.0.0.1:9000"),
         ("localhost:9000", "http://localhost:9000"),
+        ("[::1]:9000", "http://[::1]:9000"),
+        ("localhost.example.com", "https://localhost.example.com"),
         ("https://gemini.example.com/v1beta/", "https://gemini.example.com"),
     ],
 )
@@ -102,8 +104,9 @@ def test_the_server_gets_enough_threads_unless_told_otherwise() -> None:
     environ: dict[str, str] = {}
     config.set_server_defaults(environ)
     assert environ == {"THREADS": "256"}
-    config.set_server_defaults(environ := {"THREADS": "8"})
-    assert environ == {"THREADS": "8"}
+    for given, kept in (("8", "8"), ("", "256")):
+        config.set_server_defaults(environ := {"THREADS": given})
+        assert environ == {"THREADS": kept}
 
 
 def test_every_variable_is_read() -> None:

@@ -160,9 +160,15 @@ DEPTH = "A schema in the request exceeds the maximum allowed nesting depth."
         ),
         pytest.param(
             500,
-            google(0, "Nobody knows."),
+            google(10_000, "Nobody knows."),
             (500, "api_error", "Nobody knows.", {}),
             id="a code that is none",
+        ),
+        pytest.param(
+            200,
+            {"error": {"code": None, "status": "UNAVAILABLE", "message": "Overloaded."}},
+            (529, "overloaded_error", "Overloaded.", {}),
+            id="no code but a name",
         ),
         pytest.param(
             418,
@@ -186,6 +192,15 @@ DEPTH = "A schema in the request exceeds the maximum allowed nesting depth."
 )
 def test_googles_errors(status: int, body: Any, expected: tuple[Any, ...]) -> None:
     assert answer(from_google(status, body)) == expected
+
+
+def test_a_key_of_the_servers_own_has_its_own_hint() -> None:
+    error = from_google(400, google(400, "Invalid.", details=INVALID_KEY), "Tell the owner.")
+    assert error.message == "Google refused the API key: Invalid. Tell the owner."
+
+
+def test_a_method_that_is_not_taken() -> None:
+    assert ApiError(405, "No.", allow="GET, HEAD").headers() == {"Allow": "GET, HEAD"}
 
 
 def test_an_invalid_request_names_the_field() -> None:

@@ -169,6 +169,62 @@ def test_a_conversation_with_tools_returns_each_signature_once(
     assert [sign["call_id"] for sign in returned] == [sign["call_id"] for sign in issued]
 
 
+def test_a_long_answer_is_joined_from_its_hops(
+    client: FlaskClient, emulator: Emulator, key: str
+) -> None:
+    token = {"candidate": {"continuationToken": "VE9LRU4="}}
+    emulator.script(
+        key,
+        {"chunks": [{"text": "Hel", **token}], "finish": "CONTINUATION", "finish_alone": True},
+        {"chunks": [{"text": "lo."}]},
+    )
+    assert post(client, key).get_json()["content"] == [{"type": "text", "text": "Hello."}]
+    first, second = (request["body"] for request in emulator.journal(key))
+    assert second == {**first, "continuationToken": "VE9LRU4="}
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param({"cut": True}, id="a broken connection"),
+        pytest.param({"raw": "data: [DONE]\r\n\r\n"}, id="an event of another protocol"),
+        pytest.param({"delay": 30}, id="a connection that stays open"),
+    ],
+)
+def test_a_complete_answer_is_complete_whatever_follows(
+    client: FlaskClient, emulator: Emulator, key: str, after: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.upstream.LINGER_SECONDS", 0.1)
+    end = {"text": "lo.", "candidate": {"finishReason": "STOP"}}
+    emulator.script(key, {"chunks": [{"text": "Hel"}, end, {"delay": 0.05}, after], "finish": None})
+    message = post(client, key).get_json()
+    assert message["content"] == [{"type": "text", "text": "Hello."}]
+    assert message["stop_reason"] == "end_turn"
+
+
+def test_a_mended_call_is_logged_without_its_content(
+    client: FlaskClient, emulator: Emulator, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    slip = {"name": "Bash", "args": {"parameters": {"command": "secret"}}}
+    emulator.script(key, {"chunks": [{"call": slip, "sign": True}]})
+    schema = {"type": "object", "properties": {"command": {"type": "string"}}}
+    with caplog.at_level(logging.INFO):
+        answer = post(client, key, tools=[{"name": "Bash", "input_schema": schema}])
+    assert answer.get_json()["content"][0]["input"] == {"command": "secret"}
+    assert f"{answer.headers['request-id']}: calls mended: {{'unwrapped': 1}}" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_an_answer_is_cut_where_the_client_asked(
+    client: FlaskClient, emulator: Emulator, key: str
+) -> None:
+    chunks = [{"text": "<severity>5</sev"}, {"text": "erity> and more"}, {"delay": 30}]
+    emulator.script(key, {"chunks": chunks, "finish": None})
+    message = post(client, key, stop_sequences=["</severity>"]).get_json()
+    assert message["content"] == [{"type": "text", "text": "<severity>5"}]
+    assert (message["stop_reason"], message["stop_sequence"]) == ("stop_sequence", "</severity>")
+
+
 # --- Errors -----------------------------------------------------------------------------------
 
 

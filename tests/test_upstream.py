@@ -13,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import upstream
+from proxy.access import Key
 from proxy.upstream import Gemini, complete_events
 from translate import ApiError
+
+KEY = Key("secret")
 
 EVENTS = [b'data: {"a": "\xc3\xa9\xe2\x80\xa8"}', b": comment", b"data: [1]", b"data: x\r\ndata: y"]
 BARE = b'{\n  "error": {\n    "code": 503\n  }\n}\n'
@@ -82,15 +85,16 @@ def serve() -> Iterator[Serve]:
         server.server_close()
 
 
-def failure(gemini: Gemini, key: str = "secret") -> tuple[int, str]:
+def failure(gemini: Gemini) -> tuple[int, str]:
     with pytest.raises(ApiError) as caught:
-        list(gemini.stream("gemini-x", b"{}", key))
+        list(gemini.stream("gemini-x", b"{}", KEY))
     return caught.value.status, caught.value.message
 
 
 def test_chunks_come_in_one_list_for_each_read(serve: Serve) -> None:
-    stream = serve(b'data: {"a": 1}\r\n\r\ndata: {"b": 2}\r\n\r\n').stream("m", b"{}", "k")
+    stream = serve(b'data: {"a": 1}\r\n\r\ndata: {"b": 2}\r\n\r\n').stream("m", b"{}", KEY)
     assert list(stream) == [[{"a": 1}, {"b": 2}]]
+    stream.hurry()
     stream.close()
 
 
@@ -136,8 +140,26 @@ def test_an_event_that_is_not_text(serve: Serve) -> None:
 @pytest.mark.parametrize("body", [b'{"totalTokens": "many"}', b"[]", b"<html>"])
 def test_a_count_that_is_none(serve: Serve, body: bytes) -> None:
     with pytest.raises(ApiError) as caught:
-        serve(body, 200, "application/json").count_tokens("m", b"{}", "k")
+        serve(body, 200, "application/json").count_tokens("m", b"{}", KEY)
     assert caught.value.status == 502
+
+
+def test_a_large_event_is_searched_once() -> None:
+    """Work grows with the size of an event, not with its square: counted, not timed."""
+
+    class Counted(bytes):
+        searched = 0
+
+    class Buffer(bytearray):
+        def rfind(self, mark: Any, start: Any = 0, end: Any = None) -> int:
+            Counted.searched += len(self) - start
+            return super().rfind(mark, start)
+
+    size, step = 1_000_000, 1_000
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(upstream, "bytearray", Buffer, raising=False)
+        list(complete_events(b"x" * step for _ in range(size // step)))
+    assert size <= Counted.searched / len(upstream.BLANK_LINES) < 2 * size
 
 
 def test_a_silent_server_is_a_timeout(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,6 +174,6 @@ def test_a_silent_server_is_a_timeout(serve: Serve, monkeypatch: pytest.MonkeyPa
 
 def test_a_model_name_cannot_leave_its_place(serve: Serve) -> None:
     with pytest.raises(ApiError):
-        serve(b"", 404, "text/plain").stream("../../evil?x#", b"{}", "k")
+        serve(b"", 404, "text/plain").stream("../../evil?x#", b"{}", KEY)
     prepared = Gemini("http://gemini.test/base", 1)._prepare("../evil?x#", "countTokens")
     assert prepared.url == "http://gemini.test/base/v1beta/models/..%2Fevil%3Fx%23:countTokens"

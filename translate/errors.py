@@ -36,6 +36,26 @@ ERROR_TYPES = {
 STATUSES = {409: 400, 422: 400, 499: 500, 501: 500, 503: 529}
 """Google's status -> the status with which this client does the right thing."""
 
+RPC_STATUSES = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "OUT_OF_RANGE": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ABORTED": 409,
+    "ALREADY_EXISTS": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "CANCELLED": 499,
+    "INTERNAL": 500,
+    "UNKNOWN": 500,
+    "DATA_LOSS": 500,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+"""Google's status names, for errors in mid-stream that have no code (google.rpc.Code)."""
+
 KEY_HINT = (
     "Set ANTHROPIC_AUTH_TOKEN to a Gemini API key (https://aistudio.google.com/apikey) "
     "and start the client again."
@@ -53,7 +73,8 @@ class ApiError(Exception):
     """A failure to be shown to the client.
 
     status: HTTP status. message: plain words for a person. retry: whether the client should
-    try again (`x-should-retry`), None to let it decide. retry_after: whole seconds.
+    try again (`x-should-retry`), None to let it decide. retry_after: whole seconds. allow: the
+    methods a path does take.
     """
 
     def __init__(
@@ -63,6 +84,7 @@ class ApiError(Exception):
         *,
         retry: bool | None = None,
         retry_after: int | None = None,
+        allow: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -72,6 +94,7 @@ class ApiError(Exception):
         self.message = message
         self.retry = retry
         self.retry_after = retry_after
+        self.allow = allow
 
     def body(self, request_id: str) -> Json:
         """The Anthropic error object; also the data of an `event: error`."""
@@ -83,11 +106,13 @@ class ApiError(Exception):
 
     def headers(self) -> dict[str, str]:
         """The response headers that steer the client's retries."""
-        headers = {}
+        headers: dict[str, str] = {}
         if self.retry is not None:
             headers["x-should-retry"] = str(self.retry).lower()
         if self.retry_after is not None:
             headers["retry-after"] = str(self.retry_after)
+        if self.allow is not None:
+            headers["Allow"] = self.allow
         return headers
 
 
@@ -98,20 +123,19 @@ class InvalidRequest(ApiError):
         super().__init__(400, f"{path}: {problem}")
 
 
-def from_google(status: int, body: Any) -> ApiError:
+def from_google(status: int, body: Any, key_hint: str = KEY_HINT) -> ApiError:
     """Google's error answer -> the ApiError to show.
 
     status: the HTTP status Google gave; the code in the body goes before it, as an error may come
     under status 200. body: the decoded JSON, `{"error": {...}}` or that in a list; anything else
-    is tolerated.
+    is tolerated. key_hint: what to do about a refused key.
     """
     error = _error_object(body)
-    code = error.get("code")
-    status = code if isinstance(code, int) and code >= 400 else status
+    status = _status(error, status)
     message = str(error.get("message") or f"Gemini answered with status {status}.")
     reasons = {str(detail.get("reason")) for detail in _details(error)}
     if "API_KEY_INVALID" in reasons or status == 401:
-        return ApiError(401, f"Google refused the API key: {message} {KEY_HINT}", retry=False)
+        return ApiError(401, f"Google refused the API key: {message} {key_hint}", retry=False)
     if status == 403:
         return ApiError(403, f"Google refused the request: {message}", retry=False)
     if status == 429:
@@ -122,6 +146,13 @@ def from_google(status: int, body: Any) -> ApiError:
         used = int(too_long[1] or limit + 1)
         return ApiError(400, f"prompt is too long: {used} tokens > {limit} maximum")
     return ApiError(STATUSES.get(status, status), message)
+
+
+def _status(error: Mapping[str, Any], given: int) -> int:
+    code = error.get("code")
+    if isinstance(code, int) and 400 <= code <= 599:
+        return code
+    return RPC_STATUSES.get(str(error.get("status")), given)
 
 
 def _quota(error: Mapping[str, Any], message: str) -> ApiError:

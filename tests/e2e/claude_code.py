@@ -6,6 +6,7 @@ environment, own home, loopback only, under a timeout. It refuses to know what i
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import subprocess
@@ -76,6 +77,7 @@ class ClaudeCode:
         return Run([json.loads(line) for line in lines], finished.returncode, finished.stderr)
 
 
+@functools.cache
 def install(version: str) -> Path:
     """The program, from npm at the first call; skips the test where npm is missing."""
     folder = ROOT / ".cache" / "claude-code" / version
@@ -88,5 +90,7 @@ def install(version: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     package = f"@anthropic-ai/claude-code@{version}"
     command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", package]
-    subprocess.run(command, check=True, timeout=INSTALL_SECONDS, capture_output=True)
+    installed = subprocess.run(command, timeout=INSTALL_SECONDS, capture_output=True, text=True)
+    if installed.returncode:
+        pytest.fail(f"npm could not install {package}:\n{installed.stderr[-2000:]}")
     return program

@@ -31,7 +31,7 @@ def test_a_hundred_streams_at_once_without_a_setting(
     with servers.serving(servers.PROXY, {"GEMINI_ENDPOINT": emulator.url}) as proxy:
 
         def begin(_: int) -> requests.Response:
-            answer = requests.post(
+            answer = servers.LOCAL.post(
                 f"{proxy}/v1/messages",
                 json=BODY,
                 headers={"x-api-key": key},
@@ -54,7 +54,7 @@ def test_a_client_that_leaves_frees_its_upstream(emulator: Emulator, key: str) -
     emulator.script(key, {"chunks": words})
     with servers.serving(servers.PROXY, {"GEMINI_ENDPOINT": emulator.url}) as proxy:
         url, headers = f"{proxy}/v1/messages", {"x-api-key": key}
-        with requests.post(url, json=BODY, headers=headers, stream=True, timeout=10) as answer:
+        with servers.LOCAL.post(url, json=BODY, headers=headers, stream=True, timeout=10) as answer:
             next(answer.iter_content(100))
         deadline = time.monotonic() + PATIENCE_SECONDS / 2
         while emulator.journal(key)[0]["closed"] is None and time.monotonic() < deadline:
