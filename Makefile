@@ -6,7 +6,7 @@ BIN := .venv/bin
 TRANSLATE := request cut contents blocks tools repair grounding events schema shapes models signatures stream response errors
 
 .DEFAULT_GOAL := help
-.PHONY: help run emulator demo test e2e check format coverage clean
+.PHONY: help run emulator demo test golden check format coverage clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ demo: .venv/run  ## a whole conversation without a key; DEMO_ONCE=1 ends after i
 
 test: .venv/dev  ## run the tests
 	$(BIN)/pytest
+
+golden: .venv/run  ## write the golden exchanges anew; `git diff` is the review
+	$(BIN)/python tests/golden.py
 
 format: .venv/dev  ## format the code
 	$(BIN)/ruff format .

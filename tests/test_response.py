@@ -65,6 +65,7 @@ def test_usage_counts_cached_input_apart_and_thoughts_as_output() -> None:
     totals.update({"promptTokenCount": 18234, "candidatesTokenCount": 1})
     totals.update(HOP)
     assert (totals.usage(), totals.visible) == (USAGE, 46)
+    assert totals.usage(searched=True) == {**USAGE, "input_tokens": 2008 - 94}
 
 
 def test_the_context_of_a_long_answer_is_its_first_hops() -> None:

@@ -57,13 +57,17 @@ class Grounding:
             self._search = search
         self._urls = (candidate.get("urlContextMetadata") or {}).get("urlMetadata") or self._urls
 
+    @property
+    def searches(self) -> int:
+        """How many searches Google made."""
+        return len(self._search.get("webSearchQueries") or [])
+
     def usage(self) -> Json:
         """What of it a client's usage shows."""
         if not self._search and not self._urls:
             return {}
-        searches = len(self._search.get("webSearchQueries") or [])
-        fetches = len(self._urls)
-        return {"server_tool_use": {"web_search_requests": searches, "web_fetch_requests": fetches}}
+        counts = {"web_search_requests": self.searches, "web_fetch_requests": len(self._urls)}
+        return {"server_tool_use": counts}
 
     def citations(self) -> list[Json]:
         """Where the text of the answer comes from, one for each passage and source."""

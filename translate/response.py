@@ -62,15 +62,16 @@ class Totals:
         """Tokens of the answer so far, without thoughts."""
         return sum(hop.get("candidatesTokenCount", 0) for hop in self._hops)
 
-    def usage(self) -> Usage:
+    def usage(self, *, searched: bool = False) -> Usage:
         """Anthropic's counts: input without cached, output with thoughts.
 
-        Later hops read again what the earlier ones wrote, so the size of the context is the
-        first one's.
+        searched: whether Google searched the web; what it read there is not billed. Later hops
+        read again what the earlier ones wrote: the context is as large as the first one's.
         """
         first = self._hops[0]
         cached = first.get("cachedContentTokenCount", 0)
-        prompt = first.get("promptTokenCount", 0) + first.get("toolUsePromptTokenCount", 0)
+        read = 0 if searched else first.get("toolUsePromptTokenCount", 0)
+        prompt = first.get("promptTokenCount", 0) + read
         thoughts = sum(hop.get("thoughtsTokenCount", 0) for hop in self._hops)
         return {
             "input_tokens": max(0, prompt - cached),

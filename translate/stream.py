@@ -112,10 +112,11 @@ class StreamTranslator:
             # `claude -p` 2.1.197 prints nothing when a message ends with a thinking block.
             self._out.open("text")
         self._out.close()
+        totals = self._totals.usage(searched=self._grounding.searches > 0)
         self._out.emit(
             "message_delta",
             delta={"stop_reason": reason, "stop_sequence": self._cut.stop_sequence},
-            usage={**self._totals.usage(), **self._grounding.usage()},
+            usage={**totals, **self._grounding.usage()},
         )
         self._out.emit("message_stop")
         return self._out.taken()

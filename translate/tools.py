@@ -40,8 +40,9 @@ def function_name(name: str) -> str:
     if LEGAL_NAME.fullmatch(name):
         return name
     legal = re.sub(r"[^A-Za-z0-9_.:-]", "_", name)
+    start = "" if re.match(r"[A-Za-z_]", legal) else "_"
     checksum = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"_{legal[:54]}_{checksum}"
+    return f"{start}{legal[:54]}_{checksum}"
 
 
 def declaration(tool: Tool) -> FunctionDeclaration:
