@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from translate.response import STOP_REASONS, Totals, collect, sse, stop_reason
+from translate.response import STOP_REASONS, Totals, collect, sse, stop_reason, told
 from translate.wire import UsageMetadata
 
 GOOGLES_FINISH_REASONS = {
@@ -82,6 +82,21 @@ def test_usage_is_zero_where_nothing_is_said_and_never_negative() -> None:
     assert totals.usage() == zero
     totals.update({"cachedContentTokenCount": 5})
     assert totals.usage() == {**zero, "cache_read_input_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ({"executableCode": {"language": "PYTHON", "code": "1+1"}}, "\n```python\n1+1\n```\n"),
+        ({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}}, "\n```\n2\n```\n"),
+        (
+            {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
+            "\n[Gemini sent image/png data, which this API cannot show.]\n",
+        ),
+    ],
+)
+def test_what_no_block_can_hold_is_told(part: Any, expected: str) -> None:
+    assert told(part) == expected
 
 
 def test_an_event_on_the_wire() -> None:

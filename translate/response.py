@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .wire import Event, Json, Usage, UsageMetadata
+from .wire import Event, Json, Part, Usage, UsageMetadata
 
 STOP_REASONS = {
     "STOP": "end_turn",
@@ -79,6 +79,19 @@ class Totals:
             "cache_read_input_tokens": cached,
             "output_tokens": self.visible + thoughts,
         }
+
+
+def told(part: Part) -> str:
+    """A part that no block can hold, as text: code, what it printed, media."""
+    code = part.get("executableCode")
+    if code is not None:
+        language = str(code.get("language", "")).lower()
+        return f"\n```{language}\n{code.get('code', '')}\n```\n"
+    result = part.get("codeExecutionResult")
+    if result is not None:
+        return f"\n```\n{result.get('output', '')}\n```\n"
+    media_type = part.get("inlineData", {}).get("mimeType")
+    return f"\n[Gemini sent {media_type} data, which this API cannot show.]\n"
 
 
 def _compact(value: Any) -> bytes:

@@ -16,7 +16,7 @@ from .events import Events, compact
 from .grounding import Grounding
 from .repair import repair
 from .request import Translation
-from .response import Totals, stop_reason
+from .response import Totals, stop_reason, told
 from .wire import Candidate, Chunk, Event, FunctionCall, Json, Part
 
 BROKEN = "Gemini's answer ended before it was complete."
@@ -183,27 +183,14 @@ class StreamTranslator:
         else:
             self._call(part["functionCall"], signature)
 
-    def _code_part(self, part: Part) -> None:
-        code = part["executableCode"]
-        language = str(code.get("language", "")).lower()
+    def _told_part(self, part: Part) -> None:
         self._release(None)
-        self._text(f"\n```{language}\n{code.get('code', '')}\n```\n")
-
-    def _code_result_part(self, part: Part) -> None:
-        result = part["codeExecutionResult"]
-        self._release(None)
-        self._text(f"\n```\n{result.get('output', '')}\n```\n")
+        self._text(told(part))
 
     def _tool_part(self, part: Part) -> None:
         """A trace of Gemini's own tools: it goes back as it came, with the next request."""
         self._release(None)
         self._carry(signatures.PART, signatures.pack(part))
-
-    def _media_part(self, part: Part) -> None:
-        """A Messages answer cannot hold media; say so instead of losing it."""
-        media_type = part["inlineData"].get("mimeType")
-        self._release(None)
-        self._text(f"\n[Gemini sent {media_type} data, which this API cannot show.]\n")
 
     # --- Signatures and calls -----------------------------------------------------------------
 
@@ -291,9 +278,9 @@ class StreamTranslator:
 PARTS: tuple[tuple[str, Callable[[StreamTranslator, Part], None]], ...] = (
     ("text", StreamTranslator._text_part),
     ("functionCall", StreamTranslator._call_part),
-    ("executableCode", StreamTranslator._code_part),
-    ("codeExecutionResult", StreamTranslator._code_result_part),
-    ("inlineData", StreamTranslator._media_part),
+    ("executableCode", StreamTranslator._told_part),
+    ("codeExecutionResult", StreamTranslator._told_part),
+    ("inlineData", StreamTranslator._told_part),
     ("toolCall", StreamTranslator._tool_part),
     ("toolResponse", StreamTranslator._tool_part),
     ("thoughtSignature", StreamTranslator._text_part),
