@@ -1,6 +1,6 @@
 """translate/events.py: blocks one at a time, in order."""
 
-from translate.events import GROWING, Events
+from translate.events import GROWING, Events, compact
 
 
 def test_blocks_open_one_at_a_time() -> None:
@@ -31,3 +31,7 @@ def test_blocks_open_one_at_a_time() -> None:
         {"type": "ping"},
     ]
     assert events.taken() == []
+
+
+def test_the_json_of_an_input() -> None:
+    assert compact({"é": [1, "\n"]}) == '{"é":[1,"\\n"]}'

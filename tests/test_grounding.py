@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from translate.events import Events
 from translate.grounding import Domains, Grounding, domains
 
 REDIRECT = "https://vertexaisearch.cloud.google.com/grounding-api-redirect/"
@@ -157,3 +158,31 @@ def test_fetches() -> None:
     ]
     assert results[0]["content"]["url"] == "https://a.test"
     assert collected.usage()["server_tool_use"]["web_fetch_requests"] == 3
+
+
+def test_showing_it_all() -> None:
+    def shown(has_text: bool) -> list[Any]:
+        out = Events()
+        if has_text:
+            out.open("text")
+        grounding({"groundingMetadata": FOUND}).show(out, "tag")
+        return [
+            (event["type"], *(event.get("content_block") or event.get("delta") or {}).values())[:2]
+            for event in out.taken()
+        ]
+
+    search = [
+        ("content_block_start", "server_tool_use"),
+        ("content_block_delta", "input_json_delta"),
+        ("content_block_stop",),
+        ("content_block_start", "web_search_tool_result"),
+        ("content_block_stop",),
+    ]
+    assert shown(has_text=False) == search * 2
+    assert shown(has_text=True) == [
+        ("content_block_start", "text"),
+        ("content_block_delta", "citations_delta"),
+        ("content_block_delta", "citations_delta"),
+        ("content_block_stop",),
+        *search * 2,
+    ]
