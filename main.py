@@ -50,6 +50,7 @@ def create_message(request: flask.Request, request_id: str) -> flask.Response:
     asked = translate(
         body,
         settings.overrides,
+        safety=settings.safety,
         is_subagent="x-claude-code-agent-id" in request.headers,
         declare=codec.declare,
     )

@@ -26,11 +26,21 @@ DEFAULTS = {
     "THREADS": "256",
 }
 
+THRESHOLDS = (
+    "OFF",
+    "BLOCK_NONE",
+    "BLOCK_ONLY_HIGH",
+    "BLOCK_MEDIUM_AND_ABOVE",
+    "BLOCK_LOW_AND_ABOVE",
+)
+"""What Gemini's safety filters may be set to, least strict first."""
+
 VARIABLES = (
     "GEMINI_API_KEY",
     "PROXY_TOKEN",
     *MODEL_VARIABLES,
     "GEMINI_ENDPOINT",
+    "GEMINI_SAFETY",
     "PROXY_LISTEN_ADDR",
     "PROXY_WORKERS",
     "THREADS",
@@ -52,13 +62,15 @@ class Settings:
     """What the environment says, checked.
 
     endpoint: base URL of Gemini, without a trailing slash. overrides: variable -> model name,
-    as far as set. threads: requests served at once by one process.
+    as far as set. safety: the threshold of all safety filters, None for Google's own.
+    threads: requests served at once by one process.
     """
 
     endpoint: str
     api_key: str = field(repr=False)
     token: str = field(repr=False)
     overrides: Mapping[str, str]
+    safety: str | None
     host: str
     port: int
     workers: int
@@ -76,6 +88,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         overrides={
             name: environ[name].strip() for name in MODEL_VARIABLES if environ.get(name, "").strip()
         },
+        safety=_choice("GEMINI_SAFETY", environ.get("GEMINI_SAFETY", ""), THRESHOLDS),
         host=host,
         port=port,
         workers=_count("PROXY_WORKERS", workers),
@@ -104,6 +117,13 @@ def is_loopback(host: str) -> bool:
 
 def _get(environ: Mapping[str, str], name: str) -> str:
     return environ.get(name, "").strip() or DEFAULTS[name]
+
+
+def _choice(name: str, value: str, choices: tuple[str, ...]) -> str | None:
+    chosen = value.strip().upper()
+    if chosen and chosen not in choices:
+        raise BadSetting(name, f"expected one of {', '.join(choices)}, got {value!r}")
+    return chosen or None
 
 
 def _count(name: str, value: str) -> int:

@@ -14,6 +14,7 @@ def test_no_setting_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
         api_key="",
         token="",
         overrides={},
+        safety=None,
         host="127.0.0.1",
         port=8080,
         workers=2,
@@ -30,6 +31,7 @@ def test_all_settings() -> None:
             "ANTHROPIC_DEFAULT_HAIKU_MODEL": " ",
             "CLAUDE_CODE_SUBAGENT_MODEL": "gemini-3.8-flash",
             "GEMINI_ENDPOINT": "http://127.0.0.1:9000/",
+            "GEMINI_SAFETY": "block_none",
             "PROXY_LISTEN_ADDR": "[::1]:9090",
             "PROXY_WORKERS": "3",
             "THREADS": "20",
@@ -43,6 +45,7 @@ def test_all_settings() -> None:
             "ANTHROPIC_MODEL": "gemini-4-neon",
             "CLAUDE_CODE_SUBAGENT_MODEL": "gemini-3.8-flash",
         },
+        safety="BLOCK_NONE",
         host="[::1]",
         port=9090,
         workers=3,
@@ -79,6 +82,12 @@ def test_the_endpoint_is_a_host_or_a_base_url(value: str, endpoint: str) -> None
         ("PROXY_LISTEN_ADDR", "localhost:70000", "expected host:port, got 'localhost:70000'"),
         ("PROXY_WORKERS", "0", "expected a whole number above 0, got '0'"),
         ("THREADS", "many", "expected a whole number above 0, got 'many'"),
+        (
+            "GEMINI_SAFETY",
+            "none",
+            "expected one of OFF, BLOCK_NONE, BLOCK_ONLY_HIGH, BLOCK_MEDIUM_AND_ABOVE, "
+            "BLOCK_LOW_AND_ABOVE, got 'none'",
+        ),
         ("GEMINI_ENDPOINT", "ftp://x", "expected a host or a base URL like https://host/path"),
         (
             "GEMINI_ENDPOINT",

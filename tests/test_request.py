@@ -274,3 +274,22 @@ def test_a_web_search_with_a_filter() -> None:
     assert "toolConfig" not in translation.request
     said = "When you search the web, use only these sites: a.com."
     assert translation.request["systemInstruction"] == {"parts": [{"text": said}]}
+
+
+def test_one_call_at_a_time() -> None:
+    choice = {"type": "auto", "disable_parallel_tool_use": True}
+    translation = translate({**MINIMAL, "tools": [{"name": "Bash"}], "tool_choice": choice}, {})
+    assert translation.most_calls == 1
+    said = "Call at most one tool in each of your turns."
+    assert translation.request["systemInstruction"] == {"parts": [{"text": said}]}
+    assert translate(MINIMAL, {}).most_calls is None
+
+
+def test_safety_by_configuration() -> None:
+    assert "safetySettings" not in translate(MINIMAL, {}).request
+    assert translate(MINIMAL, {}, safety="OFF").request["safetySettings"] == [
+        {"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"},
+        {"category": "HARM_CATEGORY_HATE_SPEECH", "threshold": "OFF"},
+        {"category": "HARM_CATEGORY_SEXUALLY_EXPLICIT", "threshold": "OFF"},
+        {"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "threshold": "OFF"},
+    ]

@@ -28,6 +28,7 @@ def translator(carries: bool = True, **changes: Any) -> StreamTranslator:
         "cut": Cut(),
         "domains": Domains(),
         "schemas": {},
+        "most_calls": None,
     }
     return StreamTranslator(
         Translation(**{**asked, **changes}),
@@ -397,6 +398,16 @@ def test_a_slip_is_mended_and_counted() -> None:
         (1, "input_json_delta", '{"command":"ls"}'),
     ]
     assert machine.repairs == {"name": 1, "unwrapped": 1}
+
+
+def test_a_client_that_wants_one_call_gets_one() -> None:
+    signed_call = call("f1", thoughtSignature="A")
+    for chunks in ([chunk(signed_call, call("f2"))], [chunk(call("f1"), call("f2"), signed("A"))]):
+        machine = translator(most_calls=1)
+        events = [event for given in chunks for event in machine.feed(given)]
+        content = collect(events + machine.feed(chunk(finish="STOP")) + machine.finish())["content"]
+        assert [block["type"] for block in content] == ["thinking", "tool_use"]
+        assert content[1]["id"] == f"toolu_{TAG}_f1"
 
 
 # --- Long answers -----------------------------------------------------------------------------

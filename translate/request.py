@@ -23,6 +23,12 @@ BILLING_HEADER = "x-anthropic-billing-header:"
 HEADROOM = {"minimal": 1_024, "low": 4_096, "medium": 16_384, "high": 32_768, "xhigh": 65_536}
 """Tokens that a model may think at a level, on top of the answer: Gemini's limit counts both."""
 
+HARMS = ("HARASSMENT", "HATE_SPEECH", "SEXUALLY_EXPLICIT", "DANGEROUS_CONTENT")
+"""Gemini's safety filters that can be set."""
+
+ONE_CALL = "Call at most one tool in each of your turns."
+"""Gemini has no field for it; a second call that comes all the same is let go."""
+
 EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "xhigh"}
 """output_config.effort -> thinking level, before it is fitted to the model."""
 
@@ -41,7 +47,8 @@ class Translation(NamedTuple):
 
     model: the Gemini model. request: the body. names: function name -> tool name, where they
     differ. thinks: whether the client asked to see thinking. cut: where its text ends.
-    domains: where it may search. schemas: tool name -> its input schema.
+    domains: where it may search. schemas: tool name -> its input schema. most_calls: how many
+    calls one answer may have, None for any number.
     """
 
     model: Model
@@ -51,6 +58,7 @@ class Translation(NamedTuple):
     cut: Cut
     domains: Domains
     schemas: Mapping[str, Json]
+    most_calls: int | None
 
 
 def translate(
@@ -59,17 +67,47 @@ def translate(
     *,
     is_subagent: bool = False,
     counting: bool = False,
+    safety: str | None = None,
     declare: tools.Declare = tools.declaration,
 ) -> Translation:
     """A decoded Messages (or, `counting`, count_tokens) body -> what to ask of which model.
 
-    overrides: settings that name models (see `models.resolve`). declare: translates one tool;
-    a caller may pass one that remembers. Raises ApiError for a request that cannot be served.
+    overrides: settings that name models (see `models.resolve`). safety: the threshold for all of
+    Gemini's filters, None for its own. declare: translates one tool; a caller may pass one that
+    remembers. Raises ApiError for a request that cannot be served.
     """
     asked = shapes.normalise(body, counting=counting)
     model = models.resolve(asked["model"], overrides, is_subagent=is_subagent)
     offered = tools.sorted_out(asked.get("tools", []), model)
     searchable = domains(offered.search)
+    request = _conversation(asked, model, offered, searchable, declare)
+    if not counting:
+        request["generationConfig"] = _generation_config(asked, model)
+        request["store"] = False
+        if safety is not None:
+            request["safetySettings"] = [
+                {"category": f"HARM_CATEGORY_{harm}", "threshold": safety} for harm in HARMS
+            ]
+    return Translation(
+        model=model,
+        request=request,
+        names=tools.names(offered.functions),
+        thinks=_wants_thinking(asked),
+        cut=_cut(asked),
+        domains=searchable,
+        schemas={tool["name"]: tool.get("input_schema", {}) for tool in offered.functions},
+        most_calls=1 if _calls_singly(asked) else None,
+    )
+
+
+def _conversation(
+    asked: MessagesRequest,
+    model: Model,
+    offered: tools.Offered,
+    searchable: Domains,
+    declare: tools.Declare,
+) -> GenerateContentRequest:
+    """What is read: all that counts as input, in the order in which Gemini caches it."""
     request: GenerateContentRequest = {}
     system = [*_system(asked.get("system", [])), *_extra_instructions(asked, searchable, model)]
     if system:
@@ -81,18 +119,11 @@ def translate(
     if config:
         request["toolConfig"] = config
     request["contents"] = contents.contents(asked["messages"], model)
-    if not counting:
-        request["generationConfig"] = _generation_config(asked, model)
-        request["store"] = False
-    return Translation(
-        model=model,
-        request=request,
-        names=tools.names(offered.functions),
-        thinks=_wants_thinking(asked),
-        cut=_cut(asked),
-        domains=searchable,
-        schemas={tool["name"]: tool.get("input_schema", {}) for tool in offered.functions},
-    )
+    return request
+
+
+def _calls_singly(asked: MessagesRequest) -> bool:
+    return asked.get("tool_choice", {}).get("disable_parallel_tool_use") is True
 
 
 def _system(blocks: Iterable[Block]) -> list[Part]:
@@ -107,7 +138,7 @@ def _system(blocks: Iterable[Block]) -> list[Part]:
 
 def _extra_instructions(asked: MessagesRequest, searchable: Domains, model: Model) -> list[Part]:
     """What Gemini has no field for is said to the model."""
-    said = [searchable.instruction()]
+    said = [searchable.instruction(), ONE_CALL if _calls_singly(asked) else None]
     form = _json_schema(asked)
     if form is not None and not _takes_schema(asked, model):
         said.append(f"Answer with JSON only, valid against this schema: {json.dumps(form)}")

@@ -167,6 +167,8 @@ class StreamTranslator:
             self._out.delta("thinking_delta", thinking=text)
 
     def _call_part(self, part: Part) -> None:
+        if self._calls + len(self._held) == self._asked.most_calls:
+            return
         signature = part.get("thoughtSignature")
         if signature:
             self._release(None)

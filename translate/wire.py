@@ -142,6 +142,7 @@ class GenerateContentRequest(TypedDict, total=False):
     toolConfig: Json
     contents: list[Content]
     generationConfig: Json
+    safetySettings: list[Json]
     store: bool
 
 
