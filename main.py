@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from proxy import access, codec, config, tokens
 from proxy.answer import Answer, as_api_error
 from proxy.upstream import ChunkStream, Gemini
-from translate import ApiError, StreamTranslator, models, translate
+from translate import ApiError, StreamTranslator, catalog, models, translate
 
 config.set_server_defaults()
 # What is imported by now stays: no garbage collection need look at it again, nor copy its pages
@@ -85,7 +85,7 @@ def count_tokens(request: flask.Request, request_id: str) -> flask.Response:
 def list_models(request: flask.Request, request_id: str) -> flask.Response:
     """GET /v1/models: one page holds all."""
     access.gemini_key(request.headers, request.remote_addr, settings)
-    data = [models.described(model) for model in models.TABLE.values()]
+    data = [catalog.described(model) for model in models.TABLE.values()]
     return json_response(
         {
             "data": data,
@@ -100,7 +100,7 @@ def show_model(request: flask.Request, request_id: str) -> flask.Response:
     """GET /v1/models/{id}: also for an alias and for a Claude model's stand-in."""
     access.gemini_key(request.headers, request.remote_addr, settings)
     model_id = request.path.partition(MODEL_PATH)[2].strip("/")
-    return json_response(models.described(models.resolve(model_id, settings.overrides), model_id))
+    return json_response(catalog.described(models.resolve(model_id, settings.overrides), model_id))
 
 
 def show_health(request: flask.Request, request_id: str) -> flask.Response:

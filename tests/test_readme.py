@@ -4,7 +4,7 @@ import re
 
 from proxy import config
 from tests.servers import ROOT
-from translate.models import CLASSES, DEFAULTS, OVERRIDES
+from translate.models import CLASSES, DEFAULTS, OVERRIDES, TABLE, Model
 
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -37,6 +37,31 @@ def test_the_model_mapping_is_the_one_in_the_code() -> None:
         row = next(r for r in rows if OVERRIDES[model_class] in r[1])
         assert quoted(row[1]) == [OVERRIDES[model_class], "ANTHROPIC_MODEL", DEFAULTS[model_class]]
         assert set(quoted(row[0])) == (words if model_class != "sonnet" else set())
+
+
+def test_the_models_are_those_of_the_table() -> None:
+    section = README.split("These are known by name")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    assert rows == [row(model) for model in TABLE.values()]
+    assert {(model.context, model.output) for model in TABLE.values()} == {(1_048_576, 65_536)}
+    assert "Context is 1,048,576 tokens and the longest answer 65,536" in section
+
+
+def row(model: Model) -> str:
+    budget, price = model.budget, model.price
+    assert price is not None
+    thinking = ", ".join(model.levels)
+    if budget is not None:
+        off = ", or off" if budget.can_be_off else ""
+        thinking = f"{budget.least} to {budget.most} tokens{off}"
+    cells = [
+        f"`{model.name}`",
+        thinking,
+        f"{price.input:g} / {price.cached:g} / {price.output:g}",
+        "yes" if model.is_free else "no",
+        f"{model.retires}, then `{model.successor}`" if model.retires else "",
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def test_every_make_command_exists() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 LEVELS = ("minimal", "low", "medium", "high", "xhigh")
 """Gemini's thinking levels, least first."""
@@ -31,12 +32,27 @@ class Budget:
     can_be_off: bool
 
 
+class Price(NamedTuple):
+    """US dollars for a million tokens, at the standard tier."""
+
+    input: float
+    cached: float
+    output: float
+
+
 @dataclass(frozen=True)
 class Model:
     """One Gemini model. Token limits; `levels` is empty where levels are not understood."""
 
     name: str
     released: str = "2026-11-23"
+    price: Price | None = None
+    """None where it is not known."""
+    is_free: bool = False
+    """Can be used with a free-tier key."""
+    retires: str | None = None
+    """The day on which Google withdraws it or answers with `successor` instead, once announced."""
+    successor: str | None = None
     levels: tuple[str, ...] = LOW_TO_HIGH
     budget: Budget | None = None
     context: int = 1_048_576
@@ -54,13 +70,9 @@ class Model:
     prefill: bool = False
     """Continues a conversation that ends with the model's own turn."""
 
-    @property
-    def display_name(self) -> str:
-        """`gemini-3.5-flash-lite` -> `Gemini 3.5 Flash Lite`."""
-        return self.name.replace("-", " ").title()
 
-
-def _older(name: str, released: str, budget: Budget | None) -> Model:
+def _older(name: str, released: str, budget: Budget | None, **more: Any) -> Model:
+    """Gemini 2.5 and what is like it."""
     return Model(
         name,
         released,
@@ -72,30 +84,103 @@ def _older(name: str, released: str, budget: Budget | None) -> Model:
         multimodal_results=False,
         json_with_tools=False,
         prefill=True,
+        **more,
     )
 
 
 TABLE = {
     model.name: model
     for model in (
-        Model("gemini-4-hydrogen", "2026-11-12", LOW_TO_XHIGH),
-        Model("gemini-4-neon", "2026-11-18", LOW_TO_XHIGH),
-        Model("gemini-4-carbon", "2026-11-10"),
-        Model("gemini-4-argon", "2026-10-13"),
-        Model("gemini-3.8-flash", "2026-09-02"),
-        Model("gemini-3.7-flash", "2026-08-13"),
-        Model("gemini-3.6-flash", "2026-07-21", MINIMAL_TO_HIGH),
-        Model("gemini-3.5-flash", "2026-05-19", MINIMAL_TO_HIGH),
-        Model("gemini-3.5-flash-lite", "2026-07-21", MINIMAL_TO_HIGH),
-        Model("gemini-3.1-flash-lite", "2026-05-07", MINIMAL_TO_HIGH, prefill=True),
-        Model("gemini-3.1-pro-preview", "2026-02-19", prefill=True),
-        Model("gemini-3.1-pro-preview-customtools", "2026-02-19", prefill=True),
-        Model("gemini-3-flash-preview", "2025-12-17", MINIMAL_TO_HIGH, prefill=True),
-        _older("gemini-2.5-pro", "2025-06-17", Budget(128, 32_768, can_be_off=False)),
-        _older("gemini-2.5-flash", "2025-06-17", Budget(1, 24_576, can_be_off=True)),
-        _older("gemini-2.5-flash-lite", "2025-07-22", Budget(512, 24_576, can_be_off=True)),
+        Model(
+            "gemini-4-hydrogen",
+            "2026-11-12",
+            Price(1.50, 0.075, 7.50),
+            is_free=True,
+            levels=LOW_TO_XHIGH,
+        ),
+        Model("gemini-4-neon", "2026-11-18", Price(3.00, 0.15, 15.00), levels=LOW_TO_XHIGH),
+        Model("gemini-4-carbon", "2026-11-10", Price(2.00, 0.10, 10.00)),
+        Model("gemini-4-argon", "2026-10-13", Price(2.00, 0.10, 10.00)),
+        Model("gemini-3.8-flash", "2026-09-02", Price(0.75, 0.075, 3.75), is_free=True),
+        Model(
+            "gemini-3.7-flash",
+            "2026-08-13",
+            Price(0.75, 0.075, 3.75),
+            retires="2026-10-08",
+            successor="gemini-3.8-flash",
+        ),
+        Model(
+            "gemini-3.6-flash",
+            "2026-07-21",
+            Price(0.75, 0.075, 3.75),
+            is_free=True,
+            levels=MINIMAL_TO_HIGH,
+        ),
+        Model(
+            "gemini-3.5-flash",
+            "2026-05-19",
+            Price(1.50, 0.15, 9.00),
+            retires="2026-10-08",
+            successor="gemini-3.6-flash",
+            levels=MINIMAL_TO_HIGH,
+        ),
+        Model(
+            "gemini-3.5-flash-lite",
+            "2026-07-21",
+            Price(0.30, 0.03, 2.50),
+            is_free=True,
+            levels=MINIMAL_TO_HIGH,
+        ),
+        Model(
+            "gemini-3.1-flash-lite",
+            "2026-05-07",
+            Price(0.25, 0.025, 1.50),
+            is_free=True,
+            levels=MINIMAL_TO_HIGH,
+            prefill=True,
+        ),
+        Model("gemini-3.1-pro-preview", "2026-02-19", Price(2.00, 0.20, 12.00), prefill=True),
+        Model(
+            "gemini-3.1-pro-preview-customtools",
+            "2026-02-19",
+            Price(2.00, 0.20, 12.00),
+            prefill=True,
+        ),
+        Model(
+            "gemini-3-flash-preview",
+            "2025-12-17",
+            Price(0.50, 0.05, 3.00),
+            is_free=True,
+            levels=MINIMAL_TO_HIGH,
+            prefill=True,
+        ),
+        _older(
+            "gemini-2.5-pro",
+            "2025-06-17",
+            Budget(128, 32_768, can_be_off=False),
+            price=Price(1.25, 0.125, 10.00),
+            retires="2026-12-01",
+            successor="gemini-3.8-flash",
+        ),
+        _older(
+            "gemini-2.5-flash",
+            "2025-06-17",
+            Budget(1, 24_576, can_be_off=True),
+            price=Price(0.30, 0.03, 2.50),
+            retires="2026-12-01",
+            successor="gemini-3.5-flash-lite",
+        ),
+        _older(
+            "gemini-2.5-flash-lite",
+            "2025-07-22",
+            Budget(512, 24_576, can_be_off=True),
+            price=Price(0.10, 0.01, 0.40),
+            is_free=True,
+        ),
     )
 }
+"""Carbon's and Argon's prices are introductory; a rise on 2026-12-01 is announced. Gemini 2.5 and
+3.1 Pro cost more above 200,000 tokens of input. Retired names are answered by their successor."""
 
 FREE_DEFAULT = "gemini-4-hydrogen"
 """The best model that a free-tier key can use."""
@@ -181,19 +266,3 @@ def _unlisted(name: str) -> Model:
         return _older(name, Model.released, Budget(512, 24_576, can_be_off="flash" in name))
     light = "lite" in name or ("flash" in name and generation <= (3, 6))
     return Model(name, levels=MINIMAL_TO_HIGH if light else LOW_TO_HIGH)
-
-
-def described(model: Model, model_id: str | None = None) -> dict[str, object]:
-    """A model in the shape of the Models API; by default under the alias that pickers take.
-
-    Claude Code's model picker keeps only ids that begin with `claude` or `anthropic`.
-    """
-    return {
-        "type": "model",
-        "id": model_id or f"claude-{model.name}",
-        "display_name": model.display_name,
-        "created_at": f"{model.released}T00:00:00Z",
-        "lifecycle": "active",
-        "max_input_tokens": model.context,
-        "max_tokens": model.output,
-    }
