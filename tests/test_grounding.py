@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from translate.cut import Cut
 from translate.events import Events
 from translate.grounding import Domains, Grounding, domains
 
@@ -162,7 +163,7 @@ def test_fetches() -> None:
 
 def test_showing_it_all() -> None:
     def shown(has_text: bool) -> list[Any]:
-        out = Events()
+        out = Events(Cut())
         if has_text:
             out.open("text")
         grounding({"groundingMetadata": FOUND}).show(out, "tag")

@@ -1,9 +1,10 @@
 """Anthropic Messages <-> Gemini GenerateContent, both ways, without touching the world.
 
-    there   request -> contents -> blocks, signatures  back   stream -> events, response
-            |-----> tools -> schema                           |----> grounding, cut
-            |-----> shapes                                    `----> signatures
-            `-----> models                             both   errors, wire
+    there   request -> contents -> blocks, signatures  back   stream -> events -> cut
+            |-----> tools -> schema, openapi                  |----> calls -> repair, partial
+            |-----> shapes                                    |----> grounding
+            `-----> models, catalog                           `----> response
+                                                       both   signatures, errors, wire
 
 Standard library only, and of that nothing that does I/O: bytes, sockets, clocks, settings and
 randomness are the callers'. A demo of the whole package:

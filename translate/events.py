@@ -2,6 +2,7 @@
 
 Knows the grammar: message_start, then blocks one at a time (start, deltas, stop), then
 message_delta and message_stop. It refuses to know Gemini, and what goes into a block.
+Text is kept back by cut.py for as long as it may become a stop sequence.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .cut import Cut
 from .wire import Event, Json
 
 GROWING: dict[str, Json] = {
@@ -26,7 +28,8 @@ def compact(value: Json) -> str:
 class Events:
     """Collects events until they are `taken`. All changes of blocks go through open and close."""
 
-    def __init__(self) -> None:
+    def __init__(self, cut: Cut) -> None:
+        self._cut = cut
         self.open_block: str | None = None
         """The kind of the open block."""
         self.last_block: str | None = None
@@ -38,8 +41,27 @@ class Events:
     def has_block(self) -> bool:
         return self._index >= 0
 
+    def text(self, text: str, tokens: int) -> None:
+        """Show the model's text, as far as the client wants it (see cut.py)."""
+        shown = self._cut.text(text, tokens)
+        if shown:
+            self.say(shown)
+
+    def flush(self) -> None:
+        """Show the text that was kept back, before something else follows it."""
+        rest = self._cut.rest()
+        if rest:
+            self.say(rest)
+
+    def say(self, text: str) -> None:
+        """Show a text whatever the client's limits."""
+        self.open("text")
+        self.delta("text_delta", text=text)
+
     def open(self, kind: str, block: Json | None = None) -> None:
         """Begin a block and end the one before; an open text or thinking block just goes on."""
+        if kind != "text":
+            self.flush()
         if self.open_block == kind:
             return
         self.close()

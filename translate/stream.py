@@ -1,23 +1,21 @@
 """StreamTranslator: Gemini's chunks in, Anthropic's events out.
 
-Knows what each part of an answer becomes, and which calls still wait for their signature;
-the order of events is kept by events.py.
+Knows what each part of an answer becomes and how an answer ends; calls and their signatures
+are calls.py's, the order of events is events.py's.
 It refuses to know bytes, clocks and sockets: chunks are decoded JSON, ids come from outside.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from . import signatures, tools
+from .calls import Calls
 from .errors import ApiError
-from .events import Events, compact
+from .events import Events
 from .grounding import Grounding
-from .repair import repair
 from .request import Translation
 from .response import Totals, stop_reason, told
-from .wire import Candidate, Chunk, Event, FunctionCall, Json, Part
+from .wire import Candidate, Chunk, Event, Json, Part
 
 BROKEN = "Gemini's answer ended before it was complete."
 UNBLOCKED = (None, "", "BLOCK_REASON_UNSPECIFIED")
@@ -36,22 +34,12 @@ class StreamTranslator:
         self._message_id = message_id
         self._tag = message_id.removeprefix("msg_")[:8]
         self._model = model
-        self._carries = carries
         self._cut = asked.cut
         self._grounding = Grounding(asked.domains)
 
-        self._out = Events()
+        self._out = Events(asked.cut)
         self._has_started = False
-        self._calls = 0
-        self._has_signed_call = False
-        self._loose: str | None = None
-        """A signature that came on an empty text or a thought: the next call's, if it has none."""
-        self._held: list[Part] = []
-        """Unsigned calls, kept back until a later part brings their signature."""
-
-        self.repairs: Counter[str] = Counter()
-        """How often a call had to be mended, by kind of slip."""
-
+        self._calls = Calls(asked, self._out, self._tag, carries)
         self._totals = Totals()
         self._token: str | None = None
         """With which the rest of a long answer is asked for."""
@@ -63,6 +51,11 @@ class StreamTranslator:
     def has_content(self) -> bool:
         """Whether a block has begun or the answer's end is known: a status can be chosen."""
         return self._out.has_block or self.is_finished or self.is_cut
+
+    @property
+    def repairs(self) -> Mapping[str, int]:
+        """How often a call had to be mended, by kind of slip."""
+        return self._calls.repairs
 
     @property
     def is_finished(self) -> bool:
@@ -101,13 +94,13 @@ class StreamTranslator:
         """The last events. Raises ApiError when the answer broke off before its end."""
         if not self.is_finished and not self.is_cut:
             raise ApiError(529, BROKEN)
-        self._release(None)
-        self._flush()
+        self._calls.finish()
+        self._out.flush()
         self._grounding.show(self._out, self._tag)
         reason = self._stop_reason()
         if reason == "refusal":
             self._out.close()
-            self._show(self._refusal or f"Gemini stopped this answer: {self._finish_reason}.")
+            self._out.say(self._refusal or f"Gemini stopped this answer: {self._finish_reason}.")
         if self._out.last_block == "thinking":
             # `claude -p` 2.1.197 prints nothing when a message ends with a thinking block.
             self._out.open("text")
@@ -124,7 +117,7 @@ class StreamTranslator:
     def _stop_reason(self) -> str:
         if self._cut.reason is not None:
             return self._cut.reason
-        return stop_reason(str(self._finish_reason), has_calls=self._calls > 0)
+        return stop_reason(str(self._finish_reason), has_calls=self._calls.count > 0)
 
     # --- Candidates and parts -----------------------------------------------------------------
 
@@ -153,96 +146,25 @@ class StreamTranslator:
         """Test emptiness first: an empty text is only there to carry a signature."""
         text, signature = part.get("text"), part.get("thoughtSignature")
         if not text:
-            self._loose_signature(signature)
-            return
-        self._release(None)
-        if not part.get("thought"):
-            self._loose = None
-            self._text(text)
-            return
-        self._loose = signature or self._loose
-        if self._asked.thinks:
-            self._flush()
-            self._out.open("thinking")
-            self._out.delta("thinking_delta", thinking=text)
+            self._calls.loose(signature)
+        elif part.get("thought"):
+            self._calls.thought(signature)
+            if self._asked.thinks:
+                self._out.open("thinking")
+                self._out.delta("thinking_delta", thinking=text)
+        else:
+            self._calls.text()
+            self._out.text(text, self._totals.visible)
 
     def _call_part(self, part: Part) -> None:
-        if self._calls + len(self._held) == self._asked.most_calls:
-            return
-        signature = part.get("thoughtSignature")
-        if signature:
-            self._release(None)
-            if self._loose:
-                self._carry(signatures.TEXT, self._loose)
-        elif self._held:
-            self._held.append(part)
-            return
-        else:
-            signature = self._loose
-        self._loose = None
-        if signature is None and self._carries and not self._has_signed_call:
-            self._held.append(part)
-        else:
-            self._call(part["functionCall"], signature)
+        self._calls.part(part)
+
+    def _trace_part(self, part: Part) -> None:
+        self._calls.trace(part)
 
     def _told_part(self, part: Part) -> None:
-        self._release(None)
-        self._text(told(part))
-
-    def _tool_part(self, part: Part) -> None:
-        """A trace of Gemini's own tools: it goes back as it came, with the next request."""
-        self._release(None)
-        self._carry(signatures.PART, signatures.pack(part))
-
-    # --- Signatures and calls -----------------------------------------------------------------
-
-    def _loose_signature(self, signature: str | None) -> None:
-        """An empty part's signature: of the calls that wait for one, else of the next call."""
-        if signature is None:
-            return
-        if self._held:
-            self._release(signature)
-        elif not self._has_signed_call:
-            self._loose = signature
-
-    def _release(self, signature: str | None) -> None:
-        """Let the held calls go, the first with the signature that came for it, if one did."""
-        held, self._held = self._held, []
-        for part in held:
-            self._call(part["functionCall"], signature)
-            signature = None
-
-    def _carry(self, kind: str, signature: str) -> None:
-        """Put a signature on the open thinking block, or on an empty one made for it."""
-        if self._carries:
-            self._flush()
-            self._out.open("thinking")
-            wrapped = signatures.wrap(kind, self._asked.model.name, signature)
-            self._out.delta("signature_delta", signature=wrapped)
-            self._out.close()
-
-    def _call(self, call: FunctionCall, signature: str | None) -> None:
-        if signature:
-            self._carry(signatures.CALL, signature)
-            self._has_signed_call = True
-        function = call.get("name", "")
-        name, args, repairs = repair(
-            self._asked.names.get(function, function), call.get("args") or {}, self._asked.schemas
-        )
-        self.repairs.update(repairs)
-        tool_use = {
-            "type": "tool_use",
-            "id": tools.tool_use_id(self._tag, call.get("id"), self._calls),
-            "name": name,
-            "input": {},
-        }
-        self._calls += 1
-        self._flush()
-        self._out.open("tool_use", tool_use)
-        self._out.delta("input_json_delta", partial_json=compact(args))
-        self._out.close()
-
-    # --- Events -------------------------------------------------------------------------------
+        self._calls.text()
+        self._out.text(told(part), self._totals.visible)
 
     def _start(self) -> None:
         if self._has_started:
@@ -260,22 +182,6 @@ class StreamTranslator:
         }
         self._out.emit("message_start", message=message)
 
-    def _text(self, text: str) -> None:
-        """Show the model's text, as far as the client wants it."""
-        shown = self._cut.text(text, self._totals.visible)
-        if shown:
-            self._show(shown)
-
-    def _flush(self) -> None:
-        """Show the text that was kept back, before something else follows it."""
-        rest = self._cut.rest()
-        if rest:
-            self._show(rest)
-
-    def _show(self, text: str) -> None:
-        self._out.open("text")
-        self._out.delta("text_delta", text=text)
-
 
 PARTS: tuple[tuple[str, Callable[[StreamTranslator, Part], None]], ...] = (
     ("text", StreamTranslator._text_part),
@@ -283,8 +189,8 @@ PARTS: tuple[tuple[str, Callable[[StreamTranslator, Part], None]], ...] = (
     ("executableCode", StreamTranslator._told_part),
     ("codeExecutionResult", StreamTranslator._told_part),
     ("inlineData", StreamTranslator._told_part),
-    ("toolCall", StreamTranslator._tool_part),
-    ("toolResponse", StreamTranslator._tool_part),
+    ("toolCall", StreamTranslator._trace_part),
+    ("toolResponse", StreamTranslator._trace_part),
     ("thoughtSignature", StreamTranslator._text_part),
 )
 """A part's data field -> what is done with it; a part with a signature alone counts as empty."""

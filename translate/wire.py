@@ -102,6 +102,8 @@ class FunctionCall(TypedDict, total=False):
     id: str
     name: str
     args: Json
+    partialArgs: list[Json]
+    willContinue: bool
 
 
 class FunctionResponse(TypedDict, total=False):
