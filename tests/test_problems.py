@@ -1,0 +1,371 @@
+"""What users of such proxies run into: each known problem, by name, against a strict Gemini.
+
+The numbers are those of the list of user-reported problems that this project started from.
+Each test sends what made other proxies fail; the emulator refuses it as Google would.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.servers import Emulator
+from tests.test_main import error, post
+
+OK: Any = {"chunks": [{"text": "ok"}], "repeat": True}
+ADAPTIVE = {"type": "adaptive"}
+
+
+def tool(name: str = "Bash", schema: Any = None) -> dict[str, Any]:
+    return {"name": name, "description": "A tool.", "input_schema": schema or {"type": "object"}}
+
+
+def user(*blocks: Any) -> dict[str, Any]:
+    return {"role": "user", "content": list(blocks)}
+
+
+def assistant(*blocks: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": list(blocks)}
+
+
+def text(value: str) -> dict[str, Any]:
+    return {"type": "text", "text": value}
+
+
+def use(identity: str, name: str = "Bash", given: Any = None) -> dict[str, Any]:
+    return {"type": "tool_use", "id": identity, "name": name, "input": given or {}}
+
+
+def result(identity: str, content: Any = "ok", **more: Any) -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": identity, "content": content, **more}
+
+
+def thinking(signature: str) -> dict[str, Any]:
+    return {"type": "thinking", "thinking": "Hm.", "signature": signature}
+
+
+class Asked:
+    """One request through the proxy, the answer, and what Gemini got."""
+
+    def __init__(self, client: FlaskClient, emulator: Emulator, key: str) -> None:
+        self.client, self.emulator, self.key = client, emulator, key
+        self.script(OK)
+
+    def script(self, *replies: Any) -> None:
+        self.emulator.script(self.key, *replies)
+
+    def post(self, *messages: Any, **fields: Any) -> Any:
+        turns = list(messages) or [user(text("Hi"))]
+        answer = post(self.client, self.key, messages=turns, **fields)
+        assert answer.status_code == 200, answer.get_data(as_text=True)
+        return answer.get_json()
+
+    @property
+    def body(self) -> Any:
+        """The last request that Gemini got."""
+        return self.emulator.journal(self.key)[-1]["body"]
+
+
+@pytest.fixture
+def asked(client: FlaskClient, emulator: Emulator, key: str) -> Asked:
+    return Asked(client, emulator, key)
+
+
+def test_01_a_call_without_its_signature(asked: Asked) -> None:
+    asked.post(user(text("go")), assistant(use("a")), user(result("a")), tools=[tool()])
+
+
+def test_02_signatures_are_the_real_ones_and_temperature_stays_unset(asked: Asked) -> None:
+    asked.script({"chunks": [{"call": {"name": "Bash"}, "sign": True}]}, OK)
+    first = asked.post(tools=[tool()], thinking=ADAPTIVE, temperature=0.1)
+    identity = first["content"][-1]["id"]
+    history = [user(text("Hi")), assistant(*first["content"]), user(result(identity))]
+    asked.post(*history, tools=[tool()], thinking=ADAPTIVE, temperature=0.1)
+    (signature,) = asked.emulator.journal(asked.key)[-1]["signatures"]
+    assert signature["sentinel"] is False
+    assert "temperature" not in asked.body["generationConfig"]
+
+
+@pytest.mark.parametrize("signature", ["EqMDCqADARFNMg9Z", "gs1.c.gemini-4-neon:QUJD", ""])
+def test_03_a_signature_of_another_origin(asked: Asked, signature: str) -> None:
+    turns = [user(text("go")), assistant(thinking(signature), use("a")), user(result("a"))]
+    asked.post(*turns, tools=[tool()])
+
+
+SCHEMAS: dict[str, Any] = {
+    "04_unknown_keywords": {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {
+            "a": {"type": "integer", "exclusiveMinimum": 0, "multipleOf": 2},
+            "b": {"type": "array", "uniqueItems": True, "contains": {"type": "string"}},
+            "c": {"type": "object", "propertyNames": {"pattern": "^x"}},
+        },
+        "additionalProperties": False,
+        "unevaluatedProperties": False,
+    },
+    "05_references": {
+        "type": "object",
+        "properties": {
+            "a": {"$ref": "#/$defs/A", "title": "beside a reference"},
+            "b": {"anyOf": [{"$ref": "#/definitions/B"}, {"type": "null"}], "default": None},
+        },
+        "$defs": {"A": {"type": "string"}},
+        "definitions": {"B": {"type": "object", "properties": {"x": {"$ref": "#/$defs/A"}}}},
+    },
+    "06_nothing_inside": {
+        "type": "object",
+        "properties": {"a": {"type": "array"}, "b": {"type": "object"}, "c": {}, "d": {"enum": []}},
+    },
+    "07_without_end": {
+        "type": "object",
+        "properties": {"tree": {"$ref": "#/$defs/Tree"}},
+        "$defs": {
+            "Tree": {
+                "type": "object",
+                "properties": {
+                    "children": {"type": "array", "items": {"$ref": "#/$defs/Tree"}},
+                },
+                "required": ["children"],
+            }
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
+def test_04_to_07_schemas(asked: Asked, schema: Any) -> None:
+    asked.post(tools=[tool("Before"), tool("mcp__x__y", schema), tool("After")])
+
+
+def test_08_a_result_that_looks_like_a_schema(asked: Asked) -> None:
+    looks = json.dumps({"$ref": "#/x", "type": "object"})
+    asked.post(user(text("go")), assistant(use("a")), user(result("a", looks)), tools=[tool()])
+    (part,) = asked.body["contents"][-1]["parts"]
+    assert part["functionResponse"]["response"] == {"output": looks}
+
+
+def test_09_names_that_gemini_refuses(asked: Asked) -> None:
+    long, odd = "mcp__" + "long_" * 20 + "tool", "1st-tool!"
+    tools = [tool(long), tool(odd), tool("fine")]
+    asked.post(tools=tools)
+    mapped = [f["name"] for f in asked.body["tools"][0]["functionDeclarations"]]
+    asked.script({"chunks": [{"call": {"name": name}} for name in mapped]})
+    content = asked.post(tools=tools)["content"]
+    assert [block["name"] for block in content] == [long, odd, "fine"]
+
+
+def test_10_parallel_calls_are_all_there(asked: Asked) -> None:
+    calls = [{"call": {"name": "Bash", "args": {"command": "ls"}}} for _ in range(3)]
+    asked.script({"chunks": [{"parts": calls[:2]}, calls[2]]})
+    content = asked.post(tools=[tool()])["content"]
+    assert len({block["id"] for block in content}) == 3
+    assert [block["input"] for block in content] == [{"command": "ls"}] * 3
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        pytest.param([result("b"), result("a")], id="in another order"),
+        pytest.param([result("b")], id="one missing"),
+        pytest.param([text("Stop.")], id="all missing"),
+        pytest.param([result("a"), result("b"), result("z"), result("a")], id="some too many"),
+    ],
+)
+def test_11_results_that_do_not_match_their_calls(asked: Asked, results: Any) -> None:
+    turns = [user(text("go")), assistant(use("a"), use("b")), user(*results)]
+    asked.post(*turns, tools=[tool()])
+
+
+def test_12_a_system_message_between_others(asked: Asked) -> None:
+    asked.post(user(text("Hi")), {"role": "system", "content": "Be brief."})
+    assert "Be brief." in asked.body["contents"][0]["parts"][1]["text"]
+
+
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+FOUND = {
+    "webSearchQueries": ["q"],
+    "groundingChunks": [{"web": {"uri": "https://x.test", "title": "x.test"}}],
+}
+
+
+def test_13_web_search_reports_its_searches(asked: Asked) -> None:
+    asked.script({"chunks": [{"text": "So.", "candidate": {"groundingMetadata": FOUND}}]})
+    content = asked.post(tools=[SEARCH])["content"]
+    kinds = [block["type"] for block in content]
+    assert kinds == ["text", "server_tool_use", "web_search_tool_result"]
+
+
+@pytest.mark.parametrize("others", [[], [tool()]])
+def test_14_a_server_tool_that_is_forced(asked: Asked, others: Any) -> None:
+    asked.post(tools=[SEARCH, *others], tool_choice={"type": "tool", "name": "web_search"})
+
+
+@pytest.mark.parametrize("model", ["gemini-4-hydrogen", "gemini-2.5-flash"])
+def test_15_screenshots_in_results(asked: Asked, model: str) -> None:
+    source = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+    image = {"type": "image", "source": source}
+    turns = [user(text("go")), assistant(use("a")), user(result("a", [text("seen"), image]))]
+    asked.post(*turns, model=model, tools=[tool()])
+    assert "iVBORw0KGgo=" in json.dumps(asked.body["contents"][-1])
+    assert "iVBORw0KGgo=" not in json.dumps(asked.body["contents"][-1]["parts"][0].get("text", ""))
+
+
+def test_16_cached_tokens_are_counted_once(asked: Asked) -> None:
+    counts = {"promptTokenCount": 100, "cachedContentTokenCount": 60, "candidatesTokenCount": 5}
+    asked.script({**OK, "usage": {**counts, "thoughtsTokenCount": 7}})
+    assert asked.post()["usage"] == {
+        "input_tokens": 40,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 60,
+        "output_tokens": 12,
+    }
+
+
+def test_17_the_prompt_cache_is_hit(asked: Asked) -> None:
+    def system(nonce: str) -> list[Any]:
+        return [text(f"x-anthropic-billing-header: cc_version={nonce};"), text("word " * 3000)]
+
+    first = asked.post(system=system("1.aaa"), tools=[tool()])
+    turns = [user(text("Hi")), assistant(*first["content"]), user(text("More"))]
+    second = asked.post(*turns, system=system("2.bbb"), tools=[tool()])
+    assert first["usage"]["cache_read_input_tokens"] == 0
+    assert second["usage"]["cache_read_input_tokens"] > 3000
+
+
+def test_18_cache_marks_make_no_explicit_cache(asked: Asked) -> None:
+    marked = {**text("Hi"), "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    asked.post(user(marked), system=[marked], tools=[{**tool(), "cache_control": {}}])
+    assert len(asked.emulator.journal(asked.key)) == 1
+    assert "cachedContent" not in asked.body
+
+
+@pytest.mark.parametrize(
+    ("reply", "stop_reason"),
+    [
+        ({"chunks": [], "finish": "MALFORMED_FUNCTION_CALL"}, "tool_use"),
+        ({"chunks": [{"text": ""}], "finish": "STOP"}, "end_turn"),
+    ],
+)
+def test_19_an_answer_without_content_has_an_end(
+    asked: Asked, reply: Any, stop_reason: str
+) -> None:
+    asked.script(reply)
+    message = asked.post()
+    assert (message["content"], message["stop_reason"]) == ([], stop_reason)
+
+
+def failing(asked: Asked, code: int, message: str, **more: Any) -> Any:
+    status = {"code": code, "status": "X", "message": message, **more}
+    asked.script({"status": status, "repeat": True})
+    return post(asked.client, asked.key, stream=True)
+
+
+def test_20_a_quota_says_when_to_come_back(asked: Asked) -> None:
+    info = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "16.2s"}]
+    answer = failing(asked, 429, "Slow down.", details=info)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "17")
+    day = [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]}]
+    assert failing(asked, 429, "Spent.", details=day).headers["x-should-retry"] == "false"
+
+
+def test_21_an_overload_is_one_the_client_waits_for(asked: Asked) -> None:
+    answer = failing(asked, 503, "The model is overloaded.")
+    assert error(answer)[:2] == (529, "overloaded_error")
+
+
+def test_22_a_full_context_makes_the_client_compact(asked: Asked) -> None:
+    message = (
+        "The input token count (1200345) exceeds the maximum number of tokens allowed (1048576)."
+    )
+    expected = "prompt is too long: 1200345 tokens > 1048576 maximum"
+    assert error(failing(asked, 400, message))[2] == expected
+
+
+def test_23_the_context_is_told(client: FlaskClient) -> None:
+    listed = client.get("/v1/models", headers={"x-api-key": "k"}).get_json()["data"]
+    assert {model["max_input_tokens"] for model in listed} == {1_048_576}
+
+
+def test_24_tokens_of_tools_and_system_are_counted(asked: Asked) -> None:
+    def count(**fields: Any) -> int:
+        path = "/v1/messages/count_tokens"
+        return int(post(asked.client, asked.key, path, **fields).get_json()["input_tokens"])
+
+    assert count(system="word " * 400) > count() + 400
+    assert count(tools=[tool(schema={"type": "object", "title": "x" * 4000})]) > count() + 400
+
+
+def test_25_a_long_history_of_another_model(asked: Asked) -> None:
+    turns: list[Any] = []
+    for i in range(60):
+        turns += [user(text(f"Step {i}.")), assistant(thinking("EqMD"), text("So."), use(f"c{i}"))]
+        turns += [user(result(f"c{i}", is_error=i % 3 == 0)), assistant(text("Done."))]
+    asked.post(*turns, user(text("Summarise.")), tools=[tool()])
+
+
+@pytest.mark.parametrize("model", ["gemini-2.5-pro", "gemini-3.6-flash", "gemini-4-carbon"])
+def test_26_thinking_a_model_does_not_have(asked: Asked, model: str) -> None:
+    for effort in ("low", "max"):
+        for wanted in (ADAPTIVE, {"type": "disabled"}, {"type": "enabled", "budget_tokens": 10**6}):
+            asked.post(model=model, thinking=wanted, output_config={"effort": effort})
+
+
+@pytest.mark.parametrize("limit", [1, 512, 64_000, 10**7])
+def test_27_limits_too_small_and_too_large(asked: Asked, limit: int) -> None:
+    asked.post(max_tokens=limit)
+    assert 1_024 < asked.body["generationConfig"]["maxOutputTokens"] <= 65_536
+
+
+def test_28_a_silent_model_is_waited_for(asked: Asked) -> None:
+    asked.script({"chunks": [{"delay": 0.3}, {"text": "At last."}]})
+    assert asked.post()["content"] == [text("At last.")]
+
+
+def test_29_arguments_of_a_wrong_shape(asked: Asked) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"file_path": {"type": "string"}},
+        "required": ["file_path"],
+    }
+    asked.script({"chunks": [{"call": {"name": "Read", "args": {"path": "/a"}}}]})
+    (block,) = asked.post(tools=[tool("Read", schema)])["content"]
+    assert block["input"] == {"file_path": "/a"}
+
+
+@pytest.mark.parametrize("model", ["claude-haiku-4-5", "claude-opus-5-5", "opusplan", "gpt-5"])
+def test_30_every_model_name_is_served_and_echoed(asked: Asked, model: str) -> None:
+    assert asked.post(model=model)["model"] == model
+
+
+def test_31_the_model_picker_has_something_to_pick(client: FlaskClient) -> None:
+    listed = client.get("/v1/models?limit=1000", headers={"x-api-key": "k"}).get_json()["data"]
+    assert all(model["id"].startswith("claude") for model in listed)
+
+
+def test_32_keys_and_prompts_stay_out_of_the_log(
+    asked: Asked, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        asked.post(user(text("marker-of-a-prompt")), system="marker-of-a-system-prompt")
+    assert asked.key not in caplog.text
+    assert "marker-of-a" not in caplog.text
+
+
+@pytest.mark.parametrize("model", ["gemini-4-hydrogen", "gemini-3.5-flash-lite", "gemini-2.5-pro"])
+def test_33_a_history_that_ends_with_the_assistant(asked: Asked, model: str) -> None:
+    asked.post(user(text("Say a b c.")), assistant(text("a b")), model=model)
+
+
+def test_34_a_shared_endpoint_without_a_database(
+    make_client: Callable[..., FlaskClient], emulator: Emulator, key: str
+) -> None:
+    client = make_client(GEMINI_API_KEY=key, PROXY_TOKEN="ours")
+    emulator.script(key, OK)
+    assert post(client, "ours").status_code == 200
+    assert post(client, "theirs").status_code == 401
