@@ -24,7 +24,9 @@ STOP_SECONDS = 2
 
 LOCAL = requests.Session()
 LOCAL.trust_env = False
-"""For requests to this machine: never through somebody's HTTP_PROXY."""
+LOCAL.headers["Connection"] = "close"
+"""For requests to this machine: never through somebody's HTTP_PROXY, and never on a connection
+that the server may be about to close."""
 
 FRAMEWORK = (sys.executable, "-m", "functions_framework", "--host", "127.0.0.1")
 EMULATOR = ("--source", str(ROOT / "tests/emulator/main.py"), "--target", "gemini")

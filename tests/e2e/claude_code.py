@@ -8,8 +8,15 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import pty
+import select
 import shutil
+import signal
 import subprocess
+import termios
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +28,7 @@ from tests.servers import ROOT
 VERSIONS = ("2.1.197", "2.1.330")
 INSTALL_SECONDS = 600
 RUN_SECONDS = 150
+REST_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,15 +67,7 @@ class ClaudeCode:
         finished = subprocess.run(
             command,
             cwd=self.folder,
-            env={
-                "PATH": "/usr/local/bin:/usr/bin:/bin",
-                "HOME": str(self.home),
-                "IS_SANDBOX": "1",
-                "ANTHROPIC_BASE_URL": proxy,
-                "ANTHROPIC_AUTH_TOKEN": self._key,
-                "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-                **environ,
-            },
+            env=self._environ(proxy, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1", **environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -75,6 +75,65 @@ class ClaudeCode:
         )
         lines = [line for line in finished.stdout.splitlines() if line.startswith("{")]
         return Run([json.loads(line) for line in lines], finished.returncode, finished.stderr)
+
+    def type_in(self, proxy: str, prompt: str, until: Callable[[], bool]) -> None:
+        """Type a prompt into the terminal program and leave it running until something is so.
+
+        Its titles are only asked for where nonessential traffic is allowed; what would leave this
+        machine is sent to a port where nobody listens.
+        """
+        project = {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}
+        settings = {"hasCompletedOnboarding": True, "theme": "dark"}
+        settings["projects"] = {str(self.folder): project}  # type: ignore[assignment]
+        (self.home / ".claude.json").write_text(json.dumps(settings))
+        environ = self._environ(
+            proxy, HTTPS_PROXY="http://127.0.0.1:9", NO_PROXY="127.0.0.1", TERM="xterm-256color"
+        )
+        controller, terminal = pty.openpty()
+        termios.tcsetwinsize(terminal, (40, 120))
+        process = subprocess.Popen(
+            [str(self._program), "--permission-mode", "default"],
+            cwd=self.folder,
+            env=environ,
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            start_new_session=True,
+        )
+        try:
+            _converse(controller, prompt, until)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            os.close(controller)
+            os.close(terminal)
+
+    def _environ(self, proxy: str, **more: str) -> dict[str, str]:
+        return {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(self.home),
+            "IS_SANDBOX": "1",
+            "ANTHROPIC_BASE_URL": proxy,
+            "ANTHROPIC_AUTH_TOKEN": self._key,
+            **more,
+        }
+
+
+def _converse(controller: int, prompt: str, until: Callable[[], bool]) -> None:
+    """Read the screen; when it has come to rest for the first time, type."""
+    deadline = time.monotonic() + RUN_SECONDS
+    has_typed = False
+    while not until():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the terminal program did not do what was waited for")
+        readable, _, _ = select.select([controller], [], [], REST_SECONDS)
+        if readable:
+            os.read(controller, 65_536)
+        elif not has_typed:
+            os.write(controller, prompt.encode())
+            time.sleep(REST_SECONDS)
+            os.write(controller, b"\r")
+            has_typed = True
 
 
 @functools.cache

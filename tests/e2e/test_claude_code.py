@@ -265,3 +265,20 @@ def test_it_shows_its_context(claude: ClaudeCode, proxy: str, emulator: Emulator
     counts = [r for r in emulator.journal(key) if r["path"].endswith(":countTokens")]
     assert counts
     assert {request["status"] for request in counts} == {200}
+
+
+def test_its_terminal_program_gets_a_title(
+    claude: ClaudeCode, proxy: str, emulator: Emulator, key: str
+) -> None:
+    emulator.script(
+        key,
+        {"when": {"json": True}, "chunks": [{"text": '{"title": "Greeting"}'}], "repeat": True},
+        {"chunks": [{"text": "Hello."}, {"sign": True}], "repeat": True},
+    )
+
+    def has_both() -> bool:
+        done = {r["reply"] for r in emulator.journal(key) if r["closed"] == "complete"}
+        return done >= {0, 1}
+
+    claude.type_in(proxy, "Say hello to everybody here.", until=has_both)
+    assert {request["status"] for request in emulator.journal(key)} == {200}
