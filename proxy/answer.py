@@ -78,7 +78,7 @@ class Answer:
             yield from self._hop(translator)
         yield translator.finish()
         if translator.repairs:
-            log.info("%s: calls mended: %s", self._request_id, dict(translator.repairs))
+            log.warning("%s: calls mended: %s", self._request_id, dict(translator.repairs))
 
     def _hop(self, translator: StreamTranslator) -> Iterator[list[Event]]:
         """One request's chunks. After the end of the answer little more is waited for."""

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.servers import Emulator
+from tests.servers import LOCAL, ROOT, Emulator
 from tests.test_main import error, post
+from translate import openapi
 
 OK: Any = {"chunks": [{"text": "ok"}], "repeat": True}
 ADAPTIVE = {"type": "adaptive"}
@@ -141,6 +142,27 @@ SCHEMAS: dict[str, Any] = {
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
 def test_04_to_07_schemas(asked: Asked, schema: Any) -> None:
     asked.post(tools=[tool("Before"), tool("mcp__x__y", schema), tool("After")])
+
+
+@pytest.mark.parametrize("model", ["gemini-4-hydrogen", "gemini-2.5-flash"])
+def test_04_to_07_the_tools_of_well_known_servers(asked: Asked, model: str) -> None:
+    tools = json.loads((ROOT / "tests/fixtures/mcp_tools.json").read_text("utf-8"))
+    asked.post(tools=tools, model=model)
+    declared = asked.body["tools"][0]["functionDeclarations"]
+    assert len(declared) == len(tools)
+    issue = next(f for f in declared if f["name"] == "mcp__linear__update_issue")
+    assert set(issue["parametersJsonSchema"]["properties"]) == {"id", "priority", "estimate"}
+    older = [
+        {**f, "parameters": openapi.parameters(t["input_schema"])}
+        for f, t in zip(declared, tools, strict=True)
+    ]
+    for function in older:
+        del function["parametersJsonSchema"]
+    functions = [{k: v for k, v in f.items() if v is not None} for f in older]
+    body = {**asked.body, "tools": [{"functionDeclarations": functions}]}
+    url = f"{asked.emulator.url}/v1beta/models/{model}:streamGenerateContent?alt=sse"
+    answer = LOCAL.post(url, json=body, headers={"x-goog-api-key": asked.key}, timeout=10)
+    assert answer.status_code == 200, answer.text
 
 
 def test_08_a_result_that_looks_like_a_schema(asked: Asked) -> None:

@@ -1,0 +1,258 @@
+"""README's support table, row by row: each claim is tried on the code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.answers import call, chunk, text, thought, told, translator
+from tests.servers import ROOT
+from translate import InvalidRequest, collect, translate
+from translate.cut import Cut
+
+README = (ROOT / "README.md").read_text("utf-8")
+PNG = {"type": "base64", "media_type": "image/png", "data": "AAAA"}
+BASH: Any = {"name": "Bash", "input_schema": {"type": "object"}}
+SEARCH = {"type": "web_search_20250305", "name": "web_search", "allowed_domains": ["a.com"]}
+
+
+def sent(*blocks: Any, model: str = "claude-opus-5", **fields: Any) -> Any:
+    """What Gemini is asked when the user sends these blocks."""
+    content = list(blocks) or [{"type": "text", "text": "Hi"}]
+    body = {"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": content}]}
+    return translate({**body, **fields}, {}).request
+
+
+def parts(*blocks: Any, **fields: Any) -> Any:
+    return sent(*blocks, **fields)["contents"][-1]["parts"]
+
+
+def config(**fields: Any) -> Any:
+    return sent(**fields)["generationConfig"]
+
+
+def after_a_call(content: Any, model: str = "claude-opus-5", **more: Any) -> Any:
+    """The last content when a call's result comes back."""
+    use = {"type": "tool_use", "id": "t", "name": "Bash", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": content, **more}
+    messages = [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": [use]},
+        {"role": "user", "content": [result]},
+    ]
+    return sent(model=model, messages=messages, tools=[BASH])["contents"][-1]["parts"]
+
+
+def is_refused(path: str, **fields: Any) -> bool:
+    with pytest.raises(InvalidRequest) as caught:
+        sent(*fields.pop("blocks", []), **fields)
+    return caught.value.message.startswith(path)
+
+
+def is_ignored(**fields: Any) -> bool:
+    return bool(sent(**fields) == sent())
+
+
+def text_and_system() -> bool:
+    messages = [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]
+    request = sent(messages=messages, system="c")
+    return request["systemInstruction"] == {"parts": [{"text": "c"}]} and request["contents"] == [
+        {
+            "role": "user",
+            "parts": [{"text": "a"}, {"text": "<system-reminder>\nb\n</system-reminder>"}],
+        }
+    ]
+
+
+def media() -> bool:
+    by_url = {"type": "image", "source": {"type": "url", "url": "https://x.test"}}
+    of_text = {"type": "document", "source": {"type": "text", "data": "t"}}
+    of_blocks = {"type": "document", "source": {"type": "content", "content": "u"}}
+    return bool(
+        parts({"type": "image", "source": PNG}, by_url, of_text, of_blocks)
+        == [
+            {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
+            {"fileData": {"fileUri": "https://x.test"}},
+            {"text": "t"},
+            {"text": "u"},
+        ]
+    )
+
+
+def media_in_results() -> bool:
+    image = [{"type": "image", "source": PNG}]
+    (newer,) = after_a_call(image)
+    older = after_a_call(image, model="gemini-2.5-flash")
+    return "parts" in newer["functionResponse"] and "inlineData" in older[1]
+
+
+def answer(*given: Any, **changes: Any) -> Any:
+    machine = translator(**changes)
+    events = [event for each in given for event in machine.feed(each)]
+    return collect(events + machine.finish())
+
+
+def long_answer() -> bool:
+    machine = translator()
+    events = machine.feed(chunk(text("a"), finish="CONTINUATION", continuationToken="T"))
+    token = machine.continuation()
+    events += machine.feed(chunk(text("b"), finish="STOP"))
+    message = collect(events + machine.finish())
+    return (token, message["content"]) == ("T", [{"type": "text", "text": "ab"}])
+
+
+def pieces() -> bool:
+    partial = {
+        "functionCall": {"name": "x", "partialArgs": [{"jsonPath": "$.a", "numberValue": 1}]}
+    }
+    return bool(answer(chunk(partial, finish="STOP"))["content"][0]["input"] == {"a": 1})
+
+
+def found() -> bool:
+    metadata = {"webSearchQueries": ["q"]}
+    kinds = [b["type"] for b in answer(chunk(finish="STOP", groundingMetadata=metadata))["content"]]
+    filtered = sent(tools=[SEARCH])
+    return kinds == ["server_tool_use", "web_search_tool_result"] and "a.com" in str(filtered)
+
+
+def history_of_server_tools() -> bool:
+    use = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}}
+    passage = {"type": "search_result", "source": "s", "title": "t", "content": []}
+    return all("text" in part for part in parts(use, passage))
+
+
+def mended() -> bool:
+    slip = call("f", "bash", {"parameters": {"a": 1}}, thoughtSignature="A")
+    schemas = {"Bash": {"properties": {"a": {}}}}
+    use = answer(chunk(slip, finish="STOP"), schemas=schemas)["content"][-1]
+    return (use["name"], use["input"]) == ("Bash", {"a": 1})
+
+
+def one_call() -> bool:
+    both = chunk(call("a", thoughtSignature="A"), call("b"), finish="STOP")
+    kinds = [block["type"] for block in answer(both, most_calls=1)["content"]]
+    choice = {"type": "auto", "disable_parallel_tool_use": True}
+    return kinds == ["thinking", "tool_use"] and "at most one" in str(sent(tool_choice=choice))
+
+
+FORM = {"type": "json_schema", "schema": {"type": "object"}}
+OLDER = "gemini-2.5-flash"
+
+YES: dict[str, Callable[[], bool]] = {
+    "text, system prompt": text_and_system,
+    "images (base64, URL)": media,
+    "tools, `tool_choice`": lambda: (
+        sent(tools=[BASH], tool_choice={"type": "any"})["toolConfig"]
+        == {"functionCallingConfig": {"mode": "ANY"}}
+        and after_a_call("no", is_error=True)[0]["functionResponse"]["response"] == {"error": "no"}
+    ),
+    "images and PDFs in a tool result": media_in_results,
+    "thinking, effort": lambda: (
+        config(thinking={"type": "adaptive"}, output_config={"effort": "medium"})["thinkingConfig"]
+        == {"thinkingLevel": "medium", "includeThoughts": True}
+        and answer(chunk(thought("t"), text("x"), finish="STOP"))["content"][0]["type"]
+        == "thinking"
+    ),
+    "thought signatures": lambda: (
+        told(chunk(call("f", thoughtSignature="A"), finish="STOP"))[2][1] == "signature_delta"
+    ),
+    "`max_tokens`": lambda: (
+        config()["maxOutputTokens"] > 100
+        and answer(
+            {**chunk(text("abcd"), finish="STOP"), "usageMetadata": {"candidatesTokenCount": 2}},
+            cut=Cut(most_tokens=1),
+        )["stop_reason"]
+        == "max_tokens"
+    ),
+    "`stop_sequences`": lambda: (
+        answer(chunk(text("abc"), finish="STOP"), cut=Cut("zyxwvub"))["stop_sequence"] == "b"
+    ),
+    "`count_tokens`": lambda: (
+        set(
+            translate(
+                {"model": "m", "messages": [{"role": "user", "content": "x"}]}, {}, counting=True
+            ).request
+        )
+        == {"contents"}
+    ),
+    "`web_search`": found,
+    "`web_fetch`": lambda: (
+        sent(
+            tools=[
+                {"type": "web_fetch_20250910", "name": "web_fetch"},
+                {"type": "code_execution_20250522", "name": "code_execution"},
+            ]
+        )["tools"]
+        == [{"urlContext": {}}, {"codeExecution": {}}]
+    ),
+    "structured output": lambda: (
+        "responseJsonSchema" in config(output_format=FORM)
+        and "Answer with JSON only" in str(sent(model=OLDER, output_format=FORM, tools=[BASH]))
+    ),
+    "server tools, search results": history_of_server_tools,
+    "calls that the model got nearly right": mended,
+    "answers longer": long_answer,
+    "arguments streamed in pieces": pieces,
+    "`disable_parallel_tool_use`": one_call,
+}
+PARTLY: dict[str, Callable[[], bool]] = {
+    "`temperature`": lambda: (
+        "temperature" in config(model=OLDER, temperature=1) and is_ignored(temperature=1)
+    ),
+    "server tools beside other tools": lambda: (
+        sent(tools=[SEARCH, BASH])["toolConfig"]["includeServerSideToolInvocations"]
+        and is_refused("tools:", model=OLDER, tools=[SEARCH, BASH])
+    ),
+    "`strict` tools": lambda: (
+        sent(tools=[{**BASH, "strict": True}])["toolConfig"]
+        == {"functionCallingConfig": {"mode": "VALIDATED"}}
+    ),
+}
+NO: dict[str, Callable[[], bool]] = {
+    "other typed tools": lambda: all(
+        is_refused("tools.0.type:", tools=[{"type": f"{kind}_20250124", "name": kind}])
+        for kind in ("computer", "bash", "text_editor", "memory")
+    ),
+    "the Files API": lambda: all(
+        is_refused("messages.0.content.0", blocks=[block])
+        for block in (
+            {"type": "image", "source": {"type": "file", "file_id": "f"}},
+            {"type": "container_upload", "file_id": "f"},
+        )
+    ),
+    "`metadata`": lambda: is_ignored(
+        metadata={"user_id": "u"},
+        service_tier="auto",
+        safeguards=[{"type": "dangerous_tool_use"}],
+        cache_control={"type": "ephemeral"},
+    ),
+    "fields nobody knows yet": lambda: (
+        is_ignored(tomorrow={"a": 1})
+        and is_refused("messages.0.content.0:", blocks=[{"type": "hologram"}])
+    ),
+}
+CLAIMS = {"yes": YES, "partly": PARTLY, "no": NO}
+
+
+def rows() -> list[list[str]]:
+    table = README.split("## What is translated")[1].split("\n## ")[0]
+    lines = [line for line in table.splitlines() if re.match(r"\| (?!---|Messages)", line)]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row[0])
+def test_a_row_says_what_the_code_does(row: list[str]) -> None:
+    subject, support, _ = row
+    probes = [probe for start, probe in CLAIMS[support].items() if subject.startswith(start)]
+    assert len(probes) == 1, f"no probe, or several, for: {subject}"
+    assert probes[0]()
+
+
+def test_every_claim_has_its_row() -> None:
+    for support, probes in CLAIMS.items():
+        subjects = [row[0] for row in rows() if row[1] == support]
+        assert len(subjects) == len(probes)
+        assert all(any(s.startswith(start) for s in subjects) for start in probes)
