@@ -26,8 +26,8 @@ def dumps(value: Any) -> bytes:
         raise ApiError(400, "The request is nested too deeply.") from error
 
 
-def loads(raw: bytes) -> Any:
-    """A request body. Raises ApiError 400 for what is not JSON.
+def loads(raw: bytes | str) -> Any:
+    """A request body, or a chunk. Raises ApiError 400 for what is not JSON.
 
     JavaScript clients cut strings in the middle of a surrogate pair; such a half becomes "?".
     """

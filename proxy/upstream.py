@@ -154,7 +154,7 @@ class ChunkStream:
 
     def _chunk(self, data: str) -> Chunk:
         try:
-            chunk = codec.loads(data.encode())
+            chunk = codec.loads(data)
         except ApiError:
             chunk = None
         if not isinstance(chunk, dict):

@@ -35,6 +35,9 @@ class Cut:
         """
         if self.reason:
             return ""
+        if not self._stops and (self._most_tokens is None or tokens <= self._most_tokens):
+            self._tokens = max(self._tokens, tokens)
+            return text
         share = self._share(len(text), tokens)
         self.reason = None if share is None else "max_tokens"
         text = self._held + text[:share]
