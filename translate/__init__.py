@@ -10,7 +10,7 @@ Standard library only, and of that nothing that does I/O: bytes, sockets, clocks
 randomness are the callers'. A demo of the whole package:
 
     asked = translate(body, overrides)
-    answer = StreamTranslator(message_id=..., model=body["model"], ...)
+    answer = StreamTranslator(asked, message_id=..., model=body["model"], carries=True)
     events = [event for chunk in chunks for event in answer.feed(chunk)] + answer.finish()
     sse(events)      # a streamed answer
     collect(events)  # the same answer, whole
