@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from translate.blocks import parts_of
+from translate.blocks import is_traced, parts_of
 from translate.errors import InvalidRequest
 from translate.shapes import block
 
@@ -24,6 +24,12 @@ PNG = source("base64", media_type="image/png", data="AAAA")
     [
         pytest.param({"type": "text", "text": "Hi"}, [{"text": "Hi"}], id="text"),
         pytest.param({"type": "text", "text": ""}, [], id="empty text"),
+        pytest.param(
+            {"type": "document", "source": source("text", data="")}, [], id="empty document"
+        ),
+        pytest.param(
+            {"type": "document", "source": source("content", content="")}, [], id="empty one"
+        ),
         pytest.param({"type": "image", "source": PNG}, [INLINE], id="an image"),
         pytest.param(
             {"type": "image", "source": source("url", url="https://x.test/a.png")},
@@ -109,7 +115,7 @@ PNG = source("base64", media_type="image/png", data="AAAA")
                 "name": "web_search",
                 "input": {"query": "é"},
             },
-            [{"text": '[web_search] {"query": "é"}'}],
+            [{"text": '(The server was asked to use web_search with {"query": "é"}.)'}],
             id="a server's tool use",
         ),
         pytest.param(
@@ -127,8 +133,8 @@ PNG = source("base64", media_type="image/png", data="AAAA")
             },
             [
                 {
-                    "text": "[web_search_tool_result] "
-                    '[{"type": "web_search_result", "url": "https://x.test"}]'
+                    "text": "(The server's web_search found "
+                    '[{"type": "web_search_result", "url": "https://x.test"}].)'
                 }
             ],
             id="what a server's search found",
@@ -141,8 +147,8 @@ PNG = source("base64", media_type="image/png", data="AAAA")
             },
             [
                 {
-                    "text": "[code_execution_tool_result] "
-                    '{"type": "code_execution_result", "stdout": "4", "return_code": 0}'
+                    "text": "(The server's code_execution found "
+                    '{"type": "code_execution_result", "stdout": "4", "return_code": 0}.)'
                 }
             ],
             id="what a server's code printed",
@@ -187,3 +193,16 @@ def test_what_has_no_counterpart_is_named(given: Any, message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parts_of(PATH, block(given))
     assert caught.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"type": "server_tool_use", "id": "srvtoolu_0a1b2c3ds00"}, True),
+        ({"type": "web_search_tool_result", "tool_use_id": "srvtoolu_0a1b2c3df01"}, True),
+        ({"type": "server_tool_use", "id": "srvtoolu_01XyZ"}, False),
+        ({"type": "text", "text": "x"}, False),
+    ],
+)
+def test_what_a_trace_already_tells(given: Any, expected: bool) -> None:
+    assert is_traced(given) is expected

@@ -228,7 +228,7 @@ def test_a_mapped_name_comes_back_as_the_tools_own() -> None:
 
 
 def test_a_slip_is_mended_and_counted() -> None:
-    machine = translator(schemas={"Bash": {"properties": {"command": {}}}})
+    machine = translator(schemas={"Bash": {"properties": {"command": {}}, "required": ["command"]}})
     slip = call("f1", "bash", {"parameters": {"command": "ls"}}, thoughtSignature="A")
     events = machine.feed(chunk(slip, finish="STOP"))
     assert [short(event) for event in events[4:6]] == [
@@ -325,3 +325,24 @@ def test_a_second_call_in_pieces_may_be_unwanted() -> None:
         "thinking",
         "tool_use",
     ]
+
+
+def test_a_texts_signature_travels_with_the_next_call() -> None:
+    said = text("I look.", thoughtSignature="TTTT")
+    assert told(chunk(said, call("f1", thoughtSignature="AAAA"), finish="STOP"))[4:8] == [
+        (1, THINKING),
+        (1, "signature_delta", carried("TTTT", "t")),
+        (1, "stop"),
+        (2, THINKING),
+    ]
+    unsigned = told(chunk(said, call("f1"), finish="STOP"))
+    assert unsigned[5] == (1, "signature_delta", carried("TTTT", "t"))
+    assert told(chunk(said, finish="STOP"))[-2:] == ["end_turn", "message_stop"]
+
+
+def test_calls_that_share_an_id_get_ids_of_their_own() -> None:
+    both = chunk(call("f1", thoughtSignature="A"), call("f1"), finish="STOP")
+    ids = [
+        event[1]["id"] for event in told(both) if isinstance(event[1], dict) and "id" in event[1]
+    ]
+    assert ids == [f"toolu_{TAG}_f1", f"toolu_{TAG}01"]

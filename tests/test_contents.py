@@ -314,3 +314,17 @@ def test_a_longer_history_begins_with_the_shorter_one() -> None:
     for end in (2, 5, 7, 9):
         shorter = translated(*turns[:end])
         assert translated(*turns)[: len(shorter)] == shorter
+
+
+def test_what_a_trace_replays_is_not_told_again() -> None:
+    shown = {
+        "type": "server_tool_use",
+        "id": "srvtoolu_0a1b2c3ds00",
+        "name": "web_search",
+        "input": {"query": "q"},
+    }
+    carrier = thinking(wrap(PART, HYDROGEN, pack(TRACE)))
+    with_trace = translated(user("go"), assistant(carrier, "So.", shown), user("more"))
+    assert with_trace[1]["parts"] == [TRACE, {"text": "So."}]
+    without = translated(user("go"), assistant("So.", shown), user("more"))
+    assert len(without[1]["parts"]) == 2

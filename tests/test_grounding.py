@@ -126,13 +126,13 @@ def test_a_title_that_is_no_site(page: Any, expected: int) -> None:
 
 
 def test_filters_are_also_said_to_the_model() -> None:
-    assert domains({"allowed_domains": ["a.com", "b.com"]}).instruction() == (
+    assert domains({"allowed_domains": ["a.com", "b.com"]}).instruction("search the web") == (
         "When you search the web, use only these sites: a.com, b.com."
     )
-    assert domains({"blocked_domains": ["a.com"]}).instruction() == (
+    assert domains({"blocked_domains": ["a.com"]}).instruction("search the web") == (
         "When you search the web, never use these sites: a.com."
     )
-    assert domains({"allowed_domains": "a.com"}).instruction() is None
+    assert domains({"allowed_domains": "a.com"}).instruction("search the web") is None
 
 
 def test_fetches() -> None:

@@ -207,7 +207,7 @@ def test_a_mended_call_is_logged_without_its_content(
 ) -> None:
     slip = {"name": "Bash", "args": {"parameters": {"command": "secret"}}}
     emulator.script(key, {"chunks": [{"call": slip, "sign": True}]})
-    schema = {"type": "object", "properties": {"command": {"type": "string"}}}
+    schema = {"properties": {"command": {"type": "string"}}, "required": ["command"]}
     with caplog.at_level(logging.INFO):
         answer = post(client, key, tools=[{"name": "Bash", "input_schema": schema}])
     assert answer.get_json()["content"][0]["input"] == {"command": "secret"}

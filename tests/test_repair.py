@@ -23,6 +23,8 @@ TOOLS = {
     "todowrite": {},
     "Bash": {"properties": 1},
     "Any": {"required": ["y"]},
+    "Open": {"properties": {"name": {}}},
+    "Union": {"properties": {"name": {}}, "required": ["id"], "anyOf": []},
 }
 
 
@@ -47,6 +49,9 @@ TOOLS = {
             {"limit": 5, "path": "a"},
             ("Read", {"limit": 5, "file_path": "a"}, ["renamed"]),
             id="one wrong key",
+        ),
+        pytest.param(
+            "Read", {"filename": "a"}, ("Read", {"file_path": "a"}, ["renamed"]), id="alike"
         ),
         pytest.param(
             "TodoWrite",
@@ -83,6 +88,12 @@ def test_slips_with_one_reading(name: str, args: Any, expected: Any) -> None:
         pytest.param("TodoWrite", {"todos": '{"a": 1}'}, id="an object for a list"),
         pytest.param("Bash", {"cmd": "ls"}, id="a schema without properties"),
         pytest.param("Any", {"x": 1}, id="a type that is not told"),
+        pytest.param("Read", {"parameters": {}}, id="an empty wrapper"),
+        pytest.param("Open", {"input": {"name": "n"}}, id="a wrapper the schema allows"),
+        pytest.param("Union", {"parameters": {"name": "n"}}, id="properties elsewhere too"),
+        pytest.param("Read", {"reason": "because"}, id="a key that sounds like nothing"),
+        pytest.param("TodoWrite", {"todos": "[NaN]"}, id="a list that is not JSON"),
+        pytest.param("TodoWrite", {"todos": "[" * 100_000}, id="a list without end"),
     ],
 )
 def test_what_has_no_single_reading_goes_through(name: str, args: Any) -> None:
@@ -98,5 +109,5 @@ def test_open_objects_take_any_key() -> None:
 
 @pytest.mark.parametrize(("kind", "fits"), [("boolean", True), ("integer", False)])
 def test_a_truth_value_is_no_number(kind: str, fits: bool) -> None:
-    schema = {"properties": {"right": {"type": kind}}, "required": ["right"]}
-    assert repair("T", {"wrong": True}, {"T": schema}).repairs == (["renamed"] if fits else [])
+    schema = {"properties": {"is_on": {"type": kind}}, "required": ["is_on"]}
+    assert repair("T", {"on": True}, {"T": schema}).repairs == (["renamed"] if fits else [])

@@ -293,3 +293,10 @@ def test_safety_by_configuration() -> None:
         {"category": "HARM_CATEGORY_SEXUALLY_EXPLICIT", "threshold": "OFF"},
         {"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "threshold": "OFF"},
     ]
+
+
+def test_a_web_fetch_with_a_filter() -> None:
+    fetch = {"type": "web_fetch_20250910", "name": "web_fetch", "blocked_domains": ["a.com"]}
+    said = "When you fetch pages, never use these sites: a.com."
+    request = translate({**MINIMAL, "tools": [fetch]}, {}).request
+    assert request["systemInstruction"] == {"parts": [{"text": said}]}

@@ -68,6 +68,14 @@ def test_usage_counts_cached_input_apart_and_thoughts_as_output() -> None:
     assert totals.usage(searched=True) == {**USAGE, "input_tokens": 2008 - 94}
 
 
+def test_thoughts_that_are_counted_twice_are_counted_once() -> None:
+    totals = Totals()
+    totals.update({"promptTokenCount": 10, "candidatesTokenCount": 80, "thoughtsTokenCount": 70})
+    assert (totals.visible, totals.usage()["output_tokens"]) == (80, 150)
+    totals.update({"totalTokenCount": 90})
+    assert (totals.visible, totals.usage()["output_tokens"]) == (10, 80)
+
+
 def test_the_context_of_a_long_answer_is_its_first_hops() -> None:
     totals = Totals()
     totals.update(HOP)
@@ -89,6 +97,10 @@ def test_usage_is_zero_where_nothing_is_said_and_never_negative() -> None:
     [
         ({"executableCode": {"language": "PYTHON", "code": "1+1"}}, "\n```python\n1+1\n```\n"),
         ({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}}, "\n```\n2\n```\n"),
+        (
+            {"codeExecutionResult": {"outcome": "OUTCOME_FAILED", "output": "no"}},
+            "\n```\nOUTCOME_FAILED\nno\n```\n",
+        ),
         (
             {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
             "\n[Gemini sent image/png data, which this API cannot show.]\n",

@@ -128,6 +128,24 @@ def property_of(node: Any) -> Any:
             id="all of",
         ),
         pytest.param({"allOf": 1}, {"description": "(allOf: 1)"}, id="all of nothing"),
+        pytest.param(
+            {"minimum": 1, "allOf": [{"minimum": 5}]},
+            {"minimum": 1, "description": '(also has to fit: [{"minimum": 5}])'},
+            id="all of what contradicts itself",
+        ),
+        pytest.param(
+            {
+                "type": "object",
+                "patternProperties": {"^A": {"type": "string"}},
+                "additionalProperties": False,
+            },
+            {
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "description": '(patternProperties: {"^A": {"type": "string"}})',
+            },
+            id="a map with patterns",
+        ),
     ],
 )
 def test_one_property(node: Any, expected: Any) -> None:
@@ -142,7 +160,7 @@ def test_a_reference_is_inlined_with_its_siblings() -> None:
             "type": "object",
             "properties": {
                 "a": {"$ref": "#/$defs/Name", "description": "Mine."},
-                "b": {"allOf": [{"$ref": "#/definitions/a~1b"}]},
+                "b": {"allOf": [{"$ref": "#/definitions/a~1%62"}]},
             },
             "$defs": {"Name": {"type": "string", "description": "Any."}},
             "definitions": {"a/b": {"$ref": "#/definitions/c"}, "c": {"type": "integer"}},
@@ -176,7 +194,9 @@ def test_a_cycle_is_cut_and_told() -> None:
     }
 
 
-@pytest.mark.parametrize("reference", ["#/$defs/No", "other.json#/a", "#/$defs/List/0", "#/a/b/c"])
+@pytest.mark.parametrize(
+    "reference", ["#/$defs/No", "other.json#/a", "#/$defs/List/0", "#/a/b/c", "#anchor"]
+)
 def test_a_reference_to_nowhere_is_told(reference: str) -> None:
     asked = {"properties": {"a": {"$ref": reference}}, "$defs": {"List": [1]}, "a": {}}
     assert parameters(asked)["properties"]["a"] == {
@@ -221,6 +241,24 @@ def test_alternatives_at_the_root_are_united_and_told() -> None:
         ),
     }
     assert "required" not in parameters({"oneOf": [{"required": ["a"]}, {}]})
+
+
+def test_a_discriminated_union_at_the_root_keeps_every_choice() -> None:
+    def branch(kind: str) -> dict[str, Any]:
+        return {"properties": {"kind": {"const": kind}, kind: {}}, "required": ["kind", kind]}
+
+    united = parameters({"oneOf": [branch("a"), branch("b"), branch("a")]})
+    assert united["properties"]["kind"] == {"enum": ["a", "b"], "type": "string"}
+    assert united["required"] == ["kind"]
+
+
+def test_descriptions_do_not_multiply_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "MAX_TEXT", 5_000)
+    asked = {
+        "properties": {f"p{i}": {"$ref": "#/$defs/D"} for i in range(100)},
+        "$defs": {"D": {"type": "string", "description": "x" * 1_000}},
+    }
+    assert len(json.dumps(parameters(asked))) < 20_000
 
 
 def test_a_long_keyword_is_told_in_short() -> None:

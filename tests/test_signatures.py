@@ -1,5 +1,6 @@
 """translate/signatures.py: what is packed comes back, and only to the model it came from."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -48,6 +49,11 @@ def test_the_sentinel_is_googles_documented_one() -> None:
     assert SENTINEL == "skip_thought_signature_validator"
 
 
+TRACE: Any = {"toolCall": {"id": "s1", "args": {}}}
+MIXED = pack({**TRACE, "functionCall": {"name": "x"}})
+DEEP = base64.b64encode(b"[" * 100_000).decode()
+
+
 def test_what_an_envelope_stands_for() -> None:
     assert carried_part(Signature(TEXT, "QUJD")) == {"text": "", "thoughtSignature": "QUJD"}
     trace: Any = {"toolCall": {"id": "s1", "args": {"é": 1}}, "thoughtSignature": "QUJD"}
@@ -57,7 +63,8 @@ def test_what_an_envelope_stands_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["QUJD", "!", "W10=", pack({"text": "x"}), pack({"functionCall": {"name": "x"}})]
+    "value",
+    ["QUJD", "!", "W10=", pack({"text": "x"}), pack({"functionCall": {"name": "x"}}), MIXED, DEEP],
 )
 def test_a_part_that_was_changed_is_dropped(value: str) -> None:
     assert carried_part(Signature(PART, value)) is None

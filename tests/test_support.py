@@ -12,6 +12,7 @@ from tests.answers import call, chunk, text, thought, told, translator
 from tests.servers import ROOT
 from translate import InvalidRequest, collect, translate
 from translate.cut import Cut
+from translate.grounding import Domains
 
 README = (ROOT / "README.md").read_text("utf-8")
 PNG = {"type": "base64", "media_type": "image/png", "data": "AAAA"}
@@ -114,8 +115,17 @@ def pieces() -> bool:
 def found() -> bool:
     metadata = {"webSearchQueries": ["q"]}
     kinds = [b["type"] for b in answer(chunk(finish="STOP", groundingMetadata=metadata))["content"]]
-    filtered = sent(tools=[SEARCH])
-    return kinds == ["server_tool_use", "web_search_tool_result"] and "a.com" in str(filtered)
+    return kinds == ["server_tool_use", "web_search_tool_result"]
+
+
+def filtered() -> bool:
+    fetch = {"type": "web_fetch_20250910", "name": "web_fetch", "blocked_domains": ["b.com"]}
+    said = str(sent(tools=[SEARCH, fetch])["systemInstruction"])
+    pages = [{"web": {"uri": "https://x.test", "title": site}} for site in ("a.com", "c.com")]
+    metadata = {"webSearchQueries": ["q"], "groundingChunks": pages}
+    given = chunk(finish="STOP", groundingMetadata=metadata)
+    shown = answer(given, domains=Domains(allowed=("a.com",)))["content"][-1]["content"]
+    return "a.com" in said and "b.com" in said and [page["title"] for page in shown] == ["a.com"]
 
 
 def history_of_server_tools() -> bool:
@@ -126,7 +136,7 @@ def history_of_server_tools() -> bool:
 
 def mended() -> bool:
     slip = call("f", "bash", {"parameters": {"a": 1}}, thoughtSignature="A")
-    schemas = {"Bash": {"properties": {"a": {}}}}
+    schemas = {"Bash": {"properties": {"a": {}}, "required": ["a"]}}
     use = answer(chunk(slip, finish="STOP"), schemas=schemas)["content"][-1]
     return (use["name"], use["input"]) == ("Bash", {"a": 1})
 
@@ -199,6 +209,7 @@ YES: dict[str, Callable[[], bool]] = {
     "`disable_parallel_tool_use`": one_call,
 }
 PARTLY: dict[str, Callable[[], bool]] = {
+    "domain filters": filtered,
     "`temperature`": lambda: (
         "temperature" in config(model=OLDER, temperature=1) and is_ignored(temperature=1)
     ),
@@ -215,6 +226,15 @@ NO: dict[str, Callable[[], bool]] = {
     "other typed tools": lambda: all(
         is_refused("tools.0.type:", tools=[{"type": f"{kind}_20250124", "name": kind}])
         for kind in ("computer", "bash", "text_editor", "memory")
+    ),
+    "`max_uses`": lambda: (
+        sent(tools=[{**SEARCH, "max_uses": 1, "user_location": {}}]) == sent(tools=[SEARCH])
+    ),
+    "images that Gemini makes": lambda: (
+        "cannot show"
+        in answer(chunk({"inlineData": {"mimeType": "image/png"}}, finish="STOP"))["content"][0][
+            "text"
+        ]
     ),
     "the Files API": lambda: all(
         is_refused("messages.0.content.0", blocks=[block])

@@ -56,7 +56,7 @@ CODE: Any = {"name": "code_execution", "type": "code_execution_20250522"}
 
 
 def sort_out(*tools: Any) -> Offered:
-    return sorted_out(tools, HYDROGEN)
+    return sorted_out(tools, None, HYDROGEN)
 
 
 def test_the_placeholder_is_not_declared() -> None:
@@ -98,7 +98,7 @@ def test_functions_and_built_in_tools_have_entries_of_their_own() -> None:
 )
 def test_tools_without_counterpart_are_refused(tools: Any, model: Any, message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        sorted_out(tools, model)
+        sorted_out(tools, None, model)
     assert caught.value.message == message
 
 
@@ -131,9 +131,17 @@ def test_a_server_tool_that_is_chosen_needs_no_mode() -> None:
     choice = {"type": "tool", "name": "web_search"}
     assert config(sort_out(SEARCH), choice) is None
     assert config(sort_out({"name": "Bash"}, SEARCH), choice) == {
-        "functionCallingConfig": {"mode": "VALIDATED"},
+        "functionCallingConfig": {"mode": "NONE"},
         "includeServerSideToolInvocations": True,
     }
+
+
+def test_no_tool_means_no_search_either() -> None:
+    offered = sorted_out([SEARCH, {"name": "Bash"}], {"type": "none"}, HYDROGEN)
+    assert declared(offered, declaration) == [
+        {"functionDeclarations": [declaration({"name": "Bash"})]}
+    ]
+    assert config(offered, {"type": "none"}) == {"functionCallingConfig": {"mode": "NONE"}}
 
 
 def test_a_strict_tool_is_called_by_its_schema() -> None:

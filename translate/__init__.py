@@ -1,7 +1,7 @@
 """Anthropic Messages <-> Gemini GenerateContent, both ways, without touching the world.
 
     there   request -> contents -> blocks, signatures  back   stream -> events -> cut
-            |-----> tools -> schema, openapi                  |----> calls -> repair, partial
+            |-----> tools -> schema -> unions, openapi        |----> calls -> repair, partial
             |-----> shapes                                    |----> grounding
             `-----> models, catalog                           `----> response
                                                        both   signatures, errors, wire

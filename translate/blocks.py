@@ -7,6 +7,7 @@ It refuses to know turns, calls and their results: those are contents.py's.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -22,7 +23,12 @@ def parts_of(path: str, block: Block) -> list[Part]:
 
 
 def _text(path: str, block: Block) -> list[Part]:
-    return [{"text": block["text"]}] if block["text"] else []
+    return _said(block["text"])
+
+
+def _said(text: str) -> list[Part]:
+    """Gemini refuses an empty text."""
+    return [{"text": text}] if text else []
 
 
 def _media(path: str, block: Block) -> list[Part]:
@@ -49,7 +55,7 @@ def _nested(path: str, source: Source) -> list[Part]:
     """A document made of blocks, or of a string that stands for one."""
     content = source.get("content")
     if isinstance(content, str):
-        return [{"text": content}]
+        return _said(content)
     try:
         checked = block_list(content)
     except Problem as problem:
@@ -73,7 +79,7 @@ class SourceKind(NamedTuple):
 SOURCES = {
     "base64": SourceKind(("media_type", "data"), _inline),
     "url": SourceKind(("url",), lambda path, source: [{"fileData": {"fileUri": source["url"]}}]),
-    "text": SourceKind(("data",), lambda path, source: [{"text": source["data"]}]),
+    "text": SourceKind(("data",), lambda path, source: _said(source["data"])),
     "content": SourceKind((), _nested),
 }
 
@@ -89,10 +95,21 @@ def _search_result(path: str, block: Block) -> list[Part]:
 
 
 def _server_tool(path: str, block: Block) -> list[Part]:
-    """A tool that ran at the server: its call, or its result, told as text."""
-    told = block.get("input") if "input" in block else block.get("content")
-    name = block.get("name", block["type"])
-    return [{"text": f"[{name}] {json.dumps(_readable(told), ensure_ascii=False)}"}]
+    """A tool that ran at the server, told in words: what looks like a call would be imitated."""
+    if "input" in block:
+        given = json.dumps(_readable(block["input"]), ensure_ascii=False)
+        return [{"text": f"(The server was asked to use {block.get('name')} with {given}.)"}]
+    found = json.dumps(_readable(block.get("content")), ensure_ascii=False)
+    return [{"text": f"(The server's {block['type'].removesuffix('_tool_result')} found {found}.)"}]
+
+
+def is_traced(block: Block) -> bool:
+    """Whether a block shows what Gemini's own trace beside it replays (see grounding.py)."""
+    identity = block.get("id") or block.get("tool_use_id")
+    return isinstance(identity, str) and OUR_SERVER_ID.fullmatch(identity) is not None
+
+
+OUR_SERVER_ID = re.compile(r"srvtoolu_[0-9a-f]{8}[sf]\d\d+")
 
 
 def _readable(value: Any) -> Any:

@@ -36,6 +36,9 @@ class Calls:
         self._has_signed_call = False
         self._loose: str | None = None
         """A signature that came on an empty text or a thought: the next call's, if it has none."""
+        self._said: str | None = None
+        """The signature of a text, until a call follows that text."""
+        self._ids: set[str] = set()
         self._held: list[Part] = []
         """Unsigned calls, kept back until a later part brings their signature."""
         self._partial: PartialArgs | None = None
@@ -56,10 +59,14 @@ class Calls:
         else:
             self._whole(part)
 
-    def text(self) -> None:
-        """Text follows: a signature that no call took is let go, held calls go on without."""
+    def text(self, signature: str | None) -> None:
+        """Text follows: a signature that no call took is let go, held calls go on without.
+
+        The text's own signature travels with the next call; behind the last text there is no
+        place for it, and Gemini does not ask for it.
+        """
         self.release()
-        self._loose = None
+        self._loose, self._said = None, signature or self._said
 
     def thought(self, signature: str | None) -> None:
         """A thought follows; its signature is the next part's."""
@@ -133,12 +140,20 @@ class Calls:
         return self._asked.names.get(function, function)
 
     def _begin(self, call: FunctionCall, signature: str | None) -> None:
+        if self._said:
+            self._carry(signatures.TEXT, self._said)
+            self._said = None
         if signature:
             self._carry(signatures.CALL, signature)
             self._has_signed_call = True
+        given = call.get("id")
+        identity = tools.tool_use_id(self._tag, given, self.count)
+        if identity in self._ids:
+            identity = tools.tool_use_id(self._tag, None, self.count)
+        self._ids.add(identity)
         tool_use = {
             "type": "tool_use",
-            "id": tools.tool_use_id(self._tag, call.get("id"), self.count),
+            "id": identity,
             "name": self._tool(call),
             "input": {},
         }

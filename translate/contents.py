@@ -8,11 +8,12 @@ It refuses to know tools' definitions and everything beside the conversation.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections import defaultdict, deque
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from . import signatures
-from .blocks import parts_of
+from .blocks import is_traced, parts_of
 from .errors import InvalidRequest
 from .models import Model
 from .tools import call_id, function_name
@@ -119,7 +120,7 @@ def _model_parts(blocks: Iterable[Placed], model: Model) -> list[Part]:
     """Thinking is not replayed, its signatures are: each once, on the part it came with."""
     parts: list[Part] = []
     signature: str | None = None
-    has_call = False
+    has_call = has_trace = False
     for path, block in blocks:
         if block["type"] == "thinking":
             found = signatures.unwrap(block.get("signature", ""), model.name)
@@ -127,6 +128,9 @@ def _model_parts(blocks: Iterable[Placed], model: Model) -> list[Part]:
                 signature = found.value
             elif found is not None and (part := signatures.carried_part(found)):
                 parts.append(part)
+                has_trace = has_trace or found.kind == signatures.PART
+        elif has_trace and is_traced(block):
+            continue
         elif block["type"] == "tool_use":
             if not has_call and model.signs:
                 signature = signature or signatures.SENTINEL
@@ -164,16 +168,20 @@ def _user_parts(blocks: Iterable[Placed], waiting: list[Call], model: Model) -> 
     """Responses first, in the order of their calls; a result without a call becomes text."""
     responses: dict[int, Part] = {}
     rest: list[Part] = []
+    positions: dict[str, deque[int]] = defaultdict(deque)
+    for i, (tool_use_id, _) in enumerate(waiting):
+        positions[tool_use_id].append(i)
     for path, block in blocks:
         if block["type"] != "tool_result":
             rest.extend(parts_of(path, block))
             continue
         text, media = _result(path, block)
-        position = _position(block["tool_use_id"], waiting, responses)
-        if position is None:
+        unanswered = positions.get(block["tool_use_id"])
+        if not unanswered:
             rest += [{"text": f"[Result of a tool call that is not in this history]\n{text}"}]
             rest += media
         else:
+            position = unanswered.popleft()
             key = "error" if block.get("is_error") else "output"
             response = _response(waiting[position].call, {key: text})
             if media and model.multimodal_results:
@@ -186,17 +194,6 @@ def _user_parts(blocks: Iterable[Placed], waiting: list[Call], model: Model) -> 
         for i, (_, call) in enumerate(waiting)
     ]
     return answers + rest
-
-
-def _position(tool_use_id: str, waiting: list[Call], answered: Container[int]) -> int | None:
-    return next(
-        (
-            i
-            for i, call in enumerate(waiting)
-            if call.tool_use_id == tool_use_id and i not in answered
-        ),
-        None,
-    )
 
 
 def _response(call: FunctionCall, response: Json) -> Part:

@@ -41,9 +41,13 @@ class Cut:
         share = self._share(len(text), tokens)
         self.reason = None if share is None else "max_tokens"
         text = self._held + text[:share]
-        at, stop = min(
-            ((text.find(stop), stop) for stop in self._stops if stop in text),
-            default=(-1, None),
+        _, at, stop = min(
+            (
+                (text.find(stop) + len(stop), text.find(stop), stop)
+                for stop in self._stops
+                if stop in text
+            ),
+            default=(-1, -1, None),
         )
         if stop is not None:
             self.reason, self.stop_sequence, self._held = "stop_sequence", stop, ""

@@ -34,12 +34,12 @@ class Domains(NamedTuple):
             return False
         return not self.allowed or any(_is_within(host, domain) for domain in self.allowed)
 
-    def instruction(self) -> str | None:
-        """The same for the model: Google's search takes no such filter."""
+    def instruction(self, doing: str) -> str | None:
+        """The same for the model: Google's tools take no such filter. doing: "search the web"."""
         if self.allowed:
-            return f"When you search the web, use only these sites: {', '.join(self.allowed)}."
+            return f"When you {doing}, use only these sites: {', '.join(self.allowed)}."
         if self.blocked:
-            return f"When you search the web, never use these sites: {', '.join(self.blocked)}."
+            return f"When you {doing}, never use these sites: {', '.join(self.blocked)}."
         return None
 
 
@@ -180,7 +180,7 @@ def _is_within(host: str, domain: str) -> bool:
 
 
 def domains(tool: Mapping[str, object]) -> Domains:
-    """The filters of a `web_search` tool."""
+    """The filters of a `web_search` or `web_fetch` tool."""
     allowed, blocked = (
         tuple(str(domain) for domain in value) if isinstance(value, list) else ()
         for value in (tool.get("allowed_domains"), tool.get("blocked_domains"))

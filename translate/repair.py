@@ -19,6 +19,9 @@ PREFIXES = ("default_api:", "default_api.")
 WRAPPERS = ("parameters", "arguments", "args", "input")
 """Keys under which a model may put all arguments once more."""
 
+OPAQUE = frozenset({"$ref", "allOf", "anyOf", "oneOf", "patternProperties"})
+"""Where these stand at the root, the properties there are not all there are: nothing is mended."""
+
 TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -46,6 +49,8 @@ def repair(name: str, args: Json, tools: Mapping[str, Json]) -> Repaired:
     schema = tools.get(meant)
     if schema is None:
         return Repaired(meant, args, repairs)
+    if schema.keys() & OPAQUE:
+        return Repaired(meant, args, repairs)
     for kind, mend in MENDERS:
         mended = mend(args, schema)
         if mended is not args:
@@ -69,20 +74,20 @@ def _unwrapped(args: Json, schema: Json) -> Json:
         return args
     ((key, value),) = args.items()
     known = _properties(schema)
-    is_wrapper = key in WRAPPERS and key not in known and isinstance(value, dict)
-    return value if is_wrapper and value.keys() <= known.keys() else args
+    is_wrong = schema.get("additionalProperties") is False or bool(_missing(args, schema))
+    is_wrapper = key in WRAPPERS and key not in known and isinstance(value, dict) and bool(value)
+    return value if is_wrong and is_wrapper and value.keys() <= known.keys() else args
 
 
 def _renamed(args: Json, schema: Json) -> Json:
-    """One unknown key in the place of one required key that is missing."""
+    """One unknown key in the place of one required key that is missing and sounds like it."""
     known = _properties(schema)
-    required = schema.get("required")
     unknown = [key for key in args if key not in known]
-    missing = [key for key in required if key not in args] if isinstance(required, list) else []
+    missing = _missing(args, schema)
     if len(unknown) != 1 or len(missing) != 1 or schema.get("additionalProperties"):
         return args
     (wrong,), (right,) = unknown, missing
-    if not _fits(args[wrong], known.get(right, {})):
+    if not _fits(args[wrong], known.get(right, {})) or not _sound_alike(wrong, right):
         return args
     return {right if key == wrong else key: value for key, value in args.items()}
 
@@ -102,10 +107,30 @@ def _decoded(text: str, schema: Any) -> Any:
     if kind not in ("array", "object"):
         return text
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
         return text
     return value if isinstance(value, TYPES[kind]) else text
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _missing(args: Json, schema: Json) -> list[str]:
+    required = schema.get("required")
+    return [key for key in required if key not in args] if isinstance(required, list) else []
+
+
+def _sound_alike(one: str, other: str) -> bool:
+    """`path` and `file_path`, `cmd` and `command`, `filename` and `file_path`."""
+    short, long = sorted((_letters(one), _letters(other)), key=len)
+    rest = iter(long)
+    return short[:3] == long[:3] or all(letter in rest for letter in short)
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
 MENDERS = (("unwrapped", _unwrapped), ("renamed", _renamed), ("parsed", _parsed))

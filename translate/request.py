@@ -78,9 +78,8 @@ def translate(
     """
     asked = shapes.normalise(body, counting=counting)
     model = models.resolve(asked["model"], overrides, is_subagent=is_subagent)
-    offered = tools.sorted_out(asked.get("tools", []), model)
-    searchable = domains(offered.search)
-    request = _conversation(asked, model, offered, searchable, declare)
+    offered = tools.sorted_out(asked.get("tools", []), asked.get("tool_choice"), model)
+    request = _conversation(asked, model, offered, declare)
     if not counting:
         request["generationConfig"] = _generation_config(asked, model)
         request["store"] = False
@@ -94,7 +93,7 @@ def translate(
         names=tools.names(offered.functions),
         thinks=_wants_thinking(asked),
         cut=_cut(asked),
-        domains=searchable,
+        domains=domains(offered.search),
         schemas={tool["name"]: tool.get("input_schema", {}) for tool in offered.functions},
         most_calls=1 if _calls_singly(asked) else None,
     )
@@ -104,12 +103,11 @@ def _conversation(
     asked: MessagesRequest,
     model: Model,
     offered: tools.Offered,
-    searchable: Domains,
     declare: tools.Declare,
 ) -> GenerateContentRequest:
     """What is read: all that counts as input, in the order in which Gemini caches it."""
     request: GenerateContentRequest = {}
-    system = [*_system(asked.get("system", [])), *_extra_instructions(asked, searchable, model)]
+    system = [*_system(asked.get("system", [])), *_extra_instructions(asked, offered, model)]
     if system:
         request["systemInstruction"] = {"parts": system}
     declared = tools.declared(offered, declare)
@@ -136,9 +134,13 @@ def _system(blocks: Iterable[Block]) -> list[Part]:
     return parts
 
 
-def _extra_instructions(asked: MessagesRequest, searchable: Domains, model: Model) -> list[Part]:
+def _extra_instructions(asked: MessagesRequest, offered: tools.Offered, model: Model) -> list[Part]:
     """What Gemini has no field for is said to the model."""
-    said = [searchable.instruction(), ONE_CALL if _calls_singly(asked) else None]
+    said = [
+        domains(offered.search).instruction("search the web"),
+        domains(offered.built_in.get("urlContext", {})).instruction("fetch pages"),
+        ONE_CALL if _calls_singly(asked) else None,
+    ]
     form = _json_schema(asked)
     if form is not None and not _takes_schema(asked, model):
         said.append(f"Answer with JSON only, valid against this schema: {json.dumps(form)}")

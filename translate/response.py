@@ -60,7 +60,7 @@ class Totals:
     @property
     def visible(self) -> int:
         """Tokens of the answer so far, without thoughts."""
-        return sum(hop.get("candidatesTokenCount", 0) for hop in self._hops)
+        return sum(_visible(hop) for hop in self._hops)
 
     def usage(self, *, searched: bool = False) -> Usage:
         """Anthropic's counts: input without cached, output with thoughts.
@@ -81,6 +81,17 @@ class Totals:
         }
 
 
+def _visible(hop: UsageMetadata) -> int:
+    """Tokens of the answer without thoughts: older previews counted those in.
+
+    Then prompt, candidates and tool use already make up the total (seen in other proxies' notes).
+    """
+    candidates, thoughts = hop.get("candidatesTokenCount", 0), hop.get("thoughtsTokenCount", 0)
+    read = hop.get("promptTokenCount", 0) + hop.get("toolUsePromptTokenCount", 0)
+    are_in = thoughts <= candidates and read + candidates == hop.get("totalTokenCount")
+    return candidates - thoughts if are_in else candidates
+
+
 def told(part: Part) -> str:
     """A part that no block can hold, as text: code, what it printed, media."""
     code = part.get("executableCode")
@@ -89,7 +100,9 @@ def told(part: Part) -> str:
         return f"\n```{language}\n{code.get('code', '')}\n```\n"
     result = part.get("codeExecutionResult")
     if result is not None:
-        return f"\n```\n{result.get('output', '')}\n```\n"
+        outcome = result.get("outcome", "OUTCOME_OK")
+        failed = "" if outcome == "OUTCOME_OK" else f"{outcome}\n"
+        return f"\n```\n{failed}{result.get('output', '')}\n```\n"
     media_type = part.get("inlineData", {}).get("mimeType")
     return f"\n[Gemini sent {media_type} data, which this API cannot show.]\n"
 

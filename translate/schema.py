@@ -9,9 +9,11 @@ Source: Google's FunctionDeclaration and responseJsonSchema reference, seen 2026
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from . import unions
 from .wire import Json
 
 KEPT = frozenset(
@@ -31,8 +33,14 @@ MAX_DEPTH = 24
 MAX_NODES = 4_000
 """Schemas in one declaration: inlined references may not multiply without end."""
 
+MAX_TEXT = 200_000
+"""Characters of one declaration's descriptions: nor may what they say."""
+
 MAX_NOTE = 400
 """Characters of a description spent on one keyword that is only told."""
+
+MAX_ROOT_NOTE = 4_000
+"""The same for the alternatives at the root, which nothing else tells."""
 
 
 def parameters(schema: Json) -> Json:
@@ -54,15 +62,16 @@ def _fold_alternatives(root: Json, key: str) -> Json:
     branches = [branch for branch in root[key] if isinstance(branch, dict)]
     folded = {name: value for name, value in root.items() if name != key}
     properties: Json = {}
-    for branch in branches:
-        properties.update(branch.get("properties", {}))
-    properties.update(root.get("properties", {}))
+    for branch in [*branches, root]:
+        for name, schema in branch.get("properties", {}).items():
+            known = properties.get(name, schema)
+            properties[name] = known if known == schema else unions.either(known, schema)
     common = [set(branch.get("required", [])) for branch in branches]
     required = set(root.get("required", [])).union(set.intersection(*common) if common else ())
     if required:
         folded["required"] = [name for name in properties if name in required]
     folded["properties"] = properties
-    return _told(folded, [_note(key, branches)])
+    return _told(folded, [_note(key, branches, MAX_ROOT_NOTE)])
 
 
 class _Cleaner:
@@ -71,15 +80,19 @@ class _Cleaner:
     def __init__(self, root: Json) -> None:
         self._root = root
         self._nodes_left = MAX_NODES
+        self._text_left = MAX_TEXT
 
     def node(self, schema: Any, depth: int, trail: tuple[str, ...]) -> Json:
         """One cleaned schema. `trail` holds the references being inlined, to cut cycles."""
         if not isinstance(schema, dict):
             return {} if schema is True else {"description": "No value is valid here."}
         self._nodes_left -= 1
-        if depth > MAX_DEPTH or self._nodes_left < 0:
+        self._text_left -= len(str(schema.get("description", ""))) + len(
+            str(schema.get("enum", ""))
+        )
+        if depth > MAX_DEPTH or self._nodes_left < 0 or self._text_left < 0:
             return {"type": _plain_type(schema), "description": "(nested deeper than shown)"}
-        schema = _united(schema, self._target)
+        schema = unions.nullable(unions.opened(unions.united(schema, self._target)))
         reference = schema.get("$ref")
         if isinstance(reference, str):
             return self._inlined(schema, reference, depth, trail)
@@ -97,14 +110,12 @@ class _Cleaner:
 
     def _target(self, reference: str) -> Any:
         """The definition that a local reference (`#/$defs/x`) points at, or None."""
-        if not reference.startswith("#"):
+        if reference != "#" and not reference.startswith("#/"):
             return None
         found: Any = self._root
-        for step in reference[1:].split("/")[1:]:
-            found = found.get(step.replace("~1", "/").replace("~0", "~")) if found else None
-            if not isinstance(found, dict):
-                return None
-        return found
+        for step in reference.split("/")[1:]:
+            found = found.get(_unescaped(step)) if isinstance(found, dict) else None
+        return found if isinstance(found, dict) else None
 
     def _cleaned(self, schema: Json, depth: int, trail: tuple[str, ...]) -> Json:
         cleaned: Json = {}
@@ -122,27 +133,10 @@ class _Cleaner:
         return _told(_repaired(cleaned), sorted(notes))
 
 
-def _united(schema: Json, target: Callable[[str], Any]) -> Json:
-    """`allOf` folded into its owner: properties and required united, the first of others kept."""
-    members = schema.get("allOf")
-    if not isinstance(members, list):
-        return schema
-    united = {key: value for key, value in schema.items() if key != "allOf"}
-    for member in members:
-        if isinstance(member, dict) and isinstance(member.get("$ref"), str):
-            member = target(member["$ref"])
-        if isinstance(member, dict):
-            united = _merged(united, member)
-    return united
-
-
-def _merged(first: Json, second: Json) -> Json:
-    merged = {**second, **first}
-    if isinstance(first.get("properties"), dict) and isinstance(second.get("properties"), dict):
-        merged["properties"] = {**first["properties"], **second["properties"]}
-    if isinstance(first.get("required"), list) and isinstance(second.get("required"), list):
-        merged["required"] = list(dict.fromkeys([*first["required"], *second["required"]]))
-    return merged
+def _unescaped(step: str) -> str:
+    """A step of a JSON pointer in a URL fragment (RFC 6901, sections 4 and 6)."""
+    plain = re.sub(r"%([0-9A-Fa-f]{2})", lambda code: chr(int(code[1], 16)), step)
+    return plain.replace("~1", "/").replace("~0", "~")
 
 
 def _repaired(schema: Json) -> Json:
@@ -160,9 +154,9 @@ def _plain_type(schema: Any) -> str:
     return kind if isinstance(kind, str) else "object"
 
 
-def _note(key: str, value: Any) -> str:
+def _note(key: str, value: Any, most: int = MAX_NOTE) -> str:
     said = json.dumps(value, ensure_ascii=False)
-    return f"{key}: {said if len(said) <= MAX_NOTE else said[:MAX_NOTE] + '…'}"
+    return f"{key}: {said if len(said) <= most else said[:most] + '…'}"
 
 
 def _told(schema: Json, notes: list[str]) -> Json:

@@ -27,6 +27,7 @@ CALL = "c"
 """The signature belongs to the next function call."""
 TEXT = "t"
 """The signature belongs to an empty text part at this place."""
+TRACES = frozenset({"toolCall", "toolResponse"})
 PART = "p"
 """It is no signature but a whole part, which stood at this place."""
 
@@ -65,7 +66,7 @@ def carried_part(signature: Signature) -> Part | None:
         return {"text": "", "thoughtSignature": signature.value}
     try:
         part = json.loads(base64.b64decode(signature.value, validate=True))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    is_known = isinstance(part, dict) and bool(part.keys() & {"toolCall", "toolResponse"})
-    return cast(Part, part) if is_known else None
+    is_trace = isinstance(part, dict) and bool(part.keys() & TRACES)
+    return cast(Part, part) if is_trace and part.keys() <= TRACES | {"thoughtSignature"} else None

@@ -87,8 +87,8 @@ class StreamTranslator:
         if not self._continues or self.is_cut:
             return None
         self._totals.next_hop()
-        self._continues = False
-        return self._token
+        token, self._token, self._continues = self._token, None, False
+        return token
 
     def finish(self) -> list[Event]:
         """The last events. Raises ApiError when the answer broke off before its end."""
@@ -153,7 +153,7 @@ class StreamTranslator:
                 self._out.open("thinking")
                 self._out.delta("thinking_delta", thinking=text)
         else:
-            self._calls.text()
+            self._calls.text(signature)
             self._out.text(text, self._totals.visible)
 
     def _call_part(self, part: Part) -> None:
@@ -163,7 +163,7 @@ class StreamTranslator:
         self._calls.trace(part)
 
     def _told_part(self, part: Part) -> None:
-        self._calls.text()
+        self._calls.text(part.get("thoughtSignature"))
         self._out.text(told(part), self._totals.visible)
 
     def _start(self) -> None:

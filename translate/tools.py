@@ -66,12 +66,18 @@ class Offered(NamedTuple):
         return self.built_in.get("googleSearch", {})
 
 
-def sorted_out(tools: Iterable[Tool], model: Model) -> Offered:
-    """Functions and built-in tools; raises InvalidRequest for what has no counterpart."""
+def sorted_out(tools: Iterable[Tool], choice: Json | None, model: Model) -> Offered:
+    """Functions and built-in tools; raises InvalidRequest for what has no counterpart.
+
+    Where no tool is to be used, built-in ones are left out: Gemini's NONE does not stop them.
+    """
+    is_off = choice is not None and choice["type"] == "none"
     offered = Offered([], {})
     for i, tool in enumerate(tools):
         kind = tool.get("type", "custom")
         built_in = next((BUILT_IN[name] for name in BUILT_IN if kind.startswith(name)), None)
+        if built_in and is_off:
+            continue
         if built_in:
             offered.built_in[built_in] = tool
         elif kind != "custom":
@@ -123,7 +129,7 @@ def _calling_config(choice: Json | None, offered: Offered) -> Json | None:
     if choice["type"] != "tool":
         return mode
     if choice.get("name") in [tool["name"] for tool in offered.built_in.values()]:
-        return None
+        return {"mode": "NONE"}
     if choice.get("name") not in [tool["name"] for tool in offered.functions]:
         raise InvalidRequest("tool_choice.name", "expected the name of one of the tools")
     return {**mode, "allowedFunctionNames": [function_name(choice["name"])]}
