@@ -133,6 +133,16 @@ def test_a_continuation_without_a_token_is_an_end() -> None:
     assert told(chunk(text("Hi"), finish="CONTINUATION"))[-2] == "max_tokens"
 
 
+@pytest.mark.parametrize("token", [{}, {"continuationToken": "T1"}])
+def test_a_hop_that_does_not_get_on_is_an_end(token: Any) -> None:
+    machine = translator()
+    events = machine.feed(chunk(text("a"), finish="CONTINUATION", continuationToken="T1"))
+    assert machine.continuation() == "T1"
+    events += machine.feed(chunk(text("b"), finish="CONTINUATION", **token))
+    assert machine.continuation() is None
+    assert collect(events + machine.finish())["stop_reason"] == "max_tokens"
+
+
 def test_a_cut_answer_is_not_continued() -> None:
     machine = translator(cut=Cut(["b"]))
     machine.feed(chunk(text("ab"), finish="CONTINUATION", continuationToken="T1"))

@@ -43,6 +43,8 @@ class StreamTranslator:
         self._totals = Totals()
         self._token: str | None = None
         """With which the rest of a long answer is asked for."""
+        self._last_token: str | None = None
+        """With which this hop was asked for: one that hands it back does not get on."""
         self._continues = False
         self._finish_reason: str | None = None
         self._refusal: str | None = None
@@ -87,8 +89,8 @@ class StreamTranslator:
         if not self._continues or self.is_cut:
             return None
         self._totals.next_hop()
-        token, self._token, self._continues = self._token, None, False
-        return token
+        self._last_token, self._token, self._continues = self._token, None, False
+        return self._last_token
 
     def finish(self) -> list[Event]:
         """The last events. Raises ApiError when the answer broke off before its end."""
@@ -130,7 +132,8 @@ class StreamTranslator:
         self._grounding.add(candidate)
         self._token = candidate.get("continuationToken") or self._token
         finish_reason = candidate.get("finishReason")
-        self._continues = finish_reason == "CONTINUATION" and self._token is not None
+        is_new = self._token not in (None, self._last_token)
+        self._continues = finish_reason == "CONTINUATION" and is_new
         if finish_reason and not self._continues:
             self._finish_reason = finish_reason
             blocking = [
