@@ -29,6 +29,7 @@ VERSIONS = ("2.1.197", "2.1.330")
 INSTALL_SECONDS = 600
 RUN_SECONDS = 150
 REST_SECONDS = 1.0
+RETYPE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -120,20 +121,22 @@ class ClaudeCode:
 
 
 def _converse(controller: int, prompt: str, until: Callable[[], bool]) -> None:
-    """Read the screen; when it has come to rest for the first time, type."""
+    """Read the screen; when it has come to rest, type; if nothing comes of it, type again."""
     deadline = time.monotonic() + RUN_SECONDS
-    has_typed = False
+    type_at = 0.0
+    has_drawn = False
     while not until():
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > deadline:
             raise TimeoutError("the terminal program did not do what was waited for")
         readable, _, _ = select.select([controller], [], [], REST_SECONDS)
         if readable:
-            os.read(controller, 65_536)
-        elif not has_typed:
+            has_drawn = bool(os.read(controller, 65_536))
+        elif has_drawn and now >= type_at:
             os.write(controller, prompt.encode())
             time.sleep(REST_SECONDS)
             os.write(controller, b"\r")
-            has_typed = True
+            type_at = now + RETYPE_SECONDS
 
 
 @functools.cache
