@@ -128,8 +128,9 @@ def blocks(value: Any) -> list[Block]:
 
 def block(value: Any) -> Block:
     """One content block; an unknown type is let through here and refused where it is used."""
-    kind = typed(value)["type"]
-    return cast(Block, BLOCKS[kind](value) if kind in BLOCKS else value)
+    kind = value.get("type") if isinstance(value, dict) else None
+    check = BLOCKS.get(kind, typed) if isinstance(kind, str) else typed
+    return cast(Block, check(value))
 
 
 change = fields({}, {"name": text, "definition": fields({"name": filled}, {})})
