@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from .errors import InvalidRequest
@@ -20,6 +20,11 @@ def parts_of(path: str, block: Block) -> list[Part]:
     if block["type"] not in PARTS:
         raise InvalidRequest(path, f"a {block['type']!r} block is not supported here")
     return PARTS[block["type"]](path, block)
+
+
+def parts_of_all(path: str, blocks: Iterable[Block]) -> list[Part]:
+    """The parts of a list of blocks. path: the list's own."""
+    return [part for i, block in enumerate(blocks) for part in parts_of(f"{path}.{i}", block)]
 
 
 def _text(path: str, block: Block) -> list[Part]:
@@ -62,11 +67,7 @@ def _nested(path: str, source: Source) -> list[Part]:
         raise InvalidRequest(
             ".".join([path, "source.content", *problem.path]), problem.problem
         ) from None
-    return [
-        part
-        for i, item in enumerate(checked)
-        for part in parts_of(f"{path}.source.content.{i}", item)
-    ]
+    return parts_of_all(f"{path}.source.content", checked)
 
 
 class SourceKind(NamedTuple):
@@ -86,12 +87,8 @@ SOURCES = {
 
 def _search_result(path: str, block: Block) -> list[Part]:
     """A passage a client found by itself: where it is from, then what it says."""
-    said = [
-        part
-        for i, item in enumerate(block["content"])
-        for part in parts_of(f"{path}.content.{i}", item)
-    ]
-    return [{"text": f"[{block['title']}]({block['source']})"}, *said]
+    heading: Part = {"text": f"[{block['title']}]({block['source']})"}
+    return [heading, *parts_of_all(f"{path}.content", block["content"])]
 
 
 def _server_tool(path: str, block: Block) -> list[Part]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from . import signatures
-from .blocks import is_traced, parts_of
+from .blocks import is_traced, parts_of, parts_of_all
 from .errors import InvalidRequest
 from .models import Model
 from .tools import call_id, function_name
@@ -209,10 +209,6 @@ def _interrupted(call: FunctionCall) -> Part:
 
 def _result(path: str, block: Block) -> tuple[str, list[Part]]:
     """A tool_result's text, and what it holds beside text."""
-    parts = [
-        part
-        for i, item in enumerate(block.get("content", []))
-        for part in parts_of(f"{path}.content.{i}", item)
-    ]
+    parts = parts_of_all(f"{path}.content", block.get("content", []))
     text = "\n".join(part["text"] for part in parts if "text" in part)
     return text, [part for part in parts if "text" not in part]
