@@ -23,6 +23,13 @@ def emulator() -> Iterator[servers.Emulator]:
         yield servers.Emulator(url)
 
 
+@pytest.fixture(scope="module")
+def proxy(emulator: servers.Emulator) -> Iterator[str]:
+    """The function as it is served, with no setting but where the emulator is."""
+    with servers.serving(servers.PROXY, {"GEMINI_ENDPOINT": emulator.url}) as url:
+        yield url
+
+
 @pytest.fixture
 def key() -> str:
     """An API key of this test's own: the emulator keeps scripts and journals by key."""

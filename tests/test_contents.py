@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.messages import assistant, result, thinking, use, user
 from translate.contents import CONTINUE, INTERRUPTED, RESUMED, contents
 from translate.errors import InvalidRequest
 from translate.models import find
@@ -23,35 +24,6 @@ def translated(*messages: Any, model: str = HYDROGEN) -> Any:
     result = contents(normalise(body, counting=True)["messages"], find(model))
     assert body == before
     return result
-
-
-def user(*blocks: Any) -> dict[str, Any]:
-    return {"role": "user", "content": [as_block(block) for block in blocks]}
-
-
-def assistant(*blocks: Any) -> dict[str, Any]:
-    return {"role": "assistant", "content": [as_block(block) for block in blocks]}
-
-
-def as_block(block: Any) -> Any:
-    return {"type": "text", "text": block} if isinstance(block, str) else block
-
-
-def use(identity: str, name: str = "Bash", given: Any = None) -> dict[str, Any]:
-    return {
-        "type": "tool_use",
-        "id": identity,
-        "name": name,
-        "input": {} if given is None else given,
-    }
-
-
-def result(identity: str, content: Any = "ok", **more: Any) -> dict[str, Any]:
-    return {"type": "tool_result", "tool_use_id": identity, "content": content, **more}
-
-
-def thinking(signature: str) -> dict[str, Any]:
-    return {"type": "thinking", "thinking": "Hm.", "signature": signature}
 
 
 def call(identity: str, name: str = "Bash", args: Any = None, **more: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tests.messages import assistant, result, thinking, use, user
 from tests.servers import LOCAL, ROOT, Emulator
 from tests.test_main import error, post
 from translate import openapi
@@ -26,28 +27,8 @@ def tool(name: str = "Bash", schema: Any = None) -> dict[str, Any]:
     return {"name": name, "description": "A tool.", "input_schema": schema or {"type": "object"}}
 
 
-def user(*blocks: Any) -> dict[str, Any]:
-    return {"role": "user", "content": list(blocks)}
-
-
-def assistant(*blocks: Any) -> dict[str, Any]:
-    return {"role": "assistant", "content": list(blocks)}
-
-
 def text(value: str) -> dict[str, Any]:
     return {"type": "text", "text": value}
-
-
-def use(identity: str, name: str = "Bash", given: Any = None) -> dict[str, Any]:
-    return {"type": "tool_use", "id": identity, "name": name, "input": given or {}}
-
-
-def result(identity: str, content: Any = "ok", **more: Any) -> dict[str, Any]:
-    return {"type": "tool_result", "tool_use_id": identity, "content": content, **more}
-
-
-def thinking(signature: str) -> dict[str, Any]:
-    return {"type": "thinking", "thinking": "Hm.", "signature": signature}
 
 
 class Asked:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,6 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(params=VERSIONS)
 def claude(request: pytest.FixtureRequest, tmp_path: Path, key: str) -> ClaudeCode:
     return ClaudeCode(request.param, tmp_path, key)
-
-
-@pytest.fixture(scope="module")
-def proxy(emulator: Emulator) -> Iterator[str]:
-    with servers.serving(servers.PROXY, {"GEMINI_ENDPOINT": emulator.url}) as url:
-        yield url
 
 
 def call(name: str, **arguments: Any) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import Any
 import anthropic
 import pytest
 
-from tests import servers
 from tests.servers import Emulator
 
 MODEL = "claude-sonnet-5-5"
@@ -18,12 +17,6 @@ TOOL: Any = {
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},
 }
 ASK: Any = [{"role": "user", "content": "How is the weather in Oslo?"}]
-
-
-@pytest.fixture(scope="module")
-def proxy(emulator: Emulator) -> Iterator[str]:
-    with servers.serving(servers.PROXY, {"GEMINI_ENDPOINT": emulator.url}) as url:
-        yield url
 
 
 @pytest.fixture
