@@ -80,15 +80,13 @@ class Settings:
 def read(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process. Raises BadSetting, which ends the program."""
     host, port = _address("PROXY_LISTEN_ADDR", _get(environ, "PROXY_LISTEN_ADDR"))
-    workers = environ.get("PROXY_WORKERS") or str(min(MOST_DEFAULT_WORKERS, os.cpu_count() or 1))
+    workers = _get(environ, "PROXY_WORKERS") or str(min(MOST_DEFAULT_WORKERS, os.cpu_count() or 1))
     return Settings(
         endpoint=_endpoint(_get(environ, "GEMINI_ENDPOINT")),
-        api_key=environ.get("GEMINI_API_KEY", "").strip(),
-        token=environ.get("PROXY_TOKEN", "").strip(),
-        overrides={
-            name: environ[name].strip() for name in MODEL_VARIABLES if environ.get(name, "").strip()
-        },
-        safety=_choice("GEMINI_SAFETY", environ.get("GEMINI_SAFETY", ""), THRESHOLDS),
+        api_key=_get(environ, "GEMINI_API_KEY"),
+        token=_get(environ, "PROXY_TOKEN"),
+        overrides={name: value for name in MODEL_VARIABLES if (value := _get(environ, name))},
+        safety=_choice("GEMINI_SAFETY", _get(environ, "GEMINI_SAFETY"), THRESHOLDS),
         host=host,
         port=port,
         workers=_count("PROXY_WORKERS", workers),
@@ -116,11 +114,12 @@ def is_loopback(host: str) -> bool:
 
 
 def _get(environ: Mapping[str, str], name: str) -> str:
-    return environ.get(name, "").strip() or DEFAULTS[name]
+    """A variable's value, its default where it is unset or empty."""
+    return environ.get(name, "").strip() or DEFAULTS.get(name, "")
 
 
 def _choice(name: str, value: str, choices: tuple[str, ...]) -> str | None:
-    chosen = value.strip().upper()
+    chosen = value.upper()
     if chosen and chosen not in choices:
         raise BadSetting(name, f"expected one of {', '.join(choices)}, got {value!r}")
     return chosen or None
