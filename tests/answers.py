@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from translate.cut import Cut
 from translate.grounding import Domains
 from translate.models import find
 from translate.request import Translation
@@ -20,7 +19,8 @@ def translator(carries: bool = True, **changes: Any) -> StreamTranslator:
         "request": {},
         "names": {},
         "thinks": True,
-        "cut": Cut(),
+        "stops": (),
+        "most_tokens": None,
         "domains": Domains(),
         "schemas": {},
         "most_calls": None,

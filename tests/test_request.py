@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from translate import StreamTranslator, collect
+from translate.cut import Cut
 from translate.errors import InvalidRequest
 from translate.request import translate
 
@@ -129,9 +131,11 @@ def test_the_limit_leaves_room_to_think(model: str, thinking: Any, asked: int, s
 
 
 def test_the_clients_own_limits_are_kept_for_the_way_back() -> None:
-    cut = translate({**MINIMAL, "max_tokens": 2, "stop_sequences": list("abcdefg")}, {}).cut
+    asked = translate({**MINIMAL, "max_tokens": 2, "stop_sequences": list("abcdefg")}, {})
+    cut = Cut(asked.stops, asked.most_tokens)
     assert (cut.text("hij", 1), cut.text("kg", 2), cut.stop_sequence) == ("hij", "k", "g")
-    cut = translate({**MINIMAL, "max_tokens": 2}, {}).cut
+    asked = translate({**MINIMAL, "max_tokens": 2}, {})
+    cut = Cut(asked.stops, asked.most_tokens)
     assert (cut.text("1234", 4), cut.reason) == ("12", "max_tokens")
 
 
@@ -300,3 +304,12 @@ def test_a_web_fetch_with_a_filter() -> None:
     said = "When you fetch pages, never use these sites: a.com."
     request = translate({**MINIMAL, "tools": [fetch]}, {}).request
     assert request["systemInstruction"] == {"parts": [{"text": said}]}
+
+
+def test_a_translation_serves_more_than_one_answer() -> None:
+    asked = translate({**MINIMAL, "stop_sequences": ["b"]}, {})
+    chunk: Any = {"candidates": [{"content": {"parts": [{"text": "ab"}]}, "finishReason": "STOP"}]}
+    for message_id in ("msg_00000001", "msg_00000002"):
+        answer = StreamTranslator(asked, message_id=message_id, model="m", carries=False)
+        message = collect(answer.feed(chunk) + answer.finish())
+        assert message["content"] == [{"type": "text", "text": "a"}]

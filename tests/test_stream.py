@@ -18,7 +18,6 @@ from tests.answers import (
     told,
     translator,
 )
-from translate.cut import Cut
 from translate.errors import ApiError
 from translate.response import collect
 from translate.stream import BROKEN
@@ -144,7 +143,7 @@ def test_a_hop_that_does_not_get_on_is_an_end(token: Any) -> None:
 
 
 def test_a_cut_answer_is_not_continued() -> None:
-    machine = translator(cut=Cut(["b"]))
+    machine = translator(stops=["b"])
     machine.feed(chunk(text("ab"), finish="CONTINUATION", continuationToken="T1"))
     assert machine.continuation() is None
 
@@ -317,7 +316,7 @@ def test_an_answer_without_an_end_is_broken(chunks: Any) -> None:
 
 
 def test_a_stop_sequence_ends_the_answer_and_is_named() -> None:
-    machine = translator(cut=Cut(["</severity>"]))
+    machine = translator(stops=["</severity>"])
     machine.feed(chunk(text("<severity>5</sev")))
     assert machine.is_cut is False
     events = machine.feed(chunk(text("erity> and more"), call("f1"), finish="STOP"))
@@ -330,34 +329,36 @@ def test_a_stop_sequence_ends_the_answer_and_is_named() -> None:
 
 
 def test_a_cut_answer_says_why() -> None:
-    def ends(cut: Cut, *parts: Any) -> Any:
-        machine = translator(cut=cut)
+    def ends(limits: Any, *parts: Any) -> Any:
+        machine = translator(**limits)
         counted = {"usageMetadata": {"candidatesTokenCount": 4}}
         events = machine.feed({**chunk(*parts), **counted}) + machine.finish()
         return collect(events)["content"], events[-2]["delta"]
 
-    assert ends(Cut(["b"]), text("abc")) == (
+    assert ends({"stops": ["b"]}, text("abc")) == (
         [{"type": "text", "text": "a"}],
         {"stop_reason": "stop_sequence", "stop_sequence": "b"},
     )
-    assert ends(Cut(most_tokens=1), text("12345678")) == (
+    assert ends({"most_tokens": 1}, text("12345678")) == (
         [{"type": "text", "text": "12"}],
         {"stop_reason": "max_tokens", "stop_sequence": None},
     )
-    assert ends(Cut(["x"]), text("x"), thought("t")) == (
+    assert ends({"stops": ["x"]}, text("x"), thought("t")) == (
         [],
         {"stop_reason": "stop_sequence", "stop_sequence": "x"},
     )
 
 
 def test_what_was_kept_back_is_shown_before_something_else() -> None:
-    kept = Cut(["</end>"])
-    events = told(chunk(text("a<"), thought("t"), text("</"), call("f1"), finish="STOP"), cut=kept)
+    kept = ["</end>"]
+    events = told(
+        chunk(text("a<"), thought("t"), text("</"), call("f1"), finish="STOP"), stops=kept
+    )
     shown = [event[2] for event in events if event[1] == "text_delta"]
     assert shown == ["a", "<", "</"]
     kinds = [event[1]["type"] for event in events if isinstance(event[1], dict)]
     assert kinds == ["text", "thinking", "text", "tool_use"]
-    assert told(chunk(text("</"), finish="STOP"), cut=Cut(["</end>"]))[2] == (0, "text_delta", "</")
+    assert told(chunk(text("</"), finish="STOP"), stops=["</end>"])[2] == (0, "text_delta", "</")
 
 
 # --- Whatever comes ---------------------------------------------------------------------------

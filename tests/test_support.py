@@ -11,7 +11,6 @@ import pytest
 from tests.answers import call, chunk, text, thought, told, translator
 from tests.servers import ROOT
 from translate import InvalidRequest, collect, translate
-from translate.cut import Cut
 from translate.grounding import Domains
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -173,12 +172,12 @@ YES: dict[str, Callable[[], bool]] = {
         config()["maxOutputTokens"] > 100
         and answer(
             {**chunk(text("abcd"), finish="STOP"), "usageMetadata": {"candidatesTokenCount": 2}},
-            cut=Cut(most_tokens=1),
+            most_tokens=1,
         )["stop_reason"]
         == "max_tokens"
     ),
     "`stop_sequences`": lambda: (
-        answer(chunk(text("abc"), finish="STOP"), cut=Cut("zyxwvub"))["stop_sequence"] == "b"
+        answer(chunk(text("abc"), finish="STOP"), stops="zyxwvub")["stop_sequence"] == "b"
     ),
     "`count_tokens`": lambda: (
         set(

@@ -53,7 +53,8 @@ class Calls:
             return
         elif "partialArgs" in call or call.get("willContinue"):
             self.release()
-            self._begin(call, part.get("thoughtSignature") or self._taken())
+            signature = part.get("thoughtSignature") or self._taken()
+            self._begin(self._tool(call), call.get("id"), signature)
             self._partial = PartialArgs()
             self._piece(self._partial, call)
         else:
@@ -130,7 +131,7 @@ class Calls:
     def _show(self, call: FunctionCall, signature: str | None) -> None:
         name, args, repairs = repair(self._tool(call), call.get("args") or {}, self._asked.schemas)
         self.repairs.update(repairs)
-        self._begin({**call, "name": name}, signature)
+        self._begin(name, call.get("id"), signature)
         self._out.delta("input_json_delta", partial_json=compact(args))
         self._out.close()
 
@@ -139,22 +140,21 @@ class Calls:
         function = call.get("name", "")
         return self._asked.names.get(function, function)
 
-    def _begin(self, call: FunctionCall, signature: str | None) -> None:
+    def _begin(self, name: str, call_id: str | None, signature: str | None) -> None:
         if self._said:
             self._carry(signatures.TEXT, self._said)
             self._said = None
         if signature:
             self._carry(signatures.CALL, signature)
             self._has_signed_call = True
-        given = call.get("id")
-        identity = tools.tool_use_id(self._tag, given, self.count)
+        identity = tools.tool_use_id(self._tag, call_id, self.count)
         if identity in self._ids:
             identity = tools.tool_use_id(self._tag, None, self.count)
         self._ids.add(identity)
         tool_use = {
             "type": "tool_use",
             "id": identity,
-            "name": self._tool(call),
+            "name": name,
             "input": {},
         }
         self.count += 1

@@ -7,11 +7,10 @@ nor tool: system prompt, thinking, limits. It refuses to know how pieces look in
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from . import contents, models, schema, shapes, tools
-from .cut import Cut
 from .errors import InvalidRequest
 from .grounding import Domains, domains
 from .models import Model
@@ -46,16 +45,17 @@ class Translation(NamedTuple):
     """What goes upstream, and what the way back needs to know of it.
 
     model: the Gemini model. request: the body. names: function name -> tool name, where they
-    differ. thinks: whether the client asked to see thinking. cut: where its text ends.
-    domains: where it may search. schemas: tool name -> its input schema. most_calls: how many
-    calls one answer may have, None for any number.
+    differ. thinks: whether the client asked to see thinking. stops, most_tokens: where its text
+    ends (see cut.py). domains: where it may search. schemas: tool name -> its input schema.
+    most_calls: how many calls one answer may have, None for any number.
     """
 
     model: Model
     request: GenerateContentRequest
     names: Mapping[str, str]
     thinks: bool
-    cut: Cut
+    stops: Sequence[str]
+    most_tokens: int | None
     domains: Domains
     schemas: Mapping[str, Json]
     most_calls: int | None
@@ -79,9 +79,12 @@ def translate(
     asked = shapes.normalise(body, counting=counting)
     model = models.resolve(asked["model"], overrides, is_subagent=is_subagent)
     offered = tools.sorted_out(asked.get("tools", []), asked.get("tool_choice"), model)
-    request = _conversation(asked, model, offered, declare)
+    form = _json_schema(asked)
+    is_said = bool(asked.get("tools")) and not model.json_with_tools
+    said = _extra_instructions(asked, offered, form if is_said else None)
+    request = _conversation(asked, model, offered, said, declare)
     if not counting:
-        request["generationConfig"] = _generation_config(asked, model)
+        request["generationConfig"] = _generation_config(asked, model, None if is_said else form)
         request["store"] = False
         if safety is not None:
             request["safetySettings"] = [
@@ -92,7 +95,8 @@ def translate(
         request=request,
         names=tools.names(offered.functions),
         thinks=_wants_thinking(asked),
-        cut=_cut(asked),
+        stops=asked.get("stop_sequences", ()),
+        most_tokens=asked.get("max_tokens"),
         domains=domains(offered.search),
         schemas={tool["name"]: tool.get("input_schema", {}) for tool in offered.functions},
         most_calls=1 if _calls_singly(asked) else None,
@@ -103,11 +107,12 @@ def _conversation(
     asked: MessagesRequest,
     model: Model,
     offered: tools.Offered,
+    said: list[Part],
     declare: tools.Declare,
 ) -> GenerateContentRequest:
     """What is read: all that counts as input, in the order in which Gemini caches it."""
     request: GenerateContentRequest = {}
-    system = [*_system(asked.get("system", [])), *_extra_instructions(asked, offered, model)]
+    system = [*_system(asked.get("system", [])), *said]
     if system:
         request["systemInstruction"] = {"parts": system}
     declared = tools.declared(offered, declare)
@@ -134,15 +139,16 @@ def _system(blocks: Iterable[Block]) -> list[Part]:
     return parts
 
 
-def _extra_instructions(asked: MessagesRequest, offered: tools.Offered, model: Model) -> list[Part]:
-    """What Gemini has no field for is said to the model."""
+def _extra_instructions(
+    asked: MessagesRequest, offered: tools.Offered, form: Json | None
+) -> list[Part]:
+    """What Gemini has no field for is said to the model. form: a schema that cannot be set."""
     said = [
         domains(offered.search).instruction("search the web"),
         domains(offered.built_in.get("urlContext", {})).instruction("fetch pages"),
         ONE_CALL if _calls_singly(asked) else None,
     ]
-    form = _json_schema(asked)
-    if form is not None and not _takes_schema(asked, model):
+    if form is not None:
         said.append(f"Answer with JSON only, valid against this schema: {json.dumps(form)}")
     return [{"text": text} for text in said if text]
 
@@ -162,11 +168,7 @@ def _json_schema(asked: MessagesRequest) -> Json | None:
     return schema.cleaned(form["schema"])
 
 
-def _takes_schema(asked: MessagesRequest, model: Model) -> bool:
-    return model.json_with_tools or not asked.get("tools")
-
-
-def _generation_config(asked: MessagesRequest, model: Model) -> Json:
+def _generation_config(asked: MessagesRequest, model: Model, form: Json | None) -> Json:
     thinking = _thinking_config(asked, model)
     config: Json = {
         "maxOutputTokens": min(asked["max_tokens"] + _headroom(thinking, model), model.output)
@@ -177,8 +179,7 @@ def _generation_config(asked: MessagesRequest, model: Model) -> Json:
                 config[name] = asked[field]  # type: ignore[literal-required]
     if thinking:
         config["thinkingConfig"] = thinking
-    form = _json_schema(asked)
-    if form is not None and _takes_schema(asked, model):
+    if form is not None:
         config["responseMimeType"] = "application/json"
         config["responseJsonSchema"] = form
     return config
@@ -189,11 +190,6 @@ def _headroom(thinking: Json, model: Model) -> int:
         budget = int(thinking["thinkingBudget"])
         return model.budget.most if budget == models.DYNAMIC else budget
     return HEADROOM.get(thinking.get("thinkingLevel", ""), 0)
-
-
-def _cut(asked: MessagesRequest) -> Cut:
-    """Stop sequences are all found here: Gemini takes five, and does not say which matched."""
-    return Cut(asked.get("stop_sequences", ()), asked.get("max_tokens"))
 
 
 SAMPLING = {"temperature": "temperature", "top_p": "topP", "top_k": "topK"}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from .calls import Calls
+from .cut import Cut
 from .errors import ApiError
 from .events import Events
 from .grounding import Grounding
@@ -34,10 +35,10 @@ class StreamTranslator:
         self._message_id = message_id
         self._tag = message_id.removeprefix("msg_")[:8]
         self._model = model
-        self._cut = asked.cut
+        self._cut = Cut(asked.stops, asked.most_tokens)
         self._grounding = Grounding(asked.domains)
 
-        self._out = Events(asked.cut)
+        self._out = Events(self._cut)
         self._has_started = False
         self._calls = Calls(asked, self._out, self._tag, carries)
         self._totals = Totals()
