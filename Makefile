@@ -3,7 +3,7 @@
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-TRANSLATE := request cut contents blocks tools openapi repair partial calls grounding events schema unions shapes models catalog signatures stream response errors
+TRANSLATE := request cut contents blocks tools openapi repair partial calls grounding events schema unions shapes models catalog signatures stream response errors refusals remedies
 
 .DEFAULT_GOAL := help
 .PHONY: help run emulator demo test golden check format coverage clean

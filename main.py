@@ -6,18 +6,24 @@ Google (proxy/). Serve it with `functions-framework --target=messages`.
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import socket
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import flask
 import functions_framework
 from werkzeug.exceptions import HTTPException
 
-from proxy import access, codec, config, tokens
-from proxy.answer import Answer, as_api_error
-from proxy.upstream import ChunkStream, Gemini
-from translate import ApiError, StreamTranslator, catalog, models, translate
+from proxy import access, codec, config, limits, record, tokens
+from proxy.answer import Answer
+from proxy.record import Record
+from proxy.recovery import Recovery
+from proxy.upstream import Gemini
+from proxy.waiting import ClientLeft
+from translate import ApiError, Remedies, StreamTranslator, Translation, catalog, models, translate
 
 config.set_server_defaults()
 # What is imported by now stays: no garbage collection need look at it again, nor copy its pages
@@ -25,66 +31,89 @@ config.set_server_defaults()
 gc.freeze()
 gc.set_threshold(50_000, 20, 50)
 settings = config.read()
-gemini = Gemini(settings.endpoint, settings.threads)
+record.to_stdout(settings.log_level)
+gemini = Gemini(settings.endpoint, settings.threads, (settings.connect, settings.silence))
+gate = limits.Gate(settings.concurrency)
 
 
 @functions_framework.http
 def messages(request: flask.Request) -> flask.Response:
     """Answer one request of a Messages API client; every failure is an Anthropic error."""
-    request_id = new_request_id()
+    line = new_record(request)
     try:
-        response = route(request)(request, request_id)
+        response = route(request)(request, line)
     except HTTPException as error:
-        response = refuse(as_refusal(error), request_id)
+        response = refuse(as_refusal(error), line)
+    except ClientLeft:
+        line.has_left = True
+        response = flask.Response(status=record.CLIENT_LEFT)
     except Exception as error:  # noqa: BLE001 - the one place where nothing may pass
-        response = refuse(as_api_error(error, request_id), request_id)
-    response.headers["request-id"] = request_id
-    return response
+        response = refuse(line.failed(error), line)
+    return finished(response, line)
 
 
-def create_message(request: flask.Request, request_id: str) -> flask.Response:
+def create_message(request: flask.Request, line: Record) -> flask.Response:
     """POST /v1/messages, streaming or not."""
-    key = access.gemini_key(request.headers, request.remote_addr, settings)
-    body = codec.loads(request.get_data(cache=False))
-    is_claude_code = request.headers.get("User-Agent", "").startswith("claude-cli/")
-    asked = translate(
-        body,
-        settings.overrides,
-        safety=settings.safety,
-        is_subagent="x-claude-code-agent-id" in request.headers,
-        declare=codec.declare,
-    )
-    translator = StreamTranslator(
-        asked,
-        message_id=f"msg_{uuid.uuid4().hex}",
-        model=body["model"],
-        carries=asked.thinks or is_claude_code,
-    )
-
-    def ask(token: str | None) -> ChunkStream:
-        more = {} if token is None else {"continuationToken": token}
-        return gemini.stream(asked.model.name, codec.dumps({**asked.request, **more}), key)
-
-    answer = Answer(ask, translator, request_id)
-    if not body.get("stream"):
-        return json_response(answer.message())
-    response = flask.Response(answer, mimetype="text/event-stream")
-    response.call_on_close(answer.close)
-    response.headers["Cache-Control"] = "no-cache"
+    caller = admit(request, line)
+    with contextlib.ExitStack() as held:
+        gate.enter()
+        held.callback(gate.leave)
+        body = read_json(request)
+        answer = begin_answer(request, body, caller, line)
+        held.callback(answer.close)
+        if line.stream:
+            response = flask.Response(answer, mimetype="text/event-stream")
+            response.headers["Cache-Control"] = "no-cache"
+            response.call_on_close(held.pop_all().close)
+        else:
+            response = json_response(answer.message())
+    response.headers.extend(answer.headers())
     return response
 
 
-def count_tokens(request: flask.Request, request_id: str) -> flask.Response:
+def begin_answer(request: flask.Request, body: Any, caller: access.Caller, line: Record) -> Answer:
+    """Ask Gemini; returns when there is something to show, or nothing to wait for."""
+    message_id = f"msg_{uuid.uuid4().hex}"
+    is_claude_code = request.headers.get("User-Agent", "").startswith("claude-cli/")
+
+    def plan(mended: Remedies) -> Translation:
+        return translate(
+            body,
+            settings.overrides,
+            safety=settings.safety,
+            is_subagent="x-claude-code-agent-id" in request.headers,
+            declare=codec.declare,
+            mended=mended,
+        )
+
+    def begin(asked: Translation, before: StreamTranslator | None) -> StreamTranslator:
+        return StreamTranslator(
+            asked,
+            message_id=message_id,
+            model=body["model"],
+            carries=asked.thinks or is_claude_code,
+            before=before,
+        )
+
+    recovery = Recovery(gemini, plan, caller.keys, settings.fallbacks)
+    line.model, line.stream = body["model"], bool(body.get("stream"))
+    return Answer(
+        recovery, begin, line, settings, whole=not line.stream, client=client_socket(request)
+    )
+
+
+def count_tokens(request: flask.Request, line: Record) -> flask.Response:
     """POST /v1/messages/count_tokens."""
-    key = access.gemini_key(request.headers, request.remote_addr, settings)
-    body = codec.loads(request.get_data(cache=False))
+    caller = admit(request, line)
+    body = read_json(request)
     asked = translate(body, settings.overrides, counting=True, declare=codec.declare)
-    return json_response({"input_tokens": tokens.count(gemini, asked, key)})
+    line.model, line.gemini = body["model"], asked.model.name
+    return json_response({"input_tokens": tokens.count(gemini, asked, caller.keys)})
 
 
-def list_models(request: flask.Request, request_id: str) -> flask.Response:
+def list_models(request: flask.Request, line: Record) -> flask.Response:
     """GET /v1/models: one page holds all."""
-    access.gemini_key(request.headers, request.remote_addr, settings)
+    admit(request, line)
     data = [catalog.described(model) for model in models.TABLE.values()]
     return json_response(
         {
@@ -96,20 +125,20 @@ def list_models(request: flask.Request, request_id: str) -> flask.Response:
     )
 
 
-def show_model(request: flask.Request, request_id: str) -> flask.Response:
+def show_model(request: flask.Request, line: Record) -> flask.Response:
     """GET /v1/models/{id}: also for an alias and for a Claude model's stand-in."""
-    access.gemini_key(request.headers, request.remote_addr, settings)
+    admit(request, line)
     model_id = request.path.partition(MODEL_PATH)[2].strip("/")
     return json_response(catalog.described(models.resolve(model_id, settings.overrides), model_id))
 
 
-def show_health(request: flask.Request, request_id: str) -> flask.Response:
+def show_health(request: flask.Request, line: Record) -> flask.Response:
     """GET and HEAD /: no key needed."""
     return json_response({"status": "ok", "api": "/v1/messages"})
 
 
 MODEL_PATH = "/v1/models/"
-Handler = Callable[[flask.Request, str], flask.Response]
+Handler = Callable[[flask.Request, Record], flask.Response]
 
 ROUTES: dict[str, dict[str, Handler]] = {
     "/": {"GET": show_health, "HEAD": show_health},
@@ -135,14 +164,37 @@ def route(request: flask.Request) -> Handler:
 @functions_framework.errorhandler(HTTPException)  # type: ignore[untyped-decorator]
 def framework_error(error: HTTPException) -> flask.Response:
     """What the framework answers before the function is asked, in the API's shape too."""
-    request_id = new_request_id()
-    response = refuse(as_refusal(error), request_id)
-    response.headers["request-id"] = request_id
+    line = new_record(flask.request)
+    return finished(refuse(as_refusal(error), line), line)
+
+
+def new_record(request: flask.Request) -> Record:
+    session = request.headers.get("X-Claude-Code-Session-Id", "")
+    return Record(f"req_{uuid.uuid4().hex}", request.method, request.path, session)
+
+
+def finished(response: flask.Response, line: Record) -> flask.Response:
+    """The response, which writes its line when all of it is sent."""
+    response.headers["request-id"] = line.request_id
+    line.status = response.status_code
+    response.call_on_close(line.write)
     return response
 
 
-def new_request_id() -> str:
-    return f"req_{uuid.uuid4().hex}"
+def admit(request: flask.Request, line: Record) -> access.Caller:
+    caller = access.admit(request.headers, request.remote_addr, settings)
+    line.who = caller.who
+    return caller
+
+
+def read_json(request: flask.Request) -> Any:
+    return codec.loads(limits.read_body(request.stream))
+
+
+def client_socket(request: flask.Request) -> socket.socket | None:
+    """Where the answer goes, as the local servers tell it; in the clouds nobody does."""
+    names = ("gunicorn.socket", "werkzeug.socket")
+    return next((request.environ[name] for name in names if name in request.environ), None)
 
 
 def as_refusal(error: HTTPException) -> ApiError:
@@ -153,7 +205,8 @@ def json_response(body: object, status: int = 200) -> flask.Response:
     return flask.Response(codec.dumps(body), status, mimetype="application/json")
 
 
-def refuse(error: ApiError, request_id: str) -> flask.Response:
-    response = json_response(error.body(request_id), error.status)
+def refuse(error: ApiError, line: Record) -> flask.Response:
+    line.error = error.cause or error.type
+    response = json_response(error.body(line.request_id), error.status)
     response.headers.extend(error.headers())
     return response

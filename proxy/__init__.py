@@ -1,9 +1,15 @@
 """Everything that touches the world: settings, the network, processes.
 
-config      the only reader of os.environ
-access      who may call, and with whose Gemini key
-codec       JSON at the edges
-upstream    Gemini over HTTP: chunks out, ApiError on failure
-answer      one answer on its way from upstream to the client
-__main__    `python -m proxy`: the banner, then the server
+config       the only reader of os.environ
+access       who may call, and with whose Gemini keys
+limits       how much at once
+codec        JSON at the edges
+upstream     Gemini over HTTP: chunks out, ApiError on failure
+connections  the connections under it
+waiting      work that blocks, and says when nothing happens
+recovery     what is tried again before an answer has begun
+answer       one answer on its way from upstream to the client
+record       one line of JSON for each request
+tokens       how many tokens a request has
+__main__     `python -m proxy`: the banner, then the server
 """

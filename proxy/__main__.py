@@ -30,13 +30,15 @@ def banner(settings: Settings) -> str:
         f"  key       {_whose_key(settings)}",
         *(f"  {name:<9} -> {model.name}" for name, model in classes.items()),
     ]
+    if settings.fallbacks:
+        lines.append(f"  else      -> {', '.join(settings.fallbacks)}")
     if "CLAUDE_CODE_SUBAGENT_MODEL" in settings.overrides:
         lines.append(f"  subagents -> {subagent.name}")
     return "\n".join(lines)
 
 
 def _whose_key(settings: Settings) -> str:
-    if not settings.api_key:
+    if not settings.api_keys:
         return "each caller's own (ANTHROPIC_AUTH_TOKEN)"
     return f"GEMINI_API_KEY, for {'holders of PROXY_TOKEN' if settings.token else 'this machine'}"
 

@@ -7,6 +7,7 @@ It refuses to know what a key looks like: Google's prefixes change.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from werkzeug.datastructures import Headers
 
 from translate import ApiError
-from translate.errors import KEY_HINT
+from translate.refusals import KEY_HINT
 
 from .config import Settings, is_loopback
 
@@ -42,22 +43,33 @@ class Key(NamedTuple):
     hint: str = KEY_HINT
 
 
-def gemini_key(headers: Headers, remote_address: str | None, settings: Settings) -> Key:
-    """The key to call Gemini with. Raises ApiError 401 when the caller may not have one.
+class Caller(NamedTuple):
+    """Somebody who may ask.
+
+    who: a word for the log: the same for the same caller, and no way back to a key. keys: what to
+    call Gemini with; the next one where Google refuses one.
+    """
+
+    who: str
+    keys: tuple[Key, ...]
+
+
+def admit(headers: Headers, remote_address: str | None, settings: Settings) -> Caller:
+    """Who calls, and with which keys. Raises ApiError 401 when the caller may not have any.
 
     With PROXY_TOKEN set, a caller must present it; the server's key is then used (or, where it
     has none, the caller's second credential). Without PROXY_TOKEN, the server's key serves only
     programs on the same machine; everybody else brings a key.
     """
     presented = credentials(headers)
-    lent = Key(settings.api_key, SERVERS_HINT)
+    lent = tuple(Key(key, SERVERS_HINT) for key in settings.api_keys)
     if settings.token:
         others = [value for value in presented if not _equal(value, settings.token)]
         if len(others) == len(presented):
             raise _refused(TOKEN_HINT)
-        return lent if settings.api_key else _own(others, NO_KEY_HINT)
-    if settings.api_key and _is_local(headers, remote_address):
-        return lent
+        return Caller("token", lent) if lent else _own(others, NO_KEY_HINT)
+    if lent and _is_local(headers, remote_address):
+        return Caller("local", lent)
     return _own(presented, KEY_HINT)
 
 
@@ -73,10 +85,11 @@ def credentials(headers: Headers) -> list[str]:
     return sorted(distinct, key=lambda value: not value.startswith(LIKELY_GOOGLE))
 
 
-def _own(presented: list[str], hint: str) -> Key:
+def _own(presented: list[str], hint: str) -> Caller:
     keys = [value for value in presented if not value.startswith(ANTHROPIC)]
     if keys:
-        return Key(keys[0])
+        checksum = hashlib.sha256(keys[0].encode("utf-8", "replace")).hexdigest()[:8]
+        return Caller(f"key-{checksum}", (Key(keys[0]),))
     if presented:
         raise _refused(f"The request holds an Anthropic key, which is not sent to Google. {hint}")
     raise _refused(f"No API key in the request. {hint}")

@@ -1,107 +1,193 @@
 """One answer on its way from upstream to the client.
 
-Knows that a status can be chosen only until the first byte, and that an answer once begun
-must end: with its last event or with an `error` event. It refuses to know HTTP and JSON
-on either side.
+Knows that a status can be chosen only until the first byte, that an attempt can be followed by
+another only until there is more than thinking, that a silence must be filled, and that an answer
+once begun must end: with its last event or with an `error` event. It refuses to know HTTP and
+JSON on either side, and what is done about a failure (recovery.py does).
 """
 
 from __future__ import annotations
 
-import logging
-import traceback
-from collections.abc import Callable, Iterator
+import socket
+import time
+from collections.abc import Callable, Generator, Iterator
 
-from translate import ApiError, StreamTranslator, collect, sse
+from translate import ApiError, StreamTranslator, Translation, collect, sse
 from translate.wire import Event, Json
 
-from . import codec
+from . import codec, waiting
+from .config import Settings
+from .record import Record
+from .recovery import Recovery, told
 from .upstream import BrokenStream, ChunkStream
+from .waiting import ClientLeft, Sign, Work
 
-log = logging.getLogger(__name__)
+PING: Event = {"type": "ping"}
+
+REAL_EVENT_SECONDS = 230
+"""Claude Code 2.1.197 hangs up after 300 s with nothing but pings (seen 2026-11-23)."""
+
+MOST_RESUMPTIONS = 3
+"""In a row, without getting further: https://ai.google.dev/gemini-api/docs/long-decode."""
+
+RESUMABLE = frozenset({"broken", "connection", "internal", "overloaded", "silence", "timeout"})
+
+Begin = Callable[[Translation, StreamTranslator | None], StreamTranslator]
+"""Makes the translator of an attempt, which goes on behind what an earlier one has shown."""
 
 
 class Answer:
     """Chunks through a translator. Close it in any case: that frees the upstream.
 
-    ask: opens the stream; with a continuation token, the stream of what follows.
-    Creating it waits for the first content (or the real end), so that every failure before
-    it still raises ApiError with a status of its own.
+    whole: whether the client gets one message, and nothing before it is complete. client: the
+    socket that it listens on, where that is known.
+    Creating it waits for the first block (of a whole answer, for its end), or until the client
+    has waited for long enough; a failure before that still raises ApiError with its own status.
     """
 
     def __init__(
         self,
-        ask: Callable[[str | None], ChunkStream],
-        translator: StreamTranslator,
-        request_id: str,
+        recovery: Recovery,
+        begin: Begin,
+        record: Record,
+        settings: Settings,
+        *,
+        whole: bool,
+        client: socket.socket | None,
     ) -> None:
-        self._ask = ask
-        self._chunks = ask(None)
-        self._request_id = request_id
-        self._batches = self._translate(translator)
-        self._first: list[Event] = []
+        self._recovery = recovery
+        self._begin = begin
+        self._record = record
+        self._ping = settings.ping
+        self._whole = whole
+        self._translator = begin(recovery.asked, None)
+        self._work = Work(self._play(), client)
+        self._events: list[Event] = []
+        self._last_event = time.monotonic()
         try:
-            while not translator.has_content:
-                self._first += next(self._batches)
+            self._open(None if whole else settings.first_byte)
         except BaseException:
             self.close()
             raise
 
     def message(self) -> Json:
         """The whole answer as one message."""
-        try:
-            return collect(event for batch in self._all() for event in batch)
-        finally:
-            self.close()
+        return collect(self._events)
 
     def __iter__(self) -> Iterator[bytes]:
         """The answer as server-sent events, one piece for each read of the upstream."""
         try:
-            for batch in self._all():
-                if batch:
-                    yield sse(batch, codec.dumps)
+            yield sse(self._events, codec.dumps)
+            while (batch := self._work.take(self._ping)) is not Sign.END:
+                events = self._sign_of_life() if isinstance(batch, Sign) else batch
+                if events:
+                    yield sse(events, codec.dumps)
+        except ClientLeft:
+            self._record.has_left = True
+        except GeneratorExit:
+            self._record.has_left = True
+            raise
         except Exception as error:  # noqa: BLE001 - the status is sent: only an event can tell
-            yield sse([as_api_error(error, self._request_id).body(self._request_id)], codec.dumps)
+            shown = self._record.failed(error)
+            yield sse([shown.body(self._record.request_id)], codec.dumps)
         finally:
             self.close()
 
+    def headers(self) -> dict[str, str]:
+        """What a curious client may know about the way its answer came about."""
+        headers = {"x-gemini-model": self._recovery.asked.model.name}
+        if self._recovery.tried:
+            headers["x-gemini-tried"] = told(self._recovery.tried)
+        if self._recovery.warning:
+            headers["x-gemini-warning"] = self._recovery.warning
+        return headers
+
     def close(self) -> None:
-        self._chunks.close()
+        """Free the upstream, and leave in the record what is known by now."""
+        self._work.stop()
+        self._record.gemini = self._recovery.asked.model.name
+        self._record.tokens = self._translator.tokens
+        self._record.tried = self._recovery.tried
+        self._record.repairs = self._translator.repairs
 
-    def _all(self) -> Iterator[list[Event]]:
-        yield self._first
-        yield from self._batches
+    def _open(self, patience: float | None) -> None:
+        """Take what comes until there is something to show, or patience (in seconds) ends."""
+        until = None if patience is None else time.monotonic() + patience
+        while self._whole or not self._translator.has_content:
+            left = self._ping if until is None else until - time.monotonic()
+            batch = self._work.take(left) if left > 0 else Sign.SILENCE
+            if batch is Sign.END:
+                return
+            if not isinstance(batch, Sign):
+                self._events += batch
+            elif until is not None:
+                self._events += [*self._translator.begin(), PING]
+                return
 
-    def _translate(self, translator: StreamTranslator) -> Iterator[list[Event]]:
-        yield from self._hop(translator)
-        while token := translator.continuation():
-            self._chunks = self._ask(token)
-            yield from self._hop(translator)
-        yield translator.finish()
-        if translator.repairs:
-            log.warning("%s: calls mended: %s", self._request_id, dict(translator.repairs))
+    def _sign_of_life(self) -> list[Event]:
+        if time.monotonic() - self._last_event < REAL_EVENT_SECONDS:
+            return [PING]
+        self._last_event = time.monotonic()
+        return self._translator.keep_alive()
 
-    def _hop(self, translator: StreamTranslator) -> Iterator[list[Event]]:
+    # --- The work, which waits --------------------------------------------------------------------
+
+    def _play(self) -> Generator[list[Event], None, None]:
+        """Attempts, until one is an answer or nothing is left to try."""
+        error: ApiError | None
+        while True:
+            try:
+                yield from self._attempt()
+                error, cause, said = None, self._translator.shortfall, ""
+            except ApiError as raised:
+                if self._translator.has_answer and not self._whole:
+                    raise
+                error, cause, said = raised, raised.cause, raised.message
+            pause = self._recovery.prepare(cause, said) if cause else None
+            if pause is None:
+                break
+            waiting.pause(pause)
+            before = None if self._whole else self._translator
+            self._translator = self._begin(self._recovery.asked, before)
+        if error is not None:
+            raise error
+        yield self._translator.finish()
+
+    def _attempt(self) -> Iterator[list[Event]]:
+        """The requests that one answer takes: mostly one, more for a long or a broken one."""
+        token: str | None = None
+        failures = 0
+        while True:
+            try:
+                yield from self._hop(self._recovery.ask(token))
+                token, failures = self._translator.continuation(), 0
+                if token is None:
+                    return
+            except ApiError as error:
+                checkpoint = self._translator.resumption()
+                failures = failures + 1 if checkpoint == token else 1
+                is_stuck = failures > MOST_RESUMPTIONS or error.cause not in RESUMABLE
+                if checkpoint is None or is_stuck:
+                    raise
+                token = checkpoint
+                self._recovery.tried.append("resumed")
+
+    def _hop(self, stream: ChunkStream) -> Iterator[list[Event]]:
         """One request's chunks. After the end of the answer little more is waited for."""
+        translator = self._translator
         try:
-            for chunks in self._chunks:
+            for chunks in stream:
+                self._record.first_byte()
+                self._last_event = time.monotonic()
                 yield [event for chunk in chunks for event in translator.feed(chunk)]
                 if translator.is_cut:
-                    break
+                    return
                 if translator.is_finished:
-                    self._chunks.hurry()
-        except BrokenStream:
-            if not translator.is_finished:
+                    stream.hurry()
+            if not translator.has_ended:
+                raise BrokenStream
+        except ApiError:
+            if not translator.has_ended:
                 raise
-        self._chunks.close()
-
-
-def as_api_error(error: Exception, request_id: str) -> ApiError:
-    """Any exception as one for the client; what is unforeseen is logged by its place only.
-
-    An exception's text may quote a prompt, so neither the log nor the client gets it.
-    """
-    if isinstance(error, ApiError):
-        return error
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    log.error("%s: unforeseen %s\n%s", request_id, type(error).__name__, frames)
-    return ApiError(500, f"The proxy failed on this request ({request_id}); its log says where.")
+        finally:
+            stream.close()

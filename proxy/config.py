@@ -22,9 +22,16 @@ MODEL_VARIABLES = (
 
 DEFAULTS = {
     "GEMINI_ENDPOINT": "generativelanguage.googleapis.com",
+    "PROXY_FIRST_BYTE_SECONDS": "8",
+    "PROXY_PING_SECONDS": "10",
+    "PROXY_CONNECT_SECONDS": "10",
+    "PROXY_SILENCE_SECONDS": "900",
+    "PROXY_LOG_LEVEL": "info",
     "PROXY_LISTEN_ADDR": "127.0.0.1:8080",
     "THREADS": "256",
 }
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 THRESHOLDS = (
     "OFF",
@@ -39,8 +46,15 @@ VARIABLES = (
     "GEMINI_API_KEY",
     "PROXY_TOKEN",
     *MODEL_VARIABLES,
+    "GEMINI_FALLBACK_MODELS",
     "GEMINI_ENDPOINT",
     "GEMINI_SAFETY",
+    "PROXY_FIRST_BYTE_SECONDS",
+    "PROXY_PING_SECONDS",
+    "PROXY_CONNECT_SECONDS",
+    "PROXY_SILENCE_SECONDS",
+    "PROXY_CONCURRENCY",
+    "PROXY_LOG_LEVEL",
     "PROXY_LISTEN_ADDR",
     "PROXY_WORKERS",
     "THREADS",
@@ -48,6 +62,9 @@ VARIABLES = (
 """Every variable the server reads."""
 
 MOST_DEFAULT_WORKERS = 4
+
+SPARE = 64
+"""One thread in so many is kept for short requests, and to say no."""
 
 
 class BadSetting(SystemExit):
@@ -61,16 +78,25 @@ class BadSetting(SystemExit):
 class Settings:
     """What the environment says, checked.
 
-    endpoint: base URL of Gemini, without a trailing slash. overrides: variable -> model name,
-    as far as set. safety: the threshold of all safety filters, None for Google's own.
-    threads: requests served at once by one process.
+    endpoint: base URL of Gemini, without a trailing slash. api_keys: the server's own, the first
+    that Google takes is used. overrides: variable -> model name, as far as set. fallbacks: Gemini
+    models to ask when another cannot be had. safety: the threshold of all safety filters, None
+    for Google's own. first_byte, ping, connect, silence: seconds (see README). concurrency:
+    answers that one process works on at once. threads: requests that it holds at once.
     """
 
     endpoint: str
-    api_key: str = field(repr=False)
+    api_keys: tuple[str, ...] = field(repr=False)
     token: str = field(repr=False)
     overrides: Mapping[str, str]
+    fallbacks: tuple[str, ...]
     safety: str | None
+    first_byte: float
+    ping: float
+    connect: float
+    silence: float
+    concurrency: int
+    log_level: str
     host: str
     port: int
     workers: int
@@ -81,17 +107,31 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process. Raises BadSetting, which ends the program."""
     host, port = _address("PROXY_LISTEN_ADDR", _get(environ, "PROXY_LISTEN_ADDR"))
     workers = _get(environ, "PROXY_WORKERS") or str(min(MOST_DEFAULT_WORKERS, os.cpu_count() or 1))
+    threads = _count("THREADS", _get(environ, "THREADS"))
+    concurrency = _get(environ, "PROXY_CONCURRENCY") or str(default_concurrency(threads))
     return Settings(
         endpoint=_endpoint(_get(environ, "GEMINI_ENDPOINT")),
-        api_key=_get(environ, "GEMINI_API_KEY"),
+        api_keys=_list(_get(environ, "GEMINI_API_KEY")),
         token=_get(environ, "PROXY_TOKEN"),
         overrides={name: value for name in MODEL_VARIABLES if (value := _get(environ, name))},
+        fallbacks=_list(_get(environ, "GEMINI_FALLBACK_MODELS")),
         safety=_choice("GEMINI_SAFETY", _get(environ, "GEMINI_SAFETY"), THRESHOLDS),
+        first_byte=_seconds(environ, "PROXY_FIRST_BYTE_SECONDS"),
+        ping=_seconds(environ, "PROXY_PING_SECONDS"),
+        connect=_seconds(environ, "PROXY_CONNECT_SECONDS"),
+        silence=_seconds(environ, "PROXY_SILENCE_SECONDS"),
+        concurrency=_count("PROXY_CONCURRENCY", concurrency),
+        log_level=_choice("PROXY_LOG_LEVEL", _get(environ, "PROXY_LOG_LEVEL"), LOG_LEVELS) or "",
         host=host,
         port=port,
         workers=_count("PROXY_WORKERS", workers),
-        threads=_count("THREADS", _get(environ, "THREADS")),
+        threads=threads,
     )
+
+
+def default_concurrency(threads: int) -> int:
+    """As many answers as there are threads, less a few that stay free to refuse the next."""
+    return max(1, threads - max(1, threads // SPARE))
 
 
 def set_server_defaults(environ: MutableMapping[str, str] = os.environ) -> None:
@@ -129,6 +169,22 @@ def _count(name: str, value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise BadSetting(name, f"expected a whole number above 0, got {value!r}")
     return int(value)
+
+
+def _seconds(environ: Mapping[str, str], name: str) -> float:
+    value = _get(environ, name)
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise BadSetting(name, f"expected a number of seconds above 0, got {value!r}")
+    return seconds
+
+
+def _list(value: str) -> tuple[str, ...]:
+    """A value with commas -> its items."""
+    return tuple(item for part in value.split(",") if (item := part.strip()))
 
 
 def _address(name: str, value: str) -> tuple[str, int]:

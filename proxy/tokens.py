@@ -5,6 +5,8 @@ Refuses to know messages: it counts what the translation made of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from translate import ApiError, Translation
 
 from . import codec
@@ -18,13 +20,16 @@ FINAL = (400, 401, 403)
 """What the client is told; for everything else an estimate serves it better."""
 
 
-def count(gemini: Gemini, asked: Translation, key: Key) -> int:
+def count(gemini: Gemini, asked: Translation, keys: Sequence[Key]) -> int:
     """Input tokens of a translated count_tokens request. Raises ApiError for a refused one."""
     inner = {"model": f"models/{asked.model.name}", **asked.request}
-    try:
-        body = codec.dumps({"generateContentRequest": inner})
-        return gemini.count_tokens(asked.model.name, body, key)
-    except ApiError as error:
-        if error.status in FINAL:
-            raise
+    body = codec.dumps({"generateContentRequest": inner})
+    for key in keys:
+        try:
+            return gemini.count_tokens(asked.model.name, body, key)
+        except ApiError as error:
+            if error.status not in FINAL:
+                break
+            if error.cause != "key" or key is keys[-1]:
+                raise
     return max(1, len(codec.dumps(asked.request)) // BYTES_PER_TOKEN)

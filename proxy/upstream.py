@@ -1,6 +1,6 @@
 """Gemini over requests and sseclient-py: chunks out, ApiError on failure.
 
-Knows URLs, headers, sockets and how they fail. It refuses to know what a chunk means.
+Knows URLs, headers, connections and how they fail. It refuses to know what a chunk means.
 Four rules keep the stream prompt and whole: no compression; sseclient is fed complete events
 as they arrive, never the response; what is left at the end of the body is no event; the
 response is closed in any case.
@@ -16,7 +16,6 @@ from urllib.parse import quote, urlsplit
 import requests
 import sseclient
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from translate import ApiError, from_google
 from translate.stream import BROKEN
@@ -24,10 +23,7 @@ from translate.wire import Chunk
 
 from . import codec, config
 from .access import Key
-
-CONNECT_SECONDS = 10
-SILENCE_SECONDS = 900
-"""Between two reads. Gemini thinks for minutes without a byte; its own deadline is shorter."""
+from .connections import PatientAdapter
 
 LINGER_SECONDS = 1
 """Between two reads once the answer is complete: the connection is reused if the body ends too."""
@@ -50,7 +46,7 @@ class BrokenStream(ApiError):
     """The body ended, or stopped making sense, without a word from Gemini about it."""
 
     def __init__(self) -> None:
-        super().__init__(529, BROKEN)
+        super().__init__(529, BROKEN, cause="broken")
 
 
 class Gemini:
@@ -60,10 +56,12 @@ class Gemini:
     no redirect is followed with a key in hand, and no netrc replaces it.
     """
 
-    def __init__(self, endpoint: str, connections: int) -> None:
+    def __init__(self, endpoint: str, connections: int, timeouts: tuple[float, float]) -> None:
+        """timeouts: seconds to connect in, and seconds that may pass between two reads."""
         self._endpoint = endpoint
+        self._timeouts = timeouts
         self._session = requests.Session()
-        adapter = HTTPAdapter(pool_maxsize=connections)
+        adapter = PatientAdapter(pool_maxsize=connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         self._environment = self._session.merge_environment_settings(endpoint, {}, True, None, None)
@@ -99,7 +97,7 @@ class Gemini:
             response = self._session.get_adapter(self._endpoint).send(
                 request,
                 stream=True,
-                timeout=(CONNECT_SECONDS, SILENCE_SECONDS),
+                timeout=self._timeouts,
                 verify=self._environment["verify"] or True,
                 cert=self._environment["cert"],
                 proxies=self._environment["proxies"],
@@ -116,9 +114,14 @@ class Gemini:
 
     def _unreachable(self, error: Exception) -> ApiError:
         host = urlsplit(self._endpoint).netloc
-        if isinstance(error, requests.Timeout):
-            return ApiError(504, f"Gemini at {host} did not answer in time.")
-        return ApiError(502, f"Gemini could not be reached at {host}: {type(error).__name__}.")
+        if isinstance(error, requests.ReadTimeout):
+            return ApiError(504, f"Gemini at {host} did not answer in time.", cause="silence")
+        if isinstance(error, requests.ConnectTimeout):
+            return ApiError(
+                504, f"Gemini at {host} could not be reached in time.", cause="connection"
+            )
+        message = f"Gemini could not be reached at {host}: {type(error).__name__}."
+        return ApiError(502, message, cause="connection")
 
 
 class ChunkStream:
@@ -137,6 +140,9 @@ class ChunkStream:
                     for event in sseclient.SSEClient(iter([events])).events()
                 ]
         except (*FAILURES, UnicodeDecodeError) as error:
+            if isinstance(error, (TimeoutError, urllib3.exceptions.ReadTimeoutError)):
+                message = "Gemini fell silent in the middle of its answer."
+                raise ApiError(504, message, cause="silence") from error
             raise BrokenStream from error
 
     def hurry(self) -> None:
@@ -209,7 +215,8 @@ def _failure(response: requests.Response, key: Key) -> ApiError:
     if status == requests.codes.ok:
         if isinstance(answer, (dict, list)):
             return _reported(answer, 502, key)
-        return ApiError(502, "Gemini answered with something that is not a stream of events.")
+        message = "Gemini answered with something that is not a stream of events."
+        return ApiError(502, message, cause="internal")
     return _reported(answer, status if status >= 400 else 502, key)
 
 

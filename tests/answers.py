@@ -17,6 +17,7 @@ def translator(carries: bool = True, **changes: Any) -> StreamTranslator:
     asked: dict[str, Any] = {
         "model": find(MODEL),
         "request": {},
+        "functions": (),
         "names": {},
         "thinks": True,
         "stops": (),

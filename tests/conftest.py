@@ -10,7 +10,7 @@ import functions_framework
 import pytest
 from flask.testing import FlaskClient
 
-from proxy import config
+from proxy import config, waiting
 from tests import servers
 
 os.environ.update(NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
@@ -40,9 +40,13 @@ def key() -> str:
 def make_client(
     emulator: servers.Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., FlaskClient]:
-    """The function in this process, as the framework would load it with these settings."""
+    """The function in this process, as the framework would load it with these settings.
+
+    Without pauses before an attempt: how long they are is test_recovery.py's.
+    """
 
     def make(**environ: str) -> FlaskClient:
+        monkeypatch.setattr(waiting, "pause", lambda seconds: None)
         for name in config.VARIABLES:
             monkeypatch.delenv(name, raising=False)
         for name, value in {"GEMINI_ENDPOINT": emulator.url, **environ}.items():

@@ -1,11 +1,12 @@
 """proxy/access.py: whose key goes to Google, and who is sent away."""
 
+import re
 from typing import Any
 
 import pytest
 from werkzeug.datastructures import Headers
 
-from proxy.access import SERVERS_HINT, credentials, gemini_key
+from proxy.access import SERVERS_HINT, admit, credentials
 from proxy.config import read
 from translate import ApiError
 
@@ -91,9 +92,25 @@ def test_credentials(headers: dict[str, str], expected: list[str]) -> None:
 def test_the_key_that_is_used(
     environ: dict[str, str], headers: dict[str, str], address: str | None, expected: str
 ) -> None:
-    key = gemini_key(Headers(headers), address, read(environ))
+    (key,) = admit(Headers(headers), address, read(environ)).keys
     assert key.value == expected
     assert (key.hint == SERVERS_HINT) == (key.value == "server-key")
+
+
+def test_a_servers_keys_are_tried_in_their_order() -> None:
+    settings = read({"GEMINI_API_KEY": " new, old ,"})
+    caller = admit(Headers(), LOCAL, settings)
+    assert [key.value for key in caller.keys] == ["new", "old"]
+
+
+def test_a_caller_is_known_by_a_word_that_tells_no_key() -> None:
+    def who(headers: dict[str, str], **environ: str) -> str:
+        return admit(Headers(headers), LOCAL, read(environ)).who
+
+    assert who({}, **SERVER) == "local"
+    assert who(bearer("token"), **GATED) == "token"
+    assert who(bearer("mine")) == who({"x-api-key": "mine"}) != who(bearer("yours"))
+    assert re.fullmatch("key-[0-9a-f]{8}", who(bearer("mine")))
 
 
 @pytest.mark.parametrize(
@@ -121,6 +138,6 @@ def test_the_key_that_is_used(
 )
 def test_who_is_sent_away(environ: Any, headers: Any, address: str, beginning: str) -> None:
     with pytest.raises(ApiError) as caught:
-        gemini_key(Headers(headers), address, read(environ))
+        admit(Headers(headers), address, read(environ))
     assert (caught.value.status, caught.value.retry) == (401, False)
     assert caught.value.message.startswith(beginning)

@@ -346,3 +346,17 @@ def test_calls_that_share_an_id_get_ids_of_their_own() -> None:
         event[1]["id"] for event in told(both) if isinstance(event[1], dict) and "id" in event[1]
     ]
     assert ids == [f"toolu_{TAG}_f1", f"toolu_{TAG}01"]
+
+
+def test_a_call_counts_from_the_moment_it_comes() -> None:
+    def has_any(*parts: Any, **changes: Any) -> bool:
+        machine = translator(**changes)
+        machine.feed(chunk(*parts))
+        return machine._calls.has_any
+
+    assert has_any(thought("Hm."), text("a")) is False
+    assert has_any(call("f1")) is True
+    assert has_any(call("f1", thoughtSignature="A")) is True
+    assert has_any(call("f1"), carries=False) is True
+    assert has_any({"functionCall": {"name": "Bash", "willContinue": True}}) is True
+    assert has_any(call("f1"), most_calls=0) is False

@@ -11,10 +11,17 @@ def test_no_setting_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read({})
     assert settings == config.Settings(
         endpoint="https://generativelanguage.googleapis.com",
-        api_key="",
+        api_keys=(),
         token="",
         overrides={},
+        fallbacks=(),
         safety=None,
+        first_byte=8,
+        ping=10,
+        connect=10,
+        silence=900,
+        concurrency=252,
+        log_level="INFO",
         host="127.0.0.1",
         port=8080,
         workers=2,
@@ -25,13 +32,20 @@ def test_no_setting_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_settings() -> None:
     settings = read(
         {
-            "GEMINI_API_KEY": " key ",
+            "GEMINI_API_KEY": " new, old,",
             "PROXY_TOKEN": "token",
             "ANTHROPIC_MODEL": "gemini-4-neon",
             "ANTHROPIC_DEFAULT_HAIKU_MODEL": " ",
             "CLAUDE_CODE_SUBAGENT_MODEL": "gemini-3.8-flash",
             "GEMINI_ENDPOINT": "http://127.0.0.1:9000/",
             "GEMINI_SAFETY": "block_none",
+            "GEMINI_FALLBACK_MODELS": "gemini-3.8-flash,gemini-3.6-flash",
+            "PROXY_FIRST_BYTE_SECONDS": "1",
+            "PROXY_PING_SECONDS": "2",
+            "PROXY_CONNECT_SECONDS": "3.5",
+            "PROXY_SILENCE_SECONDS": "4",
+            "PROXY_CONCURRENCY": "5",
+            "PROXY_LOG_LEVEL": "warning",
             "PROXY_LISTEN_ADDR": "[::1]:9090",
             "PROXY_WORKERS": "3",
             "THREADS": "20",
@@ -39,13 +53,20 @@ def test_all_settings() -> None:
     )
     assert settings == config.Settings(
         endpoint="http://127.0.0.1:9000",
-        api_key="key",
+        api_keys=("new", "old"),
         token="token",
         overrides={
             "ANTHROPIC_MODEL": "gemini-4-neon",
             "CLAUDE_CODE_SUBAGENT_MODEL": "gemini-3.8-flash",
         },
+        fallbacks=("gemini-3.8-flash", "gemini-3.6-flash"),
         safety="BLOCK_NONE",
+        first_byte=1,
+        ping=2,
+        connect=3.5,
+        silence=4,
+        concurrency=5,
+        log_level="WARNING",
         host="[::1]",
         port=9090,
         workers=3,
@@ -81,6 +102,14 @@ def test_the_endpoint_is_a_host_or_a_base_url(value: str, endpoint: str) -> None
         ("PROXY_LISTEN_ADDR", "localhost:http", "expected host:port, got 'localhost:http'"),
         ("PROXY_LISTEN_ADDR", "localhost:70000", "expected host:port, got 'localhost:70000'"),
         ("PROXY_WORKERS", "0", "expected a whole number above 0, got '0'"),
+        ("PROXY_PING_SECONDS", "soon", "expected a number of seconds above 0, got 'soon'"),
+        ("PROXY_PING_SECONDS", "0", "expected a number of seconds above 0, got '0'"),
+        ("PROXY_SILENCE_SECONDS", "inf", "expected a number of seconds above 0, got 'inf'"),
+        (
+            "PROXY_LOG_LEVEL",
+            "loud",
+            "expected one of DEBUG, INFO, WARNING, ERROR, CRITICAL, got 'loud'",
+        ),
         ("THREADS", "many", "expected a whole number above 0, got 'many'"),
         (
             "GEMINI_SAFETY",
@@ -116,6 +145,11 @@ def test_the_server_gets_enough_threads_unless_told_otherwise() -> None:
     for given, kept in (("8", "8"), ("", "256")):
         config.set_server_defaults(environ := {"THREADS": given})
         assert environ == {"THREADS": kept}
+
+
+@pytest.mark.parametrize(("threads", "most"), [("1", 1), ("2", 1), ("8", 7), ("256", 252)])
+def test_a_few_threads_stay_free(threads: str, most: int) -> None:
+    assert read({"THREADS": threads}).concurrency == most
 
 
 def test_every_variable_is_read() -> None:

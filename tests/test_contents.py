@@ -18,10 +18,11 @@ TRACE: Any = {"toolCall": {"id": "s1", "toolType": "URL_CONTEXT"}, "thoughtSigna
 INLINE = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
 
 
-def translated(*messages: Any, model: str = HYDROGEN) -> Any:
+def translated(*messages: Any, model: str = HYDROGEN, signed: bool = True) -> Any:
     body = {"model": model, "messages": list(messages)}
     before = copy.deepcopy(body)
-    result = contents(normalise(body, counting=True)["messages"], find(model))
+    normal = normalise(body, counting=True)["messages"]
+    result = contents(normal, find(model), signed=signed)
     assert body == before
     return result
 
@@ -240,6 +241,29 @@ def test_without_a_signature_of_its_own_the_first_call_gets_the_sentinel(signatu
         user(result("a"), result("b")),
     )
     assert history[1]["parts"] == [call("a", thoughtSignature=SENTINEL), call("b")]
+
+
+def test_after_a_corrupted_signature_none_is_trusted() -> None:
+    turns = [
+        user("go"),
+        assistant(
+            "One.",
+            thinking(wrap(TEXT, HYDROGEN, "TTTT")),
+            thinking(wrap(PART, HYDROGEN, pack(TRACE))),
+            thinking(wrap(CALL, HYDROGEN, "AAAA")),
+            use("a"),
+            thinking(wrap(CALL, HYDROGEN, "BBBB")),
+            use("b"),
+        ),
+        user(result("a"), result("b")),
+    ]
+    history = translated(*turns, signed=False)
+    assert history[1]["parts"] == [
+        {"text": "One."},
+        call("a", thoughtSignature=SENTINEL),
+        call("b"),
+    ]
+    assert [history[0], history[2]] == [translated(*turns)[0], translated(*turns)[2]]
 
 
 def test_an_older_model_needs_neither_sentinel_nor_ids() -> None:

@@ -32,8 +32,11 @@ def test_a_stop_sequence_over_several_pieces() -> None:
 
 def test_what_only_looked_like_one_is_shown() -> None:
     cut = Cut(["</block>"])
+    assert cut.has_rest is False
     assert fed(cut, "a </b", "r> <") == ["a ", "</br> "]
+    assert cut.has_rest is True
     assert (cut.rest(), cut.rest(), cut.reason) == ("<", "", None)
+    assert cut.has_rest is False
 
 
 @pytest.mark.parametrize(

@@ -45,5 +45,66 @@ def test_text_is_shown_as_far_as_wanted_and_before_what_follows() -> None:
     events.open("tool_use", {"type": "tool_use"})
     events.say("</end>")
     events.text("a</end>b", 0)
-    shown = [event["delta"]["text"] for event in events.taken() if "delta" in event]
-    assert shown == ["</", "</end>", "a"]
+    said = events.taken()
+    shown = [(event["index"], event["delta"]["text"]) for event in said if "delta" in event]
+    assert shown == [(0, "</"), (2, "</end>"), (2, "a")]
+
+
+def test_a_message_begins_once() -> None:
+    events = Events(Cut())
+    assert events.has_begun is False
+    events.begin({"id": "msg_1"})
+    assert (events.has_begun, events.has_block, events.has_answer) == (True, False, False)
+    assert events.taken() == [{"type": "message_start", "message": {"id": "msg_1"}}]
+
+
+def delta(index: int, **fields: str) -> dict[str, object]:
+    return {"type": "content_block_delta", "index": index, "delta": fields}
+
+
+def test_a_sign_of_life_is_a_delta_of_the_open_block() -> None:
+    events = Events(Cut())
+    events.keep_alive("thinking")
+    assert events.has_block is True
+    events.keep_alive("text")
+    assert events.taken() == [
+        {"type": "content_block_start", "index": 0, "content_block": GROWING["thinking"]},
+        delta(0, type="thinking_delta", thinking=""),
+        delta(0, type="thinking_delta", thinking=""),
+    ]
+    events.close()
+    events.keep_alive("text")
+    assert events.taken()[1:] == [
+        {"type": "content_block_start", "index": 1, "content_block": GROWING["text"]},
+        delta(1, type="text_delta", text=""),
+    ]
+    assert events.has_answer is False
+    events.open("tool_use", {"type": "tool_use"})
+    events.taken()
+    events.keep_alive("text")
+    assert events.taken() == [delta(2, type="input_json_delta", partial_json="")]
+
+
+def test_more_than_thinking_is_an_answer() -> None:
+    def has_answer(kind: str, *deltas: str) -> bool:
+        events = Events(Cut())
+        events.open(kind, None if kind in GROWING else {"type": kind})
+        for name in deltas:
+            events.delta(name)
+        has_answer = events.has_answer
+        events.open("thinking")
+        assert events.has_answer is has_answer
+        return has_answer
+
+    assert has_answer("thinking", "thinking_delta") is False
+    assert has_answer("thinking", "thinking_delta", "signature_delta", "thinking_delta") is True
+    assert has_answer("text") is False
+    assert has_answer("text", "text_delta") is True
+    assert has_answer("tool_use") is True
+
+
+def test_the_limits_of_the_attempt_under_way_count() -> None:
+    events = Events(Cut(["a"]))
+    events.cut = Cut(["b"])
+    events.text("ab", 0)
+    assert [event["delta"]["text"] for event in events.taken() if "delta" in event] == ["a"]

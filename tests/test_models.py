@@ -7,12 +7,14 @@ from translate.models import (
     LEVELS,
     LOW_TO_HIGH,
     MINIMAL_TO_HIGH,
+    SUCCESSORS,
     TABLE,
     Budget,
     class_of,
     find,
     google_name,
     resolve,
+    successor,
 )
 
 ALL = {
@@ -132,3 +134,13 @@ def test_an_unknown_old_gemini_takes_budgets() -> None:
 def test_gemma_has_no_thinking_to_set() -> None:
     gemma = find("gemma-4-31b-it")
     assert (gemma.levels, gemma.budget, gemma.signs, gemma.output) == ((), None, False, 32_768)
+
+
+def test_a_model_that_is_gone_has_a_successor_that_stays() -> None:
+    assert successor("gemini-3-pro-preview") == "gemini-3.1-pro-preview"
+    assert successor("gemini-3.7-flash") == "gemini-3.8-flash"
+    assert [successor(name) for name in ("gemini-4-hydrogen", "gemini-9-unobtainium")] == [None] * 2
+    retired = {model.name for model in TABLE.values() if model.retires}
+    assert retired <= set(SUCCESSORS)
+    for gone, heir in SUCCESSORS.items():
+        assert (heir in TABLE, heir in SUCCESSORS) == (True, False), gone

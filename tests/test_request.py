@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from translate import StreamTranslator, collect
+from tests.messages import assistant, result, thinking, use, user
+from translate import StreamTranslator, collect, tools
 from translate.cut import Cut
 from translate.errors import InvalidRequest
+from translate.remedies import NONE, Remedies
 from translate.request import translate
+from translate.signatures import CALL, SENTINEL, wrap
 
 MINIMAL: dict[str, Any] = {
     "model": "claude-opus-5",
@@ -254,6 +257,8 @@ def test_a_schema_beside_tools_is_said_where_it_cannot_be_set() -> None:
     assert "responseJsonSchema" not in older["generationConfig"]
     said = f"Answer with JSON only, valid against this schema: {json.dumps(CLEANED)}"
     assert older["systemInstruction"] == {"parts": [{"text": said}]}
+    alone = translate({**MINIMAL, "output_format": FORM, "model": "gemini-2.5-pro"}, {}).request
+    assert "responseJsonSchema" in alone["generationConfig"]
 
 
 @pytest.mark.parametrize(
@@ -313,3 +318,101 @@ def test_a_translation_serves_more_than_one_answer() -> None:
         answer = StreamTranslator(asked, message_id=message_id, model="m", carries=False)
         message = collect(answer.feed(chunk) + answer.finish())
         assert message["content"] == [{"type": "text", "text": "a"}]
+
+
+# --- After a refusal --------------------------------------------------------------------------
+
+BASH = {
+    "name": "Bash",
+    "input_schema": {"type": "object", "properties": {"q": {"type": "string"}}},
+}
+SIGNED = [
+    user("go"),
+    assistant(thinking(wrap(CALL, "gemini-4-hydrogen", "AAAA")), use("a")),
+    user(result("a")),
+]
+
+
+def mended(body: Any, **changes: Any) -> Any:
+    """The request after a refusal; it has changed."""
+    first, second = translate(body, {}), translate(body, {}, mended=Remedies(**changes))
+    assert first.request != second.request
+    assert translate(body, {}, mended=NONE) == first
+    return second.request
+
+
+def test_the_functions_that_were_declared_are_told_in_their_order() -> None:
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    placeholder = {"name": "DeferredToolPlaceholder", "defer_loading": True}
+    declared = [{"name": "Zed"}, search, placeholder, {"name": "1st"}, {"name": "Ask"}]
+    translation = translate({**MINIMAL, "tools": declared}, {})
+    assert translation.functions == ["Zed", tools.function_name("1st"), "Ask"]
+    (functions, _) = translation.request["tools"]
+    names = [function["name"] for function in functions["functionDeclarations"]]
+    assert names == translation.functions
+
+
+def test_another_model_is_asked_in_its_own_way() -> None:
+    body = {**MINIMAL, "model": "gemini-4-hydrogen", "thinking": ADAPTIVE, "messages": SIGNED}
+    overrides = {"ANTHROPIC_MODEL": "gemini-4-carbon"}
+    other = translate(body, overrides, mended=Remedies(model="gemini-2.5-flash"))
+    assert other.model.name == "gemini-2.5-flash"
+    assert other.request["generationConfig"]["thinkingConfig"] == tokens(-1)
+    neon = translate(body, {}, mended=Remedies(model="gemini-4-neon"))
+    (call,) = neon.request["contents"][1]["parts"]
+    assert call["thoughtSignature"] == SENTINEL
+
+
+def test_what_another_model_cannot_do_is_refused() -> None:
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    body = {**MINIMAL, "tools": [BASH, search]}
+    assert translate(body, {}).model.name == "gemini-4-hydrogen"
+    with pytest.raises(InvalidRequest):
+        translate(body, {}, mended=Remedies(model="gemini-2.5-flash"))
+
+
+def test_no_signature_is_sent_again_after_one_was_refused() -> None:
+    body = {**MINIMAL, "messages": SIGNED}
+    (before,) = translate(body, {}).request["contents"][1]["parts"]
+    (after,) = mended(body, unsigned=True)["contents"][1]["parts"]
+    assert (before["thoughtSignature"], after["thoughtSignature"]) == ("AAAA", SENTINEL)
+
+
+def test_only_a_schema_that_was_refused_takes_the_other_form() -> None:
+    other = {**BASH, "name": "Ask"}
+    request = mended({**MINIMAL, "tools": [BASH, other]}, openapi=frozenset({"Ask"}))
+    (declared,) = request["tools"]
+    assert [sorted(function) for function in declared["functionDeclarations"]] == [
+        ["description", "name", "parametersJsonSchema"],
+        ["description", "name", "parameters"],
+    ]
+
+
+def test_calls_are_held_to_their_schemas_after_a_malformed_one() -> None:
+    request = mended({**MINIMAL, "tools": [BASH]}, validated=True)
+    assert request["toolConfig"] == {"functionCallingConfig": {"mode": "VALIDATED"}}
+
+
+def test_fields_that_were_refused_are_left_out_wherever_they_are() -> None:
+    body = {**MINIMAL, "model": "gemini-2.5-flash", "top_k": 40, "temperature": 0}
+    request = mended(body, without=frozenset({"store", "topK", "thinkingConfig", "unheard_of"}))
+    first = translate(body, {}).request
+    assert request == {
+        "contents": CONTENTS,
+        "generationConfig": {"maxOutputTokens": 1000, "temperature": 0},
+    }
+    assert set(first["generationConfig"]) - set(request["generationConfig"]) == {
+        "topK",
+        "thinkingConfig",
+    }
+
+
+def test_a_refused_form_of_the_answer_is_asked_for_in_words() -> None:
+    body = {**MINIMAL, "output_format": FORM}
+    refused = frozenset({"responseMimeType", "responseJsonSchema"})
+    request = mended(body, without=refused)
+    assert set(request["generationConfig"]) == {"maxOutputTokens", "thinkingConfig"}
+    said = f"Answer with JSON only, valid against this schema: {json.dumps(CLEANED)}"
+    assert request["systemInstruction"] == {"parts": [{"text": said}]}
+    plain = translate(MINIMAL, {}, mended=Remedies(without=refused)).request
+    assert plain == translate(MINIMAL, {}).request

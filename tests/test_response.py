@@ -64,7 +64,7 @@ def test_usage_counts_cached_input_apart_and_thoughts_as_output() -> None:
     totals = Totals()
     totals.update({"promptTokenCount": 18234, "candidatesTokenCount": 1})
     totals.update(HOP)
-    assert (totals.usage(), totals.visible) == (USAGE, 46)
+    assert (totals.usage(), totals.visible, totals.thoughts) == (USAGE, 46, 87)
     assert totals.usage(searched=True) == {**USAGE, "input_tokens": 2008 - 94}
 
 
@@ -82,12 +82,13 @@ def test_the_context_of_a_long_answer_is_its_first_hops() -> None:
     totals.next_hop()
     totals.update({**HOP, "promptTokenCount": 99_999})
     assert (totals.usage(), totals.visible) == ({**USAGE, "output_tokens": 266}, 92)
+    assert totals.thoughts == 2 * 87
 
 
 def test_usage_is_zero_where_nothing_is_said_and_never_negative() -> None:
     zero = dict.fromkeys(USAGE, 0)
     totals = Totals()
-    assert totals.usage() == zero
+    assert (totals.usage(), totals.thoughts) == (zero, 0)
     totals.update({"cachedContentTokenCount": 5})
     assert totals.usage() == {**zero, "cache_read_input_tokens": 5}
 

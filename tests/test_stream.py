@@ -12,6 +12,7 @@ from tests.answers import (
     THINKING,
     call,
     chunk,
+    short,
     signed,
     text,
     thought,
@@ -20,7 +21,7 @@ from tests.answers import (
 )
 from translate.errors import ApiError
 from translate.response import collect
-from translate.stream import BROKEN
+from translate.stream import BROKEN, StreamTranslator
 
 
 def test_the_events_of_a_text_whole() -> None:
@@ -146,6 +147,54 @@ def test_a_cut_answer_is_not_continued() -> None:
     machine = translator(stops=["b"])
     machine.feed(chunk(text("ab"), finish="CONTINUATION", continuationToken="T1"))
     assert machine.continuation() is None
+
+
+# --- Streams that break off -------------------------------------------------------------------
+
+
+def test_a_broken_stream_goes_on_from_where_nothing_was_shown_since() -> None:
+    machine = translator()
+    used = {"promptTokenCount": 9, "candidatesTokenCount": 2}
+    events = machine.feed({**chunk(text("Hel"), continuationToken="T1"), "usageMetadata": used})
+    machine.feed({"usageMetadata": {**used, "candidatesTokenCount": 3}})
+    machine.feed(chunk())
+    assert machine.resumption() == "T1"
+    assert machine.resumption() == "T1"
+    rest = {"promptTokenCount": 12, "candidatesTokenCount": 4}
+    events += machine.feed({**chunk(text("lo"), finish="STOP"), "usageMetadata": rest})
+    message = collect(events + machine.finish())
+    assert message["content"] == [{"type": "text", "text": "Hello"}]
+    assert (message["usage"]["input_tokens"], message["usage"]["output_tokens"]) == (9, 7)
+
+
+def test_what_was_shown_behind_a_checkpoint_is_not_shown_again() -> None:
+    machine = translator()
+    assert machine.resumption() is None
+    machine.feed(chunk(text("Hel")))
+    assert machine.resumption() is None
+    machine.feed(chunk(text("lo"), continuationToken="T1"))
+    machine.feed(chunk(text(", you")))
+    assert machine.resumption() is None
+    machine.feed(chunk(text("!"), continuationToken="T2"))
+    assert machine.resumption() == "T2"
+
+
+def test_a_hop_that_breaks_off_before_its_first_part_is_asked_for_again() -> None:
+    machine = translator()
+    machine.feed(chunk(text("a"), finish="CONTINUATION", continuationToken="T1"))
+    assert machine.has_ended is True
+    assert (machine.continuation(), machine.has_ended) == ("T1", False)
+    assert machine.resumption() == "T1"
+    machine.feed(chunk(text("b")))
+    assert machine.resumption() is None
+
+
+def test_a_resumed_hop_has_to_get_on_too() -> None:
+    machine = translator()
+    machine.feed(chunk(text("a"), continuationToken="T1"))
+    assert machine.resumption() == "T1"
+    machine.feed(chunk(text("b"), finish="CONTINUATION", continuationToken="T1"))
+    assert (machine.continuation(), machine.is_finished) == (None, True)
 
 
 # --- Other parts ------------------------------------------------------------------------------
@@ -359,6 +408,193 @@ def test_what_was_kept_back_is_shown_before_something_else() -> None:
     kinds = [event[1]["type"] for event in events if isinstance(event[1], dict)]
     assert kinds == ["text", "thinking", "text", "tool_use"]
     assert told(chunk(text("</"), finish="STOP"), stops=["</end>"])[2] == (0, "text_delta", "</")
+
+
+# --- More than one attempt --------------------------------------------------------------------
+
+
+def after(before: StreamTranslator, **changes: Any) -> StreamTranslator:
+    """The next attempt at an answer."""
+    return StreamTranslator(
+        translator(**changes)._asked,
+        message_id=f"msg_{TAG}4e5f",
+        model="claude-opus-5",
+        carries=True,
+        before=before,
+    )
+
+
+def test_an_attempt_goes_on_behind_what_was_shown() -> None:
+    first = translator(stops=["never"])
+    used = {"promptTokenCount": 9, "thoughtsTokenCount": 50}
+    events = first.feed({**chunk(thought("Hm."), finish="STOP"), "usageMetadata": used})
+    assert (first.has_content, first.has_answer, first.shortfall) == (True, False, "thoughts")
+    second = after(first, stops=["b"])
+    assert (second.has_content, second.has_answer, second.is_finished) == (True, False, False)
+    assert second.begin() == []
+    events += second.feed(chunk(thought(" So."), text("abc"), finish="STOP"))
+    assert (second.is_cut, second.tokens["thoughts"]) == (True, 0)
+    assert [short(event) for event in events + second.finish()] == [
+        "message_start",
+        (0, THINKING),
+        (0, "thinking_delta", "Hm."),
+        (0, "thinking_delta", " So."),
+        (0, "stop"),
+        (1, TEXT),
+        (1, "text_delta", "a"),
+        (1, "stop"),
+        "stop_sequence",
+        "message_stop",
+    ]
+
+
+def test_an_attempt_that_has_shown_nothing_leaves_no_trace() -> None:
+    first = translator()
+    events = first.begin()
+    second = after(first)
+    events += second.feed(chunk(text("Yes."), finish="STOP")) + second.finish()
+    assert [short(event) for event in events] == told(chunk(text("Yes."), finish="STOP"))
+
+
+@pytest.mark.parametrize(
+    ("part", "limits", "expected"),
+    [
+        (thought("Hm."), {}, False),
+        (thought("Hm.", thoughtSignature="A"), {}, False),
+        (text(""), {}, False),
+        (signed("A"), {}, False),
+        (text("a"), {}, True),
+        (text("</"), {"stops": ["</end>"]}, True),
+        (call("f1"), {}, True),
+        (call("f1", thoughtSignature="A"), {}, True),
+        ({"functionCall": {"name": "Bash", "willContinue": True}}, {}, True),
+        ({"toolCall": {"id": "s1"}}, {}, True),
+        ({"toolCall": {"id": "s1"}}, {"carries": False}, False),
+    ],
+)
+def test_thinking_is_no_answer(part: Any, limits: Any, expected: bool) -> None:
+    machine = translator(**limits)
+    machine.feed(chunk(part))
+    assert machine.has_answer is expected
+
+
+THOUGHT = {"usageMetadata": {"thoughtsTokenCount": 5}}
+
+
+@pytest.mark.parametrize(
+    ("given", "changes", "expected"),
+    [
+        (chunk(finish="STOP"), {}, "empty"),
+        ({**chunk(finish="STOP"), **THOUGHT}, {}, "thoughts"),
+        (chunk(thought("Hm."), finish="STOP"), {}, "thoughts"),
+        (chunk(thought("Hm."), finish="STOP"), {"thinks": False}, "empty"),
+        (chunk(finish="MALFORMED_FUNCTION_CALL"), {}, "malformed"),
+        (chunk(thought("Hm."), finish="MALFORMED_FUNCTION_CALL"), {}, "malformed"),
+        (chunk(finish="UNEXPECTED_TOOL_CALL"), {}, "malformed"),
+        (chunk(finish="MALFORMED_RESPONSE"), {}, "malformed"),
+        (chunk(finish="MISSING_THOUGHT_SIGNATURE"), {}, "signature"),
+        (chunk(finish="SAFETY"), {}, ""),
+        ({**chunk(finish="MAX_TOKENS"), **THOUGHT}, {}, ""),
+        ({"promptFeedback": {"blockReason": "OTHER"}}, {}, ""),
+        (chunk(text("a"), finish="STOP"), {}, ""),
+        (chunk(text("a"), finish="MALFORMED_FUNCTION_CALL"), {}, ""),
+        (chunk(call("f1"), finish="STOP"), {}, ""),
+        (chunk(text("b"), finish="STOP"), {"stops": ["b"]}, ""),
+        (chunk(thought("Hm.")), {}, ""),
+    ],
+)
+def test_why_an_attempt_is_no_answer(given: Any, changes: Any, expected: str) -> None:
+    machine = translator(**changes)
+    machine.feed(given)
+    assert machine.shortfall == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "changes", "expected"),
+    [
+        (chunk(text("a")), {}, False),
+        (chunk(text("a"), continuationToken="T1"), {}, False),
+        (chunk(finish="STOP"), {}, True),
+        (chunk(text("ab")), {"stops": ["b"]}, True),
+        (chunk(finish="CONTINUATION", continuationToken="T1"), {}, True),
+        ({"promptFeedback": {"blockReason": "OTHER"}}, {}, True),
+    ],
+)
+def test_when_an_answer_or_its_hop_has_ended(given: Any, changes: Any, expected: bool) -> None:
+    machine = translator(**changes)
+    assert machine.has_ended is False
+    machine.feed(given)
+    assert machine.has_ended is expected
+
+
+def test_what_an_attempt_has_used_is_told_at_any_time() -> None:
+    machine = translator()
+    assert machine.tokens == {"in": 0, "cached": 0, "out": 0, "thoughts": 0}
+    used = {
+        "promptTokenCount": 100,
+        "cachedContentTokenCount": 60,
+        "toolUsePromptTokenCount": 7,
+        "candidatesTokenCount": 5,
+        "thoughtsTokenCount": 20,
+    }
+    machine.feed({**chunk(text("a")), "usageMetadata": used})
+    assert machine.tokens == {"in": 47, "cached": 60, "out": 25, "thoughts": 20}
+    machine.feed(chunk(finish="STOP", groundingMetadata={"webSearchQueries": ["q"]}))
+    assert machine.tokens == {"in": 40, "cached": 60, "out": 25, "thoughts": 20}
+
+
+# --- Silence ----------------------------------------------------------------------------------
+
+
+def test_a_silent_answer_can_begin_before_it_has_content() -> None:
+    machine = translator()
+    (event,) = machine.begin()
+    assert event == translator().feed(chunk())[0]
+    assert (machine.begin(), machine.has_content) == ([], False)
+    assert [short(later) for later in machine.feed(chunk(text("a")))] == [
+        (0, TEXT),
+        (0, "text_delta", "a"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parts", "changes", "expected"),
+    [
+        ([], {}, [(0, THINKING), (0, "thinking_delta", "")]),
+        ([], {"thinks": False}, [(0, TEXT), (0, "text_delta", "")]),
+        ([thought("Hm.")], {}, [(0, "thinking_delta", "")]),
+        ([text("a")], {}, [(0, "text_delta", "")]),
+        ([text("</")], {"stops": ["</end>"]}, [(0, TEXT), (0, "text_delta", "")]),
+        (
+            [{"functionCall": {"name": "Bash", "id": "f1", "willContinue": True}}],
+            {},
+            [(0, "input_json_delta", "")],
+        ),
+        (
+            [call("f1", thoughtSignature="A")],
+            {},
+            [(2, THINKING), (2, "thinking_delta", "")],
+        ),
+    ],
+)
+def test_a_sign_of_life_says_nothing(parts: Any, changes: Any, expected: Any) -> None:
+    machine = translator(**changes)
+    machine.feed(chunk(*parts))
+    had_answer = machine.has_answer
+    assert [short(event) for event in machine.keep_alive()] == expected
+    assert machine.has_answer is had_answer
+    assert [short(event) for event in machine.keep_alive()] == expected[-1:]
+
+
+def test_a_sign_of_life_leaves_the_answer_as_it_is() -> None:
+    machine = translator(stops=["</end>"])
+    events = machine.begin() + machine.keep_alive()
+    events += machine.feed(chunk(text("a</"))) + machine.keep_alive()
+    events += machine.feed(chunk(text("end> b"), finish="STOP")) + machine.finish()
+    check_grammar(events)
+    message = collect(events)
+    assert message["content"][-1] == {"type": "text", "text": "a"}
+    assert message["stop_reason"] == "stop_sequence"
 
 
 # --- Whatever comes ---------------------------------------------------------------------------

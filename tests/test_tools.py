@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from translate import openapi
 from translate.errors import InvalidRequest
 from translate.models import find
 from translate.tools import (
@@ -14,6 +15,7 @@ from translate.tools import (
     declaration,
     declared,
     function_name,
+    in_openapi_form,
     names,
     sorted_out,
     tool_use_id,
@@ -34,6 +36,24 @@ def test_a_declaration() -> None:
         "description": "",
         "parametersJsonSchema": {"type": "object", "properties": {}},
     }
+
+
+def test_a_declaration_in_its_second_form() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"q": {"type": ["string", "null"], "const": "x"}},
+        "required": ["q"],
+        "additionalProperties": False,
+    }
+    tool: Any = {"name": "1st", "description": "Ask it.", "input_schema": schema}
+    assert in_openapi_form(tool) == {
+        "name": function_name("1st"),
+        "description": "Ask it.",
+        "parameters": openapi.parameters(schema),
+    }
+    nothing: Any = {"name": "Ping", "input_schema": {"type": "object", "properties": {}}}
+    assert in_openapi_form(nothing) == in_openapi_form({"name": "Ping"})
+    assert in_openapi_form({"name": "Ping"}) == {"name": "Ping", "description": ""}
 
 
 @pytest.mark.parametrize("name", ["Bash", "mcp__server__tool", "_x", "a.b:c-d", "a" * 64])
@@ -79,6 +99,17 @@ def test_functions_and_built_in_tools_have_entries_of_their_own() -> None:
         {"codeExecution": {}},
     ]
     assert declared(sort_out(SEARCH), declaration) == [{"googleSearch": {}}]
+
+
+def test_only_the_tools_that_were_refused_take_the_second_form() -> None:
+    schema = {"type": "object", "properties": {"q": {"type": "string"}}}
+    bash: Any = {"name": "Bash", "input_schema": schema}
+    long: Any = {"name": LONG, "input_schema": schema}
+    refused = {function_name(LONG), "other"}
+    assert declared(sort_out(bash, long, SEARCH), declaration, refused) == [
+        {"functionDeclarations": [declaration(bash), in_openapi_form(long)]},
+        {"googleSearch": {}},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -147,6 +178,26 @@ def test_no_tool_means_no_search_either() -> None:
 def test_a_strict_tool_is_called_by_its_schema() -> None:
     offered = sort_out({"name": "Bash", "strict": True}, {"name": "Read"})
     assert config(offered, None) == {"functionCallingConfig": {"mode": "VALIDATED"}}
+
+
+@pytest.mark.parametrize(
+    ("choice", "mode"),
+    [
+        (None, {"mode": "VALIDATED"}),
+        ({"type": "auto"}, {"mode": "VALIDATED"}),
+        ({"type": "any"}, {"mode": "ANY"}),
+        ({"type": "none"}, {"mode": "NONE"}),
+        ({"type": "tool", "name": "Bash"}, {"mode": "ANY", "allowedFunctionNames": ["Bash"]}),
+    ],
+)
+def test_calls_are_held_to_their_schemas_after_a_malformed_one(choice: Any, mode: Any) -> None:
+    offered = sort_out({"name": "Bash"})
+    assert config(offered, choice, validated=True) == {"functionCallingConfig": mode}
+    assert config(sort_out({"name": "Bash"}, SEARCH), choice, validated=True) == {
+        "functionCallingConfig": mode,
+        "includeServerSideToolInvocations": True,
+    }
+    assert config(sort_out(SEARCH), None, validated=True) is None
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from proxy.upstream import Gemini, complete_events
 from translate import ApiError
 
 KEY = Key("secret")
+TIMEOUTS = (5, 30)
 
 EVENTS = [b'data: {"a": "\xc3\xa9\xe2\x80\xa8"}', b": comment", b"data: [1]", b"data: x\r\ndata: y"]
 BARE = b'{\n  "error": {\n    "code": 503\n  }\n}\n'
@@ -77,7 +78,7 @@ def serve() -> Iterator[Serve]:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
-        return Gemini(f"http://127.0.0.1:{server.server_port}", 1)
+        return Gemini(f"http://127.0.0.1:{server.server_port}", 1, TIMEOUTS)
 
     yield start
     for server in servers:
@@ -162,12 +163,11 @@ def test_a_large_event_is_searched_once() -> None:
     assert size <= Counted.searched / len(upstream.BLANK_LINES) < 2 * size
 
 
-def test_a_silent_server_is_a_timeout(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_is_a_timeout() -> None:
     import socket
 
-    monkeypatch.setattr(upstream, "SILENCE_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        gemini = Gemini(f"http://127.0.0.1:{silent.getsockname()[1]}", 1)
+        gemini = Gemini(f"http://127.0.0.1:{silent.getsockname()[1]}", 1, (5, 0.05))
         status, message = failure(gemini)
     assert (status, message.endswith("did not answer in time.")) == (504, True)
 
@@ -175,5 +175,5 @@ def test_a_silent_server_is_a_timeout(serve: Serve, monkeypatch: pytest.MonkeyPa
 def test_a_model_name_cannot_leave_its_place(serve: Serve) -> None:
     with pytest.raises(ApiError):
         serve(b"", 404, "text/plain").stream("../../evil?x#", b"{}", KEY)
-    prepared = Gemini("http://gemini.test/base", 1)._prepare("../evil?x#", "countTokens")
+    prepared = Gemini("http://gemini.test/base", 1, TIMEOUTS)._prepare("../evil?x#", "countTokens")
     assert prepared.url == "http://gemini.test/base/v1beta/models/..%2Fevil%3Fx%23:countTokens"

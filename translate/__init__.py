@@ -16,7 +16,9 @@ randomness are the callers'. A demo of the whole package:
     collect(events)  # the same answer, whole
 """
 
-from .errors import ApiError, InvalidRequest, from_google
+from .errors import ApiError, InvalidRequest
+from .refusals import from_google
+from .remedies import Remedies
 from .request import Translation, translate
 from .response import collect, sse
 from .stream import StreamTranslator
@@ -24,6 +26,7 @@ from .stream import StreamTranslator
 __all__ = [
     "ApiError",
     "InvalidRequest",
+    "Remedies",
     "StreamTranslator",
     "Translation",
     "collect",

@@ -44,6 +44,11 @@ class Calls:
         self._partial: PartialArgs | None = None
         """The arguments of a call that comes in pieces."""
 
+    @property
+    def has_any(self) -> bool:
+        """Whether there is a call, shown or kept back."""
+        return self.count > 0 or bool(self._held)
+
     def part(self, part: Part) -> None:
         """A part with a function call, whole or in pieces."""
         call = part["functionCall"]

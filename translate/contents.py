@@ -43,16 +43,17 @@ class Call(NamedTuple):
     call: FunctionCall
 
 
-def contents(messages: Iterable[Message], model: Model) -> list[Content]:
+def contents(messages: Iterable[Message], model: Model, *, signed: bool = True) -> list[Content]:
     """The conversation as Gemini's contents.
 
+    signed: whether the thought signatures in it are trusted.
     Raises InvalidRequest with the path of a block that has no counterpart.
     """
     history: list[Content] = []
     waiting: list[Call] = []
     for turn in _turns(messages):
         if turn.role == "assistant":
-            parts = _model_parts(turn.blocks, model)
+            parts = _model_parts(turn.blocks, model, signed)
             waiting = _calls(turn.blocks, parts)
             _append(history, "model", parts)
         else:
@@ -116,14 +117,15 @@ def _bounded(history: list[Content], waiting: list[Call], model: Model) -> list[
 # --- The model's side -------------------------------------------------------------------------
 
 
-def _model_parts(blocks: Iterable[Placed], model: Model) -> list[Part]:
+def _model_parts(blocks: Iterable[Placed], model: Model, signed: bool) -> list[Part]:
     """Thinking is not replayed, its signatures are: each once, on the part it came with."""
     parts: list[Part] = []
     signature: str | None = None
     has_call = has_trace = False
     for path, block in blocks:
         if block["type"] == "thinking":
-            found = signatures.unwrap(block.get("signature", ""), model.name)
+            given = block.get("signature", "") if signed else ""
+            found = signatures.unwrap(given, model.name)
             if found is not None and found.kind == signatures.CALL:
                 signature = found.value
             elif found is not None and (part := signatures.carried_part(found)):

@@ -56,6 +56,11 @@ class Cut:
         self._held = text[len(text) - kept :]
         return text[: len(text) - kept]
 
+    @property
+    def has_rest(self) -> bool:
+        """Whether text is kept back."""
+        return bool(self._held)
+
     def rest(self) -> str:
         """What was kept back, when something else than text follows."""
         held, self._held = self._held, ""

@@ -19,6 +19,13 @@ GROWING: dict[str, Json] = {
 }
 """Blocks that several parts may continue, as they begin."""
 
+EMPTY_DELTAS = {
+    "text": ("text_delta", "text"),
+    "thinking": ("thinking_delta", "thinking"),
+}
+EMPTY_DELTA = ("input_json_delta", "partial_json")
+"""For the blocks of tools."""
+
 
 def compact(value: Json) -> str:
     """The JSON of a tool's input."""
@@ -29,7 +36,11 @@ class Events:
     """Collects events until they are `taken`. All changes of blocks go through open and close."""
 
     def __init__(self, cut: Cut) -> None:
-        self._cut = cut
+        self.cut = cut
+        """Of the attempt at an answer that is under way; the events go on from one to the next."""
+        self.has_begun = False
+        self.has_answer = False
+        """Whether more than thinking was shown: text, a call, a signature."""
         self.open_block: str | None = None
         """The kind of the open block."""
         self.last_block: str | None = None
@@ -41,15 +52,27 @@ class Events:
     def has_block(self) -> bool:
         return self._index >= 0
 
+    def begin(self, message: Json) -> None:
+        """message_start, before everything else."""
+        self.has_begun = True
+        self.emit("message_start", message=message)
+
+    def keep_alive(self, kind: str) -> None:
+        """A real event that says nothing; a block of that kind is begun where none is open."""
+        if self.open_block is None:
+            self.open(kind)
+        name, field = EMPTY_DELTAS.get(str(self.open_block), EMPTY_DELTA)
+        self.emit("content_block_delta", index=self._index, delta={"type": name, field: ""})
+
     def text(self, text: str, tokens: int) -> None:
         """Show the model's text, as far as the client wants it (see cut.py)."""
-        shown = self._cut.text(text, tokens)
+        shown = self.cut.text(text, tokens)
         if shown:
             self.say(shown)
 
     def flush(self) -> None:
         """Show the text that was kept back, before something else follows it."""
-        rest = self._cut.rest()
+        rest = self.cut.rest()
         if rest:
             self.say(rest)
 
@@ -65,6 +88,7 @@ class Events:
         if self.open_block == kind:
             return
         self.close()
+        self.has_answer = self.has_answer or kind not in GROWING
         self.open_block = self.last_block = kind
         self._index += 1
         self.emit("content_block_start", index=self._index, content_block=block or GROWING[kind])
@@ -76,6 +100,7 @@ class Events:
 
     def delta(self, kind: str, **fields: Any) -> None:
         """Grow the open block."""
+        self.has_answer = self.has_answer or kind != "thinking_delta"
         self.emit("content_block_delta", index=self._index, delta={"type": kind, **fields})
 
     def emit(self, kind: str, **fields: Any) -> None:

@@ -182,6 +182,14 @@ TABLE = {
 """Carbon's and Argon's prices are introductory; a rise on 2026-12-01 is announced. Gemini 2.5 and
 3.1 Pro cost more above 200,000 tokens of input. Retired names are answered by their successor."""
 
+SUCCESSORS = {
+    "gemini-3-pro-preview": "gemini-3.1-pro-preview",
+    "gemini-2.0-flash": "gemini-3.5-flash-lite",
+    "gemini-2.0-flash-lite": "gemini-3.5-flash-lite",
+    **{model.name: model.successor for model in TABLE.values() if model.successor},
+}
+"""A model that is gone or will be -> the one to ask instead."""
+
 FREE_DEFAULT = "gemini-4-hydrogen"
 """The best model that a free-tier key can use."""
 
@@ -252,6 +260,11 @@ def _named(value: str) -> str:
 def find(name: str) -> Model:
     """The facts about a Gemini model, from the table or by the rules for unknown names."""
     return TABLE.get(name) or _unlisted(name)
+
+
+def successor(name: str) -> str | None:
+    """Who has taken the place of a model that Google has shut down; None where nobody knows."""
+    return SUCCESSORS.get(name)
 
 
 GENERATION = re.compile(r"gemini-(\d+)(?:\.(\d+))?")

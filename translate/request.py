@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
-from . import contents, models, schema, shapes, tools
+from . import contents, models, remedies, schema, shapes, tools
 from .errors import InvalidRequest
 from .grounding import Domains, domains
 from .models import Model
+from .remedies import Remedies
 from .wire import Block, GenerateContentRequest, Json, MessagesRequest, Part
 
 BILLING_HEADER = "x-anthropic-billing-header:"
@@ -44,14 +45,16 @@ EFFORT_BUDGETS = {"low": 2_048, "medium": 8_192}
 class Translation(NamedTuple):
     """What goes upstream, and what the way back needs to know of it.
 
-    model: the Gemini model. request: the body. names: function name -> tool name, where they
-    differ. thinks: whether the client asked to see thinking. stops, most_tokens: where its text
-    ends (see cut.py). domains: where it may search. schemas: tool name -> its input schema.
-    most_calls: how many calls one answer may have, None for any number.
+    model: the Gemini model. request: the body. functions: the names of those declared, in their
+    order. names: function name -> tool name, where they differ. thinks: whether the client asked
+    to see thinking. stops, most_tokens: where its text ends (see cut.py). domains: where it may
+    search. schemas: tool name -> its input schema. most_calls: how many calls one answer may
+    have, None for any number.
     """
 
     model: Model
     request: GenerateContentRequest
+    functions: Sequence[str]
     names: Mapping[str, str]
     thinks: bool
     stops: Sequence[str]
@@ -69,30 +72,39 @@ def translate(
     counting: bool = False,
     safety: str | None = None,
     declare: tools.Declare = tools.declaration,
+    mended: Remedies = remedies.NONE,
 ) -> Translation:
     """A decoded Messages (or, `counting`, count_tokens) body -> what to ask of which model.
 
     overrides: settings that name models (see `models.resolve`). safety: the threshold for all of
     Gemini's filters, None for its own. declare: translates one tool; a caller may pass one that
-    remembers. Raises ApiError for a request that cannot be served.
+    remembers. mended: what to do differently after a refusal. Raises ApiError for a request that
+    cannot be served.
     """
     asked = shapes.normalise(body, counting=counting)
-    model = models.resolve(asked["model"], overrides, is_subagent=is_subagent)
+    if mended.model is not None:
+        model = models.find(mended.model)
+    else:
+        model = models.resolve(asked["model"], overrides, is_subagent=is_subagent)
     offered = tools.sorted_out(asked.get("tools", []), asked.get("tool_choice"), model)
     form = _json_schema(asked)
-    is_said = bool(asked.get("tools")) and not model.json_with_tools
+    is_said = not remedies.FORM.isdisjoint(mended.without)
+    is_said = is_said or (bool(asked.get("tools")) and not model.json_with_tools)
     said = _extra_instructions(asked, offered, form if is_said else None)
-    request = _conversation(asked, model, offered, said, declare)
+    request = _conversation(asked, model, offered, said, declare, mended)
     if not counting:
-        request["generationConfig"] = _generation_config(asked, model, None if is_said else form)
+        config = _generation_config(asked, model, None if is_said else form)
+        request["generationConfig"] = _left(config, mended)
         request["store"] = False
         if safety is not None:
             request["safetySettings"] = [
                 {"category": f"HARM_CATEGORY_{harm}", "threshold": safety} for harm in HARMS
             ]
+        request = cast(GenerateContentRequest, _left(request, mended))
     return Translation(
         model=model,
         request=request,
+        functions=[tools.function_name(tool["name"]) for tool in offered.functions],
         names=tools.names(offered.functions),
         thinks=_wants_thinking(asked),
         stops=asked.get("stop_sequences", ()),
@@ -109,20 +121,25 @@ def _conversation(
     offered: tools.Offered,
     said: list[Part],
     declare: tools.Declare,
+    mended: Remedies,
 ) -> GenerateContentRequest:
     """What is read: all that counts as input, in the order in which Gemini caches it."""
     request: GenerateContentRequest = {}
     system = [*_system(asked.get("system", [])), *said]
     if system:
         request["systemInstruction"] = {"parts": system}
-    declared = tools.declared(offered, declare)
+    declared = tools.declared(offered, declare, mended.openapi)
     if declared:
         request["tools"] = declared
-    config = tools.config(offered, asked.get("tool_choice"))
+    config = tools.config(offered, asked.get("tool_choice"), validated=mended.validated)
     if config:
         request["toolConfig"] = config
-    request["contents"] = contents.contents(asked["messages"], model)
+    request["contents"] = contents.contents(asked["messages"], model, signed=not mended.unsigned)
     return request
+
+
+def _left(fields: Mapping[str, Any], mended: Remedies) -> Json:
+    return {name: value for name, value in fields.items() if name not in mended.without}
 
 
 def _calls_singly(asked: MessagesRequest) -> bool:

@@ -62,6 +62,11 @@ class Totals:
         """Tokens of the answer so far, without thoughts."""
         return sum(_visible(hop) for hop in self._hops)
 
+    @property
+    def thoughts(self) -> int:
+        """Tokens thought so far."""
+        return sum(hop.get("thoughtsTokenCount", 0) for hop in self._hops)
+
     def usage(self, *, searched: bool = False) -> Usage:
         """Anthropic's counts: input without cached, output with thoughts.
 
@@ -72,12 +77,11 @@ class Totals:
         cached = first.get("cachedContentTokenCount", 0)
         read = 0 if searched else first.get("toolUsePromptTokenCount", 0)
         prompt = first.get("promptTokenCount", 0) + read
-        thoughts = sum(hop.get("thoughtsTokenCount", 0) for hop in self._hops)
         return {
             "input_tokens": max(0, prompt - cached),
             "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": cached,
-            "output_tokens": self.visible + thoughts,
+            "output_tokens": self.visible + self.thoughts,
         }
 
 

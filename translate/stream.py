@@ -19,6 +19,14 @@ from .response import Totals, stop_reason, told
 from .wire import Candidate, Chunk, Event, Json, Part
 
 BROKEN = "Gemini's answer ended before it was complete."
+SHORTFALLS = {
+    "MALFORMED_FUNCTION_CALL": "malformed",
+    "UNEXPECTED_TOOL_CALL": "malformed",
+    "MALFORMED_RESPONSE": "malformed",
+    "MISSING_THOUGHT_SIGNATURE": "signature",
+}
+"""finishReason -> what went wrong, when nothing came with it."""
+
 UNBLOCKED = (None, "", "BLOCK_REASON_UNSPECIFIED")
 
 
@@ -27,10 +35,19 @@ class StreamTranslator:
 
     asked: the translated request. message_id: `msg_` and at least 8 hex digits. model: the
     request's own `model`, echoed. carries: whether signatures may ride on thinking blocks (see
-    signatures.py).
+    signatures.py). before: the translator of an attempt that failed before it had answered; what
+    it has shown stays, and this one goes on behind it.
     """
 
-    def __init__(self, asked: Translation, *, message_id: str, model: str, carries: bool) -> None:
+    def __init__(
+        self,
+        asked: Translation,
+        *,
+        message_id: str,
+        model: str,
+        carries: bool,
+        before: StreamTranslator | None = None,
+    ) -> None:
         self._asked = asked
         self._message_id = message_id
         self._tag = message_id.removeprefix("msg_")[:8]
@@ -38,22 +55,38 @@ class StreamTranslator:
         self._cut = Cut(asked.stops, asked.most_tokens)
         self._grounding = Grounding(asked.domains)
 
-        self._out = Events(self._cut)
-        self._has_started = False
+        self._out: Events = before._out if before else Events(self._cut)
+        self._out.cut = self._cut
         self._calls = Calls(asked, self._out, self._tag, carries)
         self._totals = Totals()
         self._token: str | None = None
         """With which the rest of a long answer is asked for."""
         self._last_token: str | None = None
         """With which this hop was asked for: one that hands it back does not get on."""
+        self._checkpoint: str | None = None
+        """The token behind which nothing was shown yet."""
         self._continues = False
         self._finish_reason: str | None = None
         self._refusal: str | None = None
 
     @property
     def has_content(self) -> bool:
-        """Whether a block has begun or the answer's end is known: a status can be chosen."""
-        return self._out.has_block or self.is_finished or self.is_cut
+        """Whether a block has begun: the client has something to see."""
+        return self._out.has_block
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether there is more than thinking; then no other attempt can take this one's place."""
+        return self._out.has_answer or self._calls.has_any or self._cut.has_rest
+
+    @property
+    def shortfall(self) -> str:
+        """Why an attempt that has ended is no answer to go on with; empty where it is one."""
+        if self.has_answer or self.is_cut:
+            return ""
+        if self._finish_reason == "STOP":
+            return "thoughts" if self._totals.thoughts or self._out.has_block else "empty"
+        return SHORTFALLS.get(str(self._finish_reason), "")
 
     @property
     def repairs(self) -> Mapping[str, int]:
@@ -73,7 +106,7 @@ class StreamTranslator:
     def feed(self, chunk: Chunk) -> list[Event]:
         """The events that one chunk makes, message_start before all others."""
         self._totals.update(chunk.get("usageMetadata") or {})
-        self._start()
+        self._begin()
         block_reason = (chunk.get("promptFeedback") or {}).get("blockReason")
         if block_reason not in UNBLOCKED:
             self._finish_reason = "PROHIBITED_CONTENT"
@@ -82,6 +115,40 @@ class StreamTranslator:
             self._candidate(candidate)
         return self._out.taken()
 
+    def begin(self) -> list[Event]:
+        """message_start, for a client that waits while Gemini is silent."""
+        self._begin()
+        return self._out.taken()
+
+    def keep_alive(self) -> list[Event]:
+        """An empty delta: Claude Code 2.1.197 counts only real events as a sign of life."""
+        thinks = self._asked.thinks and not self._cut.has_rest
+        self._out.keep_alive("thinking" if thinks else "text")
+        return self._out.taken()
+
+    @property
+    def tokens(self) -> Mapping[str, int]:
+        """What the attempt has used so far."""
+        usage = self._totals.usage(searched=self._grounding.searches > 0)
+        return {
+            "in": usage["input_tokens"],
+            "cached": usage["cache_read_input_tokens"],
+            "out": usage["output_tokens"],
+            "thoughts": self._totals.thoughts,
+        }
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether what was asked for has come to its end, the answer's or this hop's."""
+        return self.is_finished or self.is_cut or self._continues
+
+    def resumption(self) -> str | None:
+        """The token to go on with when a stream has broken off right behind a checkpoint.
+
+        What was shown after a checkpoint would come once more, so there is no way back to it.
+        """
+        return self._next_hop(self._checkpoint) if self._checkpoint else None
+
     def continuation(self) -> str | None:
         """The token to ask for the rest with, when a hop has ended before the answer did.
 
@@ -89,9 +156,13 @@ class StreamTranslator:
         """
         if not self._continues or self.is_cut:
             return None
+        return self._next_hop(self._token)
+
+    def _next_hop(self, token: str | None) -> str | None:
         self._totals.next_hop()
-        self._last_token, self._token, self._continues = self._token, None, False
-        return self._last_token
+        self._last_token = self._checkpoint = token
+        self._token, self._continues = None, False
+        return token
 
     def finish(self) -> list[Event]:
         """The last events. Raises ApiError when the answer broke off before its end."""
@@ -125,13 +196,16 @@ class StreamTranslator:
     # --- Candidates and parts -----------------------------------------------------------------
 
     def _candidate(self, candidate: Candidate) -> None:
-        for part in (candidate.get("content") or {}).get("parts") or []:
+        parts = (candidate.get("content") or {}).get("parts") or []
+        for part in parts:
             for key, handle in PARTS:
                 if key in part and not self.is_cut:
                     handle(self, part)
                     break
         self._grounding.add(candidate)
-        self._token = candidate.get("continuationToken") or self._token
+        token = candidate.get("continuationToken")
+        self._token = token or self._token
+        self._checkpoint = token or (None if parts else self._checkpoint)
         finish_reason = candidate.get("finishReason")
         is_new = self._token not in (None, self._last_token)
         self._continues = finish_reason == "CONTINUATION" and is_new
@@ -170,10 +244,9 @@ class StreamTranslator:
         self._calls.text(part.get("thoughtSignature"))
         self._out.text(told(part), self._totals.visible)
 
-    def _start(self) -> None:
-        if self._has_started:
+    def _begin(self) -> None:
+        if self._out.has_begun:
             return
-        self._has_started = True
         message: Json = {
             "id": self._message_id,
             "type": "message",
@@ -184,7 +257,7 @@ class StreamTranslator:
             "stop_sequence": None,
             "usage": self._totals.usage(),
         }
-        self._out.emit("message_start", message=message)
+        self._out.begin(message)
 
 
 PARTS: tuple[tuple[str, Callable[[StreamTranslator, Part], None]], ...] = (

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
-from . import schema
+from . import openapi, schema
 from .errors import InvalidRequest
 from .models import Model
 from .wire import FunctionDeclaration, Json, Tool
@@ -54,6 +54,16 @@ def declaration(tool: Tool) -> FunctionDeclaration:
     }
 
 
+def in_openapi_form(tool: Tool) -> FunctionDeclaration:
+    """The second form of a declaration; without `parameters` for a tool that takes nothing."""
+    parameters = openapi.parameters(tool.get("input_schema", {}))
+    named: FunctionDeclaration = {
+        "name": function_name(tool["name"]),
+        "description": tool.get("description", ""),
+    }
+    return {**named, "parameters": parameters} if parameters else named
+
+
 class Offered(NamedTuple):
     """The tools of a request by kind. built_in: Gemini's tool -> the definition it came from."""
 
@@ -89,9 +99,15 @@ def sorted_out(tools: Iterable[Tool], choice: Json | None, model: Model) -> Offe
     return offered
 
 
-def declared(offered: Offered, declare: Declare) -> list[Json]:
-    """Gemini's `tools`: one entry for all functions, one for each built-in tool."""
-    functions = [declare(tool) for tool in offered.functions]
+def declared(offered: Offered, declare: Declare, in_openapi: Collection[str] = ()) -> list[Json]:
+    """Gemini's `tools`: one entry for all functions, one for each built-in tool.
+
+    in_openapi: functions whose JSON Schema was refused.
+    """
+    functions = [
+        in_openapi_form(tool) if function_name(tool["name"]) in in_openapi else declare(tool)
+        for tool in offered.functions
+    ]
     entries: list[Json] = [{"functionDeclarations": functions}] if functions else []
     return [*entries, *({name: {}} for name in offered.built_in)]
 
@@ -102,15 +118,18 @@ def names(tools: Iterable[Tool]) -> dict[str, str]:
     return {function: tool for function, tool in pairs if function != tool}
 
 
-def config(offered: Offered, choice: Json | None) -> Json | None:
+def config(offered: Offered, choice: Json | None, *, validated: bool = False) -> Json | None:
     """tool_choice -> toolConfig; None where Gemini's own default is meant.
 
+    validated: whether calls are held to their schemas though nobody asked for it.
     Built-in tools beside functions need a flag, and VALIDATED in place of AUTO.
     https://ai.google.dev/gemini-api/docs/function-calling, seen 2026-11-23.
     """
     if not offered.functions:
         return None
     calling = _calling_config(choice, offered)
+    if validated and calling is None:
+        calling = {"mode": "VALIDATED"}
     if not offered.built_in:
         return {"functionCallingConfig": calling} if calling else None
     return {

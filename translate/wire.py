@@ -136,6 +136,7 @@ class FunctionDeclaration(TypedDict, total=False):
     name: str
     description: str
     parametersJsonSchema: Json
+    parameters: Json
 
 
 class GenerateContentRequest(TypedDict, total=False):

@@ -1,0 +1,51 @@
+"""How much at once: the size of a request's body, and the number of answers under way.
+
+It refuses to know what is in a body.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import IO
+
+from translate import ApiError
+
+MOST_BYTES = 32_000_000
+"""Of a request's body, as in the Messages API ("Request size limits", seen 2026-11-23)."""
+
+MOST_IGNORED_BYTES = 128_000_000
+"""A client that is still sending hears no answer, so a body that is too large is read on."""
+
+READ_BYTES = 1_048_576
+BUSY_SECONDS = 5
+"""After which a client that was sent away may come again."""
+
+TOO_LARGE = f"The request is larger than {MOST_BYTES // 1_000_000} MB."
+BUSY = "This server is working on as many answers as it can ({} at once); try again."
+
+
+def read_body(stream: IO[bytes]) -> bytes:
+    """A request's body. Raises ApiError 413 for one that is too large."""
+    body = stream.read(MOST_BYTES + 1)
+    if len(body) <= MOST_BYTES:
+        return body
+    ignored = len(body)
+    while ignored < MOST_IGNORED_BYTES and (piece := stream.read(READ_BYTES)):
+        ignored += len(piece)
+    raise ApiError(413, TOO_LARGE)
+
+
+class Gate:
+    """Lets a number of answers be under way at once, and refuses the next at once."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._free = threading.BoundedSemaphore(most)
+
+    def enter(self) -> None:
+        """Raises ApiError 529 where all places are taken; `leave` gives one back."""
+        if not self._free.acquire(blocking=False):
+            raise ApiError(529, BUSY.format(self._most), cause="busy", retry_after=BUSY_SECONDS)
+
+    def leave(self) -> None:
+        self._free.release()

@@ -1,0 +1,160 @@
+"""What is tried again before an answer has begun: how often, after what pause, with what change.
+
+Knows the causes of failure (refusals.py names Google's) and a cure for each. It refuses to know
+how a request is changed (remedies.py does), sockets, and what an answer looks like.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from translate import ApiError, Remedies, Translation, models, remedies
+
+from . import codec
+from .access import Key
+from .upstream import ChunkStream, Gemini
+
+Plan = Callable[[Remedies], Translation]
+"""Translates the client's request, with what has to be different."""
+
+
+class Recovery:
+    """What is asked of Gemini for one answer, attempt by attempt.
+
+    keys: in the order in which they are tried. fallbacks: models to ask when one cannot be had.
+    """
+
+    def __init__(
+        self, gemini: Gemini, plan: Plan, keys: Sequence[Key], fallbacks: Sequence[str]
+    ) -> None:
+        self._gemini = gemini
+        self._plan = plan
+        self._keys = iter(keys)
+        self._key = next(self._keys)
+        self._fallbacks = iter(fallbacks)
+        self._mended = remedies.NONE
+        self._tries: Counter[str] = Counter()
+        """Cause -> attempts it has cost the model that is asked now."""
+        self.asked = plan(remedies.NONE)
+        self.tried: list[str] = []
+        """The causes of all attempts that failed and were followed by another."""
+        self.warning = ""
+        """What the client's owner should know: a model of the past was asked for."""
+
+    def ask(self, token: str | None) -> ChunkStream:
+        """The stream of an attempt; with a continuation token, of what follows. Raises ApiError."""
+        more = {} if token is None else {"continuationToken": token}
+        body = codec.dumps({**self.asked.request, **more})
+        return self._gemini.stream(self.asked.model.name, body, self._key)
+
+    def prepare(self, cause: str, said: str) -> float | None:
+        """Make ready for another attempt, and say after how many seconds; None: there is none.
+
+        said: the text of the error, where there was one.
+        """
+        cure = CURES.get(cause, NO_CURE)
+        tries = self._tries[cause]
+        self._tries[cause] += 1
+        if tries < len(cure.pauses) and cure.change(self, said):
+            self.tried.append(cause)
+            return cure.pauses[tries]
+        if cure.other_model and self.next_model():
+            self.tried.append(cause)
+            return 0.0
+        return None
+
+    def next_key(self, said: str) -> bool:
+        """The next of the server's keys: one was withdrawn, or its successor is not yet known."""
+        key = next(self._keys, None)
+        self._key = key or self._key
+        return key is not None
+
+    def next_model(self) -> bool:
+        """The next of the fallback models that can serve this request."""
+        return any(self._turn_to(model) for model in self._fallbacks)
+
+    def successor(self, said: str) -> bool:
+        """The model that has taken the place of one that is gone."""
+        gone = self.asked.model
+        heir = models.successor(gone.name)
+        if heir is None or not self._turn_to(heir):
+            return False
+        self.warning = f"{gone.name} is gone, {heir} has answered; ask for that one."
+        return True
+
+    def mend(self, remedy: remedies.Remedy, said: str) -> bool:
+        """Change the request; false where that changes nothing."""
+        return self._replan(remedy(self._mended, self.asked.functions, said))
+
+    def _turn_to(self, model: str) -> bool:
+        self._tries.clear()
+        return model != self.asked.model.name and self._replan(remedies.asking(model))
+
+    def _replan(self, mended: Remedies) -> bool:
+        if mended == self._mended:
+            return False
+        try:
+            self.asked = self._plan(mended)
+        except ApiError:
+            return False
+        self._mended = mended
+        return True
+
+
+def _same(recovery: Recovery, said: str) -> bool:
+    return True
+
+
+def _by(remedy: remedies.Remedy) -> Callable[[Recovery, str], bool]:
+    return lambda recovery, said: recovery.mend(remedy, said)
+
+
+def _in_another_mode(recovery: Recovery, said: str) -> bool:
+    """Calls held to their schemas, where they are not yet; the same again in any case."""
+    recovery.mend(remedies.validated, said)
+    return True
+
+
+class Cure(NamedTuple):
+    """pauses: seconds before each attempt, as many as there may be. change: what is different
+    in the next one; false: nothing is left to change. other_model: whether a fallback helps."""
+
+    pauses: tuple[float, ...]
+    change: Callable[[Recovery, str], bool] = _same
+    other_model: bool = False
+
+
+NO_CURE = Cure(())
+AT_ONCE = (0.0,) * 8
+
+CURES = {
+    # A pooled connection may have died while the instance was frozen: at once, then in a while.
+    "connection": Cure((0.0, 0.5)),
+    "overloaded": Cure((0.5, 1.5), other_model=True),
+    "internal": Cure((0.5, 1.5)),
+    "timeout": Cure((0.5,)),
+    "broken": Cure((0.0, 0.5)),
+    "empty": Cure((0.0, 0.5)),
+    "thoughts": Cure((0.0, 0.5)),
+    "malformed": Cure((0.0, 0.0), _in_another_mode),
+    "signature": Cure((0.0,), _by(remedies.unsigned)),
+    "schema": Cure((0.0,) * 4, _by(remedies.reshaped)),
+    "thinking": Cure((0.0,), _by(remedies.unthinking)),
+    "parameter": Cure((0.0,) * 3, _by(remedies.reduced)),
+    "spent": Cure((), other_model=True),
+    "key": Cure(AT_ONCE, Recovery.next_key),
+    "model": Cure(AT_ONCE, Recovery.successor, other_model=True),
+}
+"""Cause -> what is done about it. A quota that comes back soon is the client's to wait for."""
+
+
+def told(tried: Sequence[str]) -> str:
+    """The causes in short, for a header and the log: `overloaded x2, malformed`."""
+    return ", ".join(_counted(tried))
+
+
+def _counted(tried: Sequence[str]) -> Iterator[str]:
+    for cause, times in Counter(tried).items():
+        yield cause if times == 1 else f"{cause} x{times}"

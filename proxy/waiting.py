@@ -1,0 +1,148 @@
+"""Waiting that can be seen: work that blocks, and comes back when nothing happens for a while.
+
+A WSGI answer is a generator; blocked in a read it can neither send a ping nor notice that its
+client has left. So the work runs in a greenlet of the same thread: where it would block, it
+switches back after the time it was given, and goes on from the very same place afterwards. A
+second thread for each stream would do too, at the price of a switch of threads for each chunk.
+This file refuses to know what is waited for.
+"""
+
+from __future__ import annotations
+
+import enum
+import selectors
+import socket
+import ssl
+import time
+from collections.abc import Generator
+from typing import Generic, TypeVar
+
+import greenlet
+
+T = TypeVar("T")
+
+SELECTOR = getattr(selectors, "PollSelector", selectors.SelectSelector)
+"""One without a file descriptor of its own, and without a limit on theirs where there is one."""
+
+
+class Sign(enum.Enum):
+    """What `Work.take` returns when it has no item."""
+
+    SILENCE = enum.auto()
+    END = enum.auto()
+
+
+class ClientLeft(BaseException):
+    """Nobody waits for the answer any more. No error: it passes each `except Exception`."""
+
+
+class Work(greenlet.greenlet, Generic[T]):
+    """Items of a generator that blocks, taken one by one in the thread that made this.
+
+    client: the socket on which the answer goes out, where it is known: that its other side has
+    hung up ends the work with ClientLeft, wherever it waits.
+    """
+
+    def __init__(
+        self, items: Generator[T, None, None], client: socket.socket | None = None
+    ) -> None:
+        super().__init__(self._play)
+        self._items = items
+        self._client = None if isinstance(client, ssl.SSLSocket) else client
+        self._due = 0.0
+        self._selector: selectors.BaseSelector = SELECTOR()
+        if self._client is not None:
+            self._selector.register(self._client, selectors.EVENT_READ)
+
+    def take(self, seconds: float) -> T | Sign:
+        """The next item, or SILENCE after so many seconds without one, or END.
+
+        Raises what the generator raises, and ClientLeft.
+        """
+        if self.dead:
+            return Sign.END
+        self._due = time.monotonic() + seconds
+        taken: T | Sign = self.switch()
+        return taken
+
+    def stop(self) -> None:
+        """End the work where it stands; its `finally` clauses run."""
+        if not self.dead:
+            self.throw()
+        self._items.close()
+
+    def _play(self) -> Sign:
+        try:
+            for item in self._items:
+                self._give(item)
+        finally:
+            self._items.close()
+        return Sign.END
+
+    def _give(self, item: T | Sign) -> None:
+        assert self.parent is not None
+        self.parent.switch(item)
+
+    def wait(self, sock: socket.socket | None, seconds: float | None) -> bool:
+        """Called by the work itself: whether there is something to read within that time."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        if sock is not None:
+            self._selector.register(sock, selectors.EVENT_READ)
+        try:
+            while True:
+                until = self._due if deadline is None else min(self._due, deadline)
+                if self._is_readable(sock, max(0.0, until - time.monotonic())):
+                    return True
+                now = time.monotonic()
+                if deadline is not None and now >= deadline:
+                    return False
+                if now >= self._due:
+                    self._give(Sign.SILENCE)
+        finally:
+            if sock is not None:
+                self._selector.unregister(sock)
+
+    def _is_readable(self, sock: socket.socket | None, seconds: float) -> bool:
+        ready = [key.fileobj for key, _ in self._selector.select(seconds)]
+        if self._client in ready:
+            self._look_at(self._client)
+        return sock in ready
+
+    def _look_at(self, client: socket.socket) -> None:
+        """A client that can be read from has hung up, or (rarely) asks for more already."""
+        try:
+            if client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"":
+                raise ClientLeft
+        except BlockingIOError:
+            return
+        except OSError:
+            raise ClientLeft from None
+        self._selector.unregister(client)
+        self._client = None
+
+
+def until_readable(sock: socket.socket, seconds: float | None) -> bool:
+    """Whether a socket can be read from within that time; None: however long it takes.
+
+    Outside of a Work nothing is waited for: the socket's own timeout does.
+    """
+    work = greenlet.getcurrent()
+    if not isinstance(work, Work):
+        return True
+    if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        return True
+    return work.wait(sock, seconds)
+
+
+def is_seen() -> bool:
+    """Whether somebody takes what is done here, and sees it wait."""
+    return isinstance(greenlet.getcurrent(), Work)
+
+
+def pause(seconds: float) -> None:
+    """Sleep, in a way that can be seen."""
+    work = greenlet.getcurrent()
+    if isinstance(work, Work):
+        work.wait(None, seconds)
+    else:
+        time.sleep(seconds)

@@ -1,0 +1,106 @@
+"""proxy/limits.py: bodies up to a size, and so many answers at once."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+import pytest
+
+from proxy import limits
+from proxy.limits import BUSY_SECONDS, Gate, read_body
+from translate import ApiError
+
+
+class Body(io.BytesIO):
+    """A client's body, and how much of it was asked for at once."""
+
+    largest = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert size is not None
+        assert size > 0, "a body is never read without a bound"
+        self.largest = max(self.largest, size)
+        return super().read(size)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits a test need not send megabytes for."""
+    monkeypatch.setattr(limits, "MOST_BYTES", 10)
+    monkeypatch.setattr(limits, "MOST_IGNORED_BYTES", 43)
+    monkeypatch.setattr(limits, "READ_BYTES", 8)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("size", [0, 1, 10])
+def test_a_body_is_read_whole(size: int) -> None:
+    assert read_body(Body(b"x" * size)) == b"x" * size
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("size", "ignored"),
+    [
+        pytest.param(11, 11, id="by a byte"),
+        pytest.param(30, 30, id="to its end"),
+        pytest.param(1000, 43, id="as far as it is worth"),
+    ],
+)
+def test_a_body_that_is_too_large_is_read_on_and_refused(size: int, ignored: int) -> None:
+    body = Body(b"x" * size)
+    with pytest.raises(ApiError) as caught:
+        read_body(body)
+    error = caught.value
+    assert (error.status, error.type, error.headers()) == (413, "request_too_large", {})
+    assert error.message == "The request is larger than 32 MB."
+    assert (body.tell(), body.largest) == (ignored, 11)
+
+
+def test_the_limit_is_the_messages_apis() -> None:
+    assert len(read_body(io.BytesIO(bytes(32_000_000)))) == 32_000_000
+    with pytest.raises(ApiError):
+        read_body(io.BytesIO(bytes(32_000_001)))
+
+
+def test_a_gate_lets_so_many_pass_and_refuses_the_next_at_once() -> None:
+    gate = Gate(2)
+    gate.enter()
+    gate.enter()
+    for _ in range(2):
+        with pytest.raises(ApiError) as caught:
+            gate.enter()
+        error = caught.value
+        assert (error.status, error.type, error.cause) == (529, "overloaded_error", "busy")
+        assert error.headers() == {"retry-after": str(BUSY_SECONDS)}
+        assert error.message == (
+            "This server is working on as many answers as it can (2 at once); try again."
+        )
+    gate.leave()
+    gate.enter()
+    with pytest.raises(ApiError):
+        gate.enter()
+
+
+def test_a_place_is_given_back_once() -> None:
+    gate = Gate(1)
+    with pytest.raises(ValueError, match="released too many times"):
+        gate.leave()
+
+
+def test_a_gate_counts_over_threads() -> None:
+    gate = Gate(5)
+    refused: list[ApiError] = []
+
+    def enter() -> None:
+        try:
+            gate.enter()
+        except ApiError as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=enter) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 7
