@@ -63,7 +63,7 @@ class Answer:
         self._translator = begin(recovery.asked, None)
         self._work = Work(self._play(), client)
         self._events: list[Event] = []
-        self._last_event = time.monotonic()
+        self._due = self._last_event = time.monotonic()
         try:
             self._open(None if whole else settings.first_byte)
         except BaseException:
@@ -77,11 +77,13 @@ class Answer:
     def __iter__(self) -> Iterator[bytes]:
         """The answer as server-sent events, one piece for each read of the upstream."""
         try:
-            yield sse(self._events, codec.dumps)
-            while (batch := self._work.take(self._ping)) is not Sign.END:
-                events = self._sign_of_life() if isinstance(batch, Sign) else batch
-                if events:
-                    yield sse(events, codec.dumps)
+            yield self._written(self._events)
+            while (batch := self._work.take(self._due - time.monotonic())) is not Sign.END:
+                if isinstance(batch, Sign):
+                    yield self._written(self._sign_of_life())
+                elif batch:
+                    self._last_event = time.monotonic()
+                    yield self._written(batch)
         except ClientLeft:
             self._record.has_left = True
         except GeneratorExit:
@@ -123,6 +125,11 @@ class Answer:
             elif until is not None:
                 self._events += [*self._translator.begin(), PING]
                 return
+
+    def _written(self, events: list[Event]) -> bytes:
+        """Nothing has to be said again for a while: only what goes out is a sign of life."""
+        self._due = time.monotonic() + self._ping
+        return sse(events, codec.dumps)
 
     def _sign_of_life(self) -> list[Event]:
         if time.monotonic() - self._last_event < REAL_EVENT_SECONDS:
@@ -178,7 +185,6 @@ class Answer:
         try:
             for chunks in stream:
                 self._record.first_byte()
-                self._last_event = time.monotonic()
                 yield [event for chunk in chunks for event in translator.feed(chunk)]
                 if translator.is_cut:
                     return

@@ -81,7 +81,7 @@ class Recovery:
         heir = models.successor(gone.name)
         if heir is None or not self._turn_to(heir):
             return False
-        self.warning = f"{gone.name} is gone, {heir} has answered; ask for that one."
+        self.warning = f"{gone.name} is gone, ask for {heir}."
         return True
 
     def mend(self, remedy: remedies.Remedy, said: str) -> bool:

@@ -15,8 +15,9 @@ FORBIDDEN_IN_TRANSLATE = {
 ONLY_IN = {
     "flask": {"main.py"},
     "functions_framework": {"main.py"},
-    "requests": {"proxy/upstream.py"},
-    "urllib3": {"proxy/upstream.py"},
+    "requests": {"proxy/upstream.py", "proxy/connections.py"},
+    "urllib3": {"proxy/upstream.py", "proxy/connections.py"},
+    "greenlet": {"proxy/waiting.py"},
     "sseclient": {"proxy/upstream.py"},
     "orjson": {"proxy/codec.py"},
 }

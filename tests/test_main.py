@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -203,16 +202,19 @@ def test_a_complete_answer_is_complete_whatever_follows(
 
 
 def test_a_mended_call_is_logged_without_its_content(
-    client: FlaskClient, emulator: Emulator, key: str, caplog: pytest.LogCaptureFixture
+    client: FlaskClient, emulator: Emulator, key: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     slip = {"name": "Bash", "args": {"parameters": {"command": "secret"}}}
     emulator.script(key, {"chunks": [{"call": slip, "sign": True}]})
     schema = {"properties": {"command": {"type": "string"}}, "required": ["command"]}
-    with caplog.at_level(logging.INFO):
-        answer = post(client, key, tools=[{"name": "Bash", "input_schema": schema}])
+    answer = post(client, key, tools=[{"name": "Bash", "input_schema": schema}])
     assert answer.get_json()["content"][0]["input"] == {"command": "secret"}
-    assert f"{answer.headers['request-id']}: calls mended: {{'unwrapped': 1}}" in caplog.text
-    assert "secret" not in caplog.text
+    answer.close()
+    written = capsys.readouterr().out
+    (line,) = map(json.loads, written.splitlines())
+    assert line["request_id"] == answer.headers["request-id"]
+    assert line["repairs"] == {"unwrapped": 1}
+    assert "secret" not in written
 
 
 def test_an_answer_is_cut_where_the_client_asked(
@@ -272,7 +274,7 @@ def test_an_error_in_the_first_chunk_is_still_a_status(
     client: FlaskClient, emulator: Emulator, key: str
 ) -> None:
     overloaded = {"code": 503, "status": "UNAVAILABLE", "message": "The model is overloaded."}
-    emulator.script(key, {"chunks": [{"error": overloaded}], "finish": None})
+    emulator.script(key, {"chunks": [{"error": overloaded}], "finish": None, "repeat": True})
     assert error(post(client, key, stream=True))[:2] == (529, "overloaded_error")
 
 
@@ -372,7 +374,7 @@ def test_the_unforeseen_is_told_without_what_was_said(
     client: FlaskClient,
     key: str,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     said = " ".join(["a", "prompt"])
 
@@ -380,16 +382,17 @@ def test_the_unforeseen_is_told_without_what_was_said(
         raise KeyError(said)
 
     monkeypatch.setattr(Gemini, "stream", fail)
-    with caplog.at_level(logging.ERROR):
-        answer = post(client, key)
+    answer = post(client, key)
     request_id = answer.headers["request-id"]
     assert error(answer) == (
         500,
         "api_error",
         f"The proxy failed on this request ({request_id}); its log says where.",
     )
-    assert f"{request_id}: unforeseen KeyError" in caplog.text
-    assert said not in caplog.text
+    written = capsys.readouterr().out
+    (line,) = [told for told in map(json.loads, written.splitlines()) if "unforeseen" in told]
+    assert (line["request_id"], line["unforeseen"]) == (request_id, "KeyError")
+    assert said not in written
 
 
 # --- The other paths --------------------------------------------------------------------------

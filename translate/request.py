@@ -78,14 +78,10 @@ def translate(
 
     overrides: settings that name models (see `models.resolve`). safety: the threshold for all of
     Gemini's filters, None for its own. declare: translates one tool; a caller may pass one that
-    remembers. mended: what to do differently after a refusal. Raises ApiError for a request that
-    cannot be served.
+    remembers. mended: what is different after a refusal. Raises ApiError for a bad request.
     """
     asked = shapes.normalise(body, counting=counting)
-    if mended.model is not None:
-        model = models.find(mended.model)
-    else:
-        model = models.resolve(asked["model"], overrides, is_subagent=is_subagent)
+    model = _model(asked, overrides, is_subagent, mended)
     offered = tools.sorted_out(asked.get("tools", []), asked.get("tool_choice"), model)
     form = _json_schema(asked)
     is_said = not remedies.FORM.isdisjoint(mended.without)
@@ -93,14 +89,9 @@ def translate(
     said = _extra_instructions(asked, offered, form if is_said else None)
     request = _conversation(asked, model, offered, said, declare, mended)
     if not counting:
-        config = _generation_config(asked, model, None if is_said else form)
-        request["generationConfig"] = _left(config, mended)
-        request["store"] = False
-        if safety is not None:
-            request["safetySettings"] = [
-                {"category": f"HARM_CATEGORY_{harm}", "threshold": safety} for harm in HARMS
-            ]
-        request = cast(GenerateContentRequest, _left(request, mended))
+        config = _left(_generation_config(asked, model, None if is_said else form), mended)
+        settings = {"generationConfig": config, "store": False, **_safety(safety)}
+        request = cast(GenerateContentRequest, _left({**request, **settings}, mended))
     return Translation(
         model=model,
         request=request,
@@ -113,6 +104,21 @@ def translate(
         schemas={tool["name"]: tool.get("input_schema", {}) for tool in offered.functions},
         most_calls=1 if _calls_singly(asked) else None,
     )
+
+
+def _model(
+    asked: MessagesRequest, overrides: Mapping[str, str], is_subagent: bool, mended: Remedies
+) -> Model:
+    if mended.model is not None:
+        return models.find(mended.model)
+    return models.resolve(asked["model"], overrides, is_subagent=is_subagent)
+
+
+def _safety(threshold: str | None) -> Json:
+    if threshold is None:
+        return {}
+    settings = [{"category": f"HARM_CATEGORY_{harm}", "threshold": threshold} for harm in HARMS]
+    return {"safetySettings": settings}
 
 
 def _conversation(
