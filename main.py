@@ -22,7 +22,6 @@ from proxy.answer import Answer
 from proxy.record import Record
 from proxy.recovery import Recovery
 from proxy.upstream import Gemini
-from proxy.waiting import ClientLeft
 from translate import ApiError, Remedies, StreamTranslator, Translation, catalog, models, translate
 
 config.set_server_defaults()
@@ -44,9 +43,6 @@ def messages(request: flask.Request) -> flask.Response:
         response = route(request)(request, line)
     except HTTPException as error:
         response = refuse(as_refusal(error), line)
-    except ClientLeft:
-        line.has_left = True
-        response = flask.Response(status=record.CLIENT_LEFT)
     except Exception as error:  # noqa: BLE001 - the one place where nothing may pass
         response = refuse(line.failed(error), line)
     return finished(response, line)

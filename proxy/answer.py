@@ -61,7 +61,8 @@ class Answer:
         self._ping = settings.ping
         self._whole = whole
         self._translator = begin(recovery.asked, None)
-        self._work = Work(self._play(), client)
+        self._client = client
+        self._work = Work(self._play())
         self._events: list[Event] = []
         self._due = self._last_event = time.monotonic()
         try:
@@ -77,6 +78,7 @@ class Answer:
     def __iter__(self) -> Iterator[bytes]:
         """The answer as server-sent events, one piece for each read of the upstream."""
         try:
+            self._work.watch(self._client)
             yield self._written(self._events)
             while (batch := self._work.take(self._due - time.monotonic())) is not Sign.END:
                 if isinstance(batch, Sign):

@@ -37,22 +37,20 @@ class ClientLeft(BaseException):
 
 
 class Work(greenlet.greenlet, Generic[T]):
-    """Items of a generator that blocks, taken one by one in the thread that made this.
+    """Items of a generator that blocks, taken one by one in the thread that made this."""
 
-    client: the socket on which the answer goes out, where it is known: that its other side has
-    hung up ends the work with ClientLeft, wherever it waits.
-    """
-
-    def __init__(
-        self, items: Generator[T, None, None], client: socket.socket | None = None
-    ) -> None:
+    def __init__(self, items: Generator[T, None, None]) -> None:
         super().__init__(self._play)
         self._items = items
-        self._client = None if isinstance(client, ssl.SSLSocket) else client
+        self._client: socket.socket | None = None
         self._due = 0.0
         self._selector: selectors.BaseSelector = SELECTOR()
-        if self._client is not None:
-            self._selector.register(self._client, selectors.EVENT_READ)
+
+    def watch(self, client: socket.socket | None) -> None:
+        """Look, while waiting, whether this client hangs up. None: nobody knows its socket."""
+        if client is not None and not isinstance(client, ssl.SSLSocket):
+            self._client = client
+            self._selector.register(client, selectors.EVENT_READ)
 
     def take(self, seconds: float) -> T | Sign:
         """The next item, or SILENCE after so many seconds without one, or END.
@@ -109,16 +107,21 @@ class Work(greenlet.greenlet, Generic[T]):
         return sock in ready
 
     def _look_at(self, client: socket.socket) -> None:
-        """A client that can be read from has hung up, or (rarely) asks for more already."""
+        """A client that can be read from has hung up, or (rarely) asks for more already.
+
+        An end of what it sends may also mean that it only listens from now on (Python's requests
+        does that). Whether it still does, a write will tell: so the silence ends here.
+        """
         try:
-            if client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"":
-                raise ClientLeft
+            sent = client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
             raise ClientLeft from None
         self._selector.unregister(client)
         self._client = None
+        if sent == b"":
+            self._due = 0.0
 
 
 def until_readable(sock: socket.socket, seconds: float | None) -> bool:

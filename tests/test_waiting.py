@@ -58,8 +58,19 @@ def upstream(pairs: Callable[[], Pair]) -> Pair:
 
 
 @pytest.fixture
-def client(pairs: Callable[[], Pair]) -> Pair:
-    return pairs()
+def client() -> Iterator[Pair]:
+    """Our side and the client's of a connection that can be reset."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        theirs = socket.create_connection(server.getsockname())
+        ours, _ = server.accept()
+    with ours, theirs:
+        yield ours, theirs
+
+
+def reset(sock: socket.socket) -> None:
+    """Leave in a way that cannot be mistaken: what we sent was not read."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
 
 
 Make = Callable[..., Work[Any]]
@@ -71,7 +82,8 @@ def working() -> Iterator[Make]:
     made: list[Work[Any]] = []
 
     def make(items: Generator[Any, None, None], client: socket.socket | None = None) -> Work[Any]:
-        made.append(Work(items, client))
+        made.append(Work(items))
+        made[-1].watch(client)
         return made[-1]
 
     yield make
@@ -346,7 +358,8 @@ def test_no_except_clause_of_the_work_can_hold_a_stop(upstream: Pair, working: M
 
 def test_nothing_is_left_of_many_works(upstream: Pair, client: Pair) -> None:
     def one() -> weakref.ref[Work[bytes]]:
-        work = Work(Reader(upstream[0]).items(), client[0])
+        work = Work(Reader(upstream[0]).items())
+        work.watch(client[0])
         assert work.take(0) is Sign.SILENCE
         work.stop()
         return weakref.ref(work)
@@ -363,38 +376,40 @@ def test_nothing_is_left_of_many_works(upstream: Pair, client: Pair) -> None:
 # --- Clients that leave -----------------------------------------------------------------------
 
 
-def closed(sock: socket.socket) -> None:
-    sock.close()
-
-
-def shut_down(sock: socket.socket) -> None:
-    sock.shutdown(socket.SHUT_RDWR)
-
-
-@pytest.mark.parametrize("leave", [closed, shut_down])
 @pytest.mark.parametrize("has_begun", [False, True])
 def test_a_client_that_leaves_ends_the_work(
-    upstream: Pair,
-    client: Pair,
-    leave: Callable[[socket.socket], None],
-    has_begun: bool,
-    working: Make,
+    upstream: Pair, client: Pair, has_begun: bool, working: Make
 ) -> None:
     reader = Reader(upstream[0])
     work = working(reader.items(), client[0])
     if has_begun:
         assert work.take(0) is Sign.SILENCE
-    leave(client[1])
+    reset(client[1])
     with pytest.raises(ClientLeft):
         work.take(LONG)
     assert (reader.notes, work.take(LONG)) == (["started", "closed"], Sign.END)
+
+
+def test_a_client_that_says_no_more_is_written_to_at_once_and_once(
+    upstream: Pair, client: Pair, selected: list[float | None], working: Make
+) -> None:
+    """It may have left or only listen (Python's requests): a write is what tells."""
+    work = working(Reader(upstream[0]).items(), client[0])
+    assert work.take(0) is Sign.SILENCE
+    client[1].shutdown(socket.SHUT_WR)
+    assert work.take(LONG) is Sign.SILENCE
+    upstream[1].send(b"a")
+    assert work.take(LONG) == b"a"
+    selected.clear()
+    assert work.take(SOON) is Sign.SILENCE
+    assert len(selected) <= 3
 
 
 def test_a_client_that_leaves_while_it_is_waited_ends_the_wait(
     upstream: Pair, client: Pair, working: Make
 ) -> None:
     work = working(Reader(upstream[0]).items(), client[0])
-    later = threading.Timer(SOON, client[1].close)
+    later = threading.Timer(SOON, reset, [client[1]])
     later.start()
     with pytest.raises(ClientLeft):
         work.take(LONG)
@@ -407,22 +422,9 @@ def test_a_client_that_leaves_ends_a_pause(client: Pair, working: Make) -> None:
         yield
 
     work = working(items(), client[0])
-    client[1].close()
+    reset(client[1])
     with pytest.raises(ClientLeft):
         work.take(LONG)
-
-
-def test_a_client_that_resets_its_connection_has_left(upstream: Pair, working: Make) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        theirs = socket.create_connection(server.getsockname())
-        ours, _ = server.accept()
-    with ours:
-        work = working(Reader(upstream[0]).items(), ours)
-        assert work.take(0) is Sign.SILENCE
-        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        theirs.close()
-        with pytest.raises(ClientLeft):
-            work.take(LONG)
 
 
 def test_leaving_is_no_error_that_the_work_could_hold(
@@ -434,7 +436,7 @@ def test_leaving_is_no_error_that_the_work_could_hold(
                 yield from Reader(upstream[0]).items()
 
     work = working(items(), client[0])
-    client[1].close()
+    reset(client[1])
     with pytest.raises(ClientLeft):
         work.take(LONG)
 
@@ -475,7 +477,7 @@ def test_a_client_that_only_seemed_to_speak_has_not_left(
     assert work.take(0) is Sign.SILENCE
     upstream[1].send(b"a")
     assert work.take(LONG) == b"a"
-    client[1].close()
+    reset(client[1])
     with pytest.raises(ClientLeft):
         work.take(LONG)
 
@@ -485,7 +487,7 @@ def test_what_has_come_is_taken_only_by_those_who_are_there(
 ) -> None:
     work = working(Reader(upstream[0]).items(), client[0])
     upstream[1].send(b"a")
-    client[1].close()
+    reset(client[1])
     with pytest.raises(ClientLeft):
         work.take(LONG)
 
