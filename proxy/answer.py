@@ -149,7 +149,7 @@ class Answer:
                 yield from self._attempt()
                 error, cause, said = None, self._translator.shortfall, ""
             except ApiError as raised:
-                if self._translator.has_answer and not self._whole:
+                if self._translator.has_shown and not self._whole:
                     raise
                 error, cause, said = raised, raised.cause, raised.message
             pause = self._recovery.prepare(cause, said) if cause else None

@@ -26,10 +26,14 @@ BUSY = "This server is working on as many answers as it can ({} at once); try ag
 
 def read_body(stream: IO[bytes]) -> bytes:
     """A request's body. Raises ApiError 413 for one that is too large."""
-    body = stream.read(MOST_BYTES + 1)
-    if len(body) <= MOST_BYTES:
-        return body
-    ignored = len(body)
+    pieces: list[bytes] = []
+    size = 0
+    while size <= MOST_BYTES and (piece := stream.read(MOST_BYTES + 1 - size)):
+        pieces.append(piece)
+        size += len(piece)
+    if size <= MOST_BYTES:
+        return b"".join(pieces)
+    ignored = size
     while ignored < MOST_IGNORED_BYTES and (piece := stream.read(READ_BYTES)):
         ignored += len(piece)
     raise ApiError(413, TOO_LARGE)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+MARKER = "zebra-marmalade"
+"""Planted in prompts: test_logs.py looks for it in everything that was logged."""
+
 
 def user(*blocks: Any) -> dict[str, Any]:
     return {"role": "user", "content": [as_block(block) for block in blocks]}

@@ -35,11 +35,16 @@ def test_the_banner_shows_overrides_but_no_secrets() -> None:
                 "PROXY_TOKEN": "s3cret",
                 "ANTHROPIC_MODEL": "gemini-4-neon",
                 "CLAUDE_CODE_SUBAGENT_MODEL": "gemini-3.8-flash",
+                "GEMINI_FALLBACK_MODELS": "gemini-3.8-flash, gemini-3.6-flash",
             }
         )
     )
     assert "  key       GEMINI_API_KEY, for holders of PROXY_TOKEN\n" in banner
-    assert "  haiku     -> gemini-4-neon\n  subagents -> gemini-3.8-flash" in banner
+    assert banner.splitlines()[-3:] == [
+        "  haiku     -> gemini-4-neon",
+        "  else      -> gemini-3.8-flash, gemini-3.6-flash",
+        "  subagents -> gemini-3.8-flash",
+    ]
     assert "s3cret" not in banner
     assert "for this machine" in cli.banner(read({"GEMINI_API_KEY": "s3cret"}))
 

@@ -1,5 +1,6 @@
 """proxy/codec.py: JSON at the edges."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,9 +22,7 @@ def test_what_can_be_read(raw: bytes, expected: object) -> None:
     assert codec.loads(raw) == expected
 
 
-@pytest.mark.parametrize(
-    "raw", [b"", b"{", b"{'a':1}", b'{"a":NaN}', b"\xff\xfe\xff", b"[" * 100_000]
-)
+@pytest.mark.parametrize("raw", [b"", b"{", b"{'a':1}", b'{"a":NaN}', b"\xff\xfe\xff"])
 def test_what_cannot(raw: bytes) -> None:
     with pytest.raises(ApiError) as caught:
         codec.loads(raw)
@@ -33,12 +32,27 @@ def test_what_cannot(raw: bytes) -> None:
     )
 
 
-def test_what_cannot_be_written_is_refused() -> None:
+def nested(levels: int) -> Any:
     deep: list[Any] = []
-    for _ in range(1000):
+    for _ in range(levels):
         deep = [deep]
+    return deep
+
+
+@pytest.mark.parametrize(
+    "refuse",
+    [
+        pytest.param(lambda: codec.loads(b"[" * 100_000), id="to read"),
+        pytest.param(lambda: codec.loads(b"[" * 2_000 + b"]" * 2_000), id="to read to its end"),
+        pytest.param(lambda: codec.dumps(nested(1000)), id="to write"),
+        pytest.param(
+            lambda: codec.declare({"name": "A", "input_schema": {"x": nested(300)}}), id="a tool"
+        ),
+    ],
+)
+def test_what_is_nested_too_deeply(refuse: Callable[[], Any]) -> None:
     with pytest.raises(ApiError) as caught:
-        codec.dumps(deep)
+        refuse()
     assert (caught.value.status, caught.value.message) == (400, "The request is nested too deeply.")
 
 

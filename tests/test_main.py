@@ -421,6 +421,17 @@ def test_counting_without_gemini_is_an_estimate(make_client: Callable[..., Flask
     assert answer.get_json()["input_tokens"] > 5
 
 
+def test_a_withdrawn_key_is_followed_by_the_next(
+    make_client: Callable[..., FlaskClient], emulator: Emulator, key: str
+) -> None:
+    client = make_client(GEMINI_API_KEY=f"bad-key,{key}")
+    emulator.script(key, HELLO)
+    answer = client.post("/v1/messages", json=MESSAGE)
+    assert (answer.status_code, answer.headers["x-gemini-tried"]) == (200, "key")
+    assert client.post("/v1/messages/count_tokens", json=MESSAGE).get_json()["input_tokens"] > 0
+    assert [request["status"] for request in emulator.journal(key)] == [200, 200]
+
+
 def test_counting_with_a_bad_key_is_refused(client: FlaskClient) -> None:
     assert error(post(client, "bad-key", "/v1/messages/count_tokens"))[0] == 401
 

@@ -476,6 +476,7 @@ def test_thinking_is_no_answer(part: Any, limits: Any, expected: bool) -> None:
     machine = translator(**limits)
     machine.feed(chunk(part))
     assert machine.has_answer is expected
+    assert machine.has_shown <= machine.has_answer
 
 
 THOUGHT = {"usageMetadata": {"thoughtsTokenCount": 5}}

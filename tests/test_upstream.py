@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -164,12 +166,41 @@ def test_a_large_event_is_searched_once() -> None:
 
 
 def test_a_silent_server_is_a_timeout() -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as silent:
         gemini = Gemini(f"http://127.0.0.1:{silent.getsockname()[1]}", 1, (5, 0.05))
         status, message = failure(gemini)
     assert (status, message.endswith("did not answer in time.")) == (504, True)
+
+
+def test_a_server_that_cannot_be_reached_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise requests.ConnectTimeout
+
+    monkeypatch.setattr("proxy.upstream.PatientAdapter.send", fail)
+    with pytest.raises(ApiError) as caught:
+        Gemini("http://gemini.test", 1, TIMEOUTS).stream("m", b"{}", KEY)
+    assert (caught.value.status, caught.value.cause) == (504, "connection")
+    assert caught.value.message == "Gemini at gemini.test could not be reached in time."
+
+
+def test_a_silence_in_mid_stream_is_told_as_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        gemini = Gemini(f"http://127.0.0.1:{server.getsockname()[1]}", 1, (5, 0.05))
+
+        def begin() -> None:
+            connection, _ = server.accept()
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+            held.append(connection)
+
+        held: list[socket.socket] = []
+        thread = threading.Thread(target=begin)
+        thread.start()
+        stream = gemini.stream("m", b"{}", KEY)
+        with pytest.raises(ApiError) as caught:
+            list(stream)
+        thread.join()
+        held[0].close()
+    assert (caught.value.status, caught.value.cause) == (504, "silence")
 
 
 def test_a_model_name_cannot_leave_its_place(serve: Serve) -> None:

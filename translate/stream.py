@@ -75,9 +75,14 @@ class StreamTranslator:
         return self._out.has_block
 
     @property
+    def has_shown(self) -> bool:
+        """Whether more than thinking was shown; then no other attempt can take this one's place."""
+        return self._out.has_answer
+
+    @property
     def has_answer(self) -> bool:
-        """Whether there is more than thinking; then no other attempt can take this one's place."""
-        return self._out.has_answer or self._calls.has_any or self._cut.has_rest
+        """Whether there is more than thinking, shown or kept back."""
+        return self.has_shown or self._calls.has_any or self._cut.has_rest
 
     @property
     def shortfall(self) -> str:

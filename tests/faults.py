@@ -1,0 +1,955 @@
+"""Every way in which Gemini fails a client, and what the client must get: `make faults`.
+
+The matrix is data: FAULTS says how a fault is provoked, with the emulator or with a server of
+raw sockets, and what is right when it happens once and when it stays. The runner plays each of
+them against a served proxy, streamed and whole, all at once. It refuses to know how the proxy
+recovers; it sees what a client sees, and how often upstream was asked.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gzip
+import json
+import socket
+import struct
+import sys
+import threading
+import time
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol
+
+import requests
+
+from tests import servers
+from tests.messages import assistant, result, thinking, use, user
+from translate.signatures import CALL, wrap
+
+Json = dict[str, Any]
+
+HANG_SECONDS = 50
+"""A client that has waited for so long waits for ever."""
+
+# --- What a client gets -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a request; of an expected one, see `differences`.
+
+    error, message: of an error answer, or of the event that ends a stream. retry: the headers
+    that steer the client. attempts: requests that upstream saw. disorder: what is wrong with the
+    order of the events. pings, signature: how many, and how long.
+    """
+
+    status: int = 200
+    error: str = ""
+    message: str = ""
+    text: str = ""
+    thinking: str = ""
+    stop: str = ""
+    retry: str = ""
+    tried: str = ""
+    model: str = ""
+    warning: str = ""
+    attempts: int | None = None
+    pings: int = 0
+    signature: int = 0
+    disorder: str = ""
+
+
+AT_LEAST = ("pings", "signature")
+WITHIN = ("message", "warning")
+
+
+def differences(expected: Outcome, got: Outcome) -> list[str]:
+    """Where an outcome is not the expected one.
+
+    Of a message a part is expected (of none: nothing), of pings the least number; attempts that
+    are None are not looked at.
+    """
+    found = []
+    for name in (each.name for each in fields(Outcome)):
+        want, is_ = getattr(expected, name), getattr(got, name)
+        if name in AT_LEAST:
+            is_right = is_ >= want
+        elif name in WITHIN:
+            is_right = want in is_ and bool(want) == bool(is_)
+        else:
+            is_right = is_ == want or (name == "attempts" and want is None)
+        if not is_right:
+            found.append(f"{name}: {_short(is_)} instead of {_short(want)}")
+    return found
+
+
+def _short(value: Any) -> str:
+    told = repr(value)
+    return told if len(told) < 120 else f"{told[:60]}...{told[-20:]} ({len(told)})"
+
+
+# --- The matrix -------------------------------------------------------------------------------
+
+PROXIES: dict[str, dict[str, str]] = {
+    "patient": {},
+    "hasty": {
+        "PROXY_FIRST_BYTE_SECONDS": "0.3",
+        "PROXY_PING_SECONDS": "0.3",
+        "PROXY_SILENCE_SECONDS": "4",
+    },
+    "raw": {},
+    "closed": {},
+    "fallback": {"GEMINI_FALLBACK_MODELS": "gemini-3.8-flash"},
+    "keys": {"GEMINI_API_KEY": "bad-new,good-old"},
+    "revoked": {"GEMINI_API_KEY": "bad-new,bad-old"},
+}
+"""Name -> settings. `raw` and `closed` have servers of their own for upstream."""
+
+MODEL, FALLBACK, GONE = "gemini-4-hydrogen", "gemini-3.8-flash", "gemini-3-pro-preview"
+HALF, REST = "All is", " well."
+TEXT = HALF + REST
+LONG_TEXT = "0123456789abcdef" * 327_680
+"""5 MB, in one event."""
+
+HI: Json = {"model": "claude-opus-5", "max_tokens": 1000, "messages": [user("Hi")]}
+THINKS: Json = {"thinking": {"type": "adaptive"}}
+TOOLS: Json = {"tools": [{"name": "Read", "input_schema": {"type": "object", "properties": {}}}]}
+FORGED: Json = {
+    **TOOLS,
+    **THINKS,
+    "messages": [
+        user("go"),
+        assistant(thinking(wrap(CALL, MODEL, "AAAA")), use("a", "Read")),
+        user(result("a")),
+    ],
+}
+
+GOOD: Json = {"chunks": [{"text": HALF}, {"text": REST}], "repeat": True}
+WHOLE: Json = {"candidates": [{"content": {"parts": [{"text": TEXT}], "role": "model"}}]}
+WHOLE["candidates"][0]["finishReason"] = "STOP"
+
+
+class Reset:
+    """The connection is reset, not closed."""
+
+
+Step = bytes | float | Reset
+Raw = tuple[Step, ...]
+"""What a server of raw sockets does: writes, waits, resets; then it closes the connection."""
+
+Play = Json | Raw
+"""A reply of the emulator's, or one of a raw server."""
+
+
+def head(status: str = "200 OK", kind: str = "text/event-stream", *more: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", "Connection: close", *more]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def event(body: Json) -> bytes:
+    return b"data: " + json.dumps(body).encode() + b"\r\n\r\n"
+
+
+def framed(body: bytes) -> bytes:
+    """A body in one piece, with how long it is before it."""
+    return b"%x\r\n%b\r\n" % (len(body), body)
+
+
+CHUNKED, GZIP = "Transfer-Encoding: chunked", "Content-Encoding: gzip"
+LAST = b"0\r\n\r\n"
+ZIPPED = gzip.compress(event(WHOLE))
+ZIPPED_HEAD = head("200 OK", "text/event-stream", CHUNKED, GZIP)
+RAW_GOOD: Raw = (head(), event(WHOLE))
+
+
+def dribbled(body: bytes) -> Raw:
+    """Byte by byte."""
+    steps: list[Step] = []
+    for byte in body:
+        steps += [bytes([byte]), 0.002]
+    return tuple(steps)
+
+
+def answer(tried: str = "", attempts: int | None = 1, **more: Any) -> Outcome:
+    """The right answer."""
+    more = {"text": TEXT, "stop": "end_turn", "model": MODEL, **more}
+    return Outcome(tried=tried, attempts=attempts, **more)
+
+
+def error(status: int, kind: str, message: str, attempts: int | None = 1, **more: Any) -> Outcome:
+    """An error with a status of its own."""
+    return Outcome(status, kind, message, attempts=attempts, **more)
+
+
+def broken_off(kind: str, message: str, attempts: int = 1, **more: Any) -> Outcome:
+    """A stream that has begun and ends with an event that says why."""
+    return Outcome(
+        error=kind, message=message, attempts=attempts, **{"text": HALF, "model": MODEL, **more}
+    )
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to fail.
+
+    bad: what upstream does at first. once, always: what a client gets when all is well after
+    that, and when it is not. streamed_once, streamed_always: where a streamed answer differs, as
+    it does when something was shown already. good: what upstream does afterwards. stays: what it
+    does when the fault stays, where that is not `bad` again and again.
+    """
+
+    name: str
+    bad: tuple[Play, ...]
+    once: Outcome
+    always: Outcome
+    streamed_once: Outcome | None = None
+    streamed_always: Outcome | None = None
+    proxy: str = "patient"
+    body: Json = field(default_factory=dict)
+    good: tuple[Play, ...] = ()
+    stays: tuple[Play, ...] = ()
+    key: str = ""
+
+    def plays(self, *, once: bool) -> list[Play]:
+        """The last one is repeated."""
+        if once:
+            return [*self.bad, *(self.good or (RAW_GOOD if self.is_raw else GOOD,))]
+        plays = [*(self.stays or self.bad)]
+        return plays if self.is_raw else [*plays[:-1], {**_reply(plays[-1]), "repeat": True}]
+
+    def expected(self, *, once: bool, stream: bool) -> Outcome:
+        whole, streamed = (
+            (self.once, self.streamed_once) if once else (self.always, self.streamed_always)
+        )
+        return streamed if stream and streamed else whole
+
+    @property
+    def is_raw(self) -> bool:
+        return self.proxy in ("raw", "closed")
+
+
+def _reply(play: Play) -> Json:
+    assert isinstance(play, dict)
+    return play
+
+
+def unseen(name: str, *bad: Play, expected: Outcome | None = None, **more: Any) -> Fault:
+    """A fault that takes its time, or only looks like one: no other attempt is needed."""
+    expected = expected or answer()
+    return Fault(name, bad, expected, expected, good=bad, **more)
+
+
+def google(code: int, status: str, message: str, *details: Json) -> Json:
+    problem = {"code": code, "message": message, "status": status}
+    return {"status": {**problem, "details": list(details)} if details else problem}
+
+
+QUOTA = "type.googleapis.com/google.rpc."
+RETRY_IN_7 = {"@type": QUOTA + "RetryInfo", "retryDelay": "6.2s"}
+PER_DAY = {
+    "@type": QUOTA + "QuotaFailure",
+    "violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}],
+}
+EXHAUSTED = "You exceeded your current quota."
+UNAVAILABLE: Json = {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}
+SPENT = google(429, "RESOURCE_EXHAUSTED", EXHAUSTED, PER_DAY)
+NO_SIGNATURE = "Corrupted thought signature."
+NO_SCHEMA = (
+    "* GenerateContentRequest.tools[0].function_declarations[0].parameters.items: missing field."
+)
+NO_LEVEL = "Thinking level HIGH is not supported for this model."
+NO_FIELD = 'Invalid JSON payload received. Unknown name "thinkingConfig": Cannot find field.'
+NO_MODEL = f"models/{GONE} is not found for API version v1beta."
+
+ENDED = "ended before it was complete"
+UNREACHED = "Gemini could not be reached"
+OVERLOADED = error(529, "overloaded_error", "overloaded", 3)
+INCOMPLETE = error(529, "overloaded_error", ENDED, 3)
+NO_CONNECTION = error(502, "api_error", UNREACHED, 3)
+
+TOKEN = base64.b64encode(b"checkpoint").decode()
+CHECKPOINT: Json = {"text": HALF, "candidate": {"continuationToken": TOKEN}}
+CUT: Json = {"cut": True}
+REPLY_REST: Json = {"chunks": [{"text": REST}], "repeat": True}
+
+
+def tried_again(
+    name: str, cause: str, *bad: Play, always: Outcome = INCOMPLETE, attempts: int = 2, **more: Any
+) -> Fault:
+    """A fault that another attempt makes good."""
+    return Fault(name, bad, answer(cause, attempts), always, **more)
+
+
+def shown(name: str, cause: str, problem: Outcome, *bad: Play, **more: Any) -> Fault:
+    """A fault after half of the text: a whole answer is tried again, a stream says so."""
+    streamed = broken_off(problem.error, problem.message)
+    return tried_again(
+        name,
+        cause,
+        *bad,
+        always=problem,
+        streamed_once=streamed,
+        streamed_always=streamed,
+        **more,
+    )
+
+
+def refused_once(name: str, cause: str, said: str, **more: Any) -> Fault:
+    """A 400 with a remedy that is tried once."""
+    reply = google(400, "INVALID_ARGUMENT", said)
+    always = error(400, "invalid_request_error", said, 2)
+    return tried_again(name, cause, reply, always=always, **more)
+
+
+def settled(name: str, problem: Outcome, *bad: Play, **more: Any) -> Fault:
+    """A fault the client hears of at once."""
+    return Fault(name, bad, problem, problem, **more)
+
+
+CONNECTIONS = (
+    tried_again(
+        "refused",
+        "connection x2",
+        proxy="closed",
+        always=replace(NO_CONNECTION, attempts=0),
+        attempts=1,
+    ),
+    tried_again(
+        "reset before the headers", "connection", (Reset(),), proxy="raw", always=NO_CONNECTION
+    ),
+    tried_again(
+        "reset in the headers",
+        "connection",
+        (head()[:25], Reset()),
+        proxy="raw",
+        always=NO_CONNECTION,
+    ),
+    tried_again("closed without an answer", "connection", {"chunks": [CUT]}, always=NO_CONNECTION),
+    tried_again("reset in an event", "broken", (head(), event(WHOLE)[:60], Reset()), proxy="raw"),
+    tried_again("end in an event", "broken", (head(), event(WHOLE)[:60]), proxy="raw"),
+    tried_again(
+        "cut after a thought",
+        "broken",
+        {"chunks": [{"thought": "Hm."}, CUT]},
+        body=THINKS,
+        streamed_once=answer(attempts=2, thinking="Hm."),
+        streamed_always=broken_off("overloaded_error", ENDED, 3, text="", thinking="Hm." * 3),
+    ),
+    shown("cut after text", "broken", INCOMPLETE, {"chunks": [{"text": HALF}, CUT]}),
+    shown("no finish reason", "broken", INCOMPLETE, {"chunks": [{"text": HALF}], "finish": None}),
+    tried_again("nothing at all", "broken", {"chunks": [{"raw": ""}], "finish": None}),
+)
+
+BYTES = (
+    tried_again("truncated JSON", "broken", {"chunks": [{"raw": 'data: {"candi\r\n\r\n'}]}),
+    tried_again("an event that is no object", "broken", {"chunks": [{"raw": "data: 7\r\n\r\n"}]}),
+    tried_again(
+        "wrong content type",
+        "internal",
+        {"content_type": "text/html", "chunks": [{"raw": "<h1>Welcome to our hotel</h1>"}]},
+        always=error(502, "api_error", "not a stream of events", 3),
+    ),
+    tried_again(
+        "a gateway's page",
+        "internal",
+        (head("502 Bad Gateway", "text/html"), b"<h1>Bad Gateway</h1>"),
+        proxy="raw",
+        always=error(502, "api_error", "answered with status 502", 3),
+    ),
+    tried_again(
+        "a redirect",
+        "internal",
+        (head("302 Found", "text/html", "Location: http://127.0.0.1:1/"),),
+        proxy="raw",
+        always=error(502, "api_error", "answered with status 502", 3),
+    ),
+    unseen("gzip", (ZIPPED_HEAD, framed(ZIPPED), LAST), proxy="raw"),
+    tried_again("gzip, cut", "broken", (ZIPPED_HEAD, framed(ZIPPED[:60])), proxy="raw"),
+    tried_again("gzip, short", "broken", (ZIPPED_HEAD, framed(ZIPPED[:60]), LAST), proxy="raw"),
+    tried_again(
+        "gzip that is none", "broken", (ZIPPED_HEAD, framed(event(WHOLE)), LAST), proxy="raw"
+    ),
+    unseen("byte by byte", dribbled(head() + event(WHOLE)), proxy="raw"),
+    unseen("a line of 5 MB", {"chunks": [{"text": LONG_TEXT}]}, expected=answer(text=LONG_TEXT)),
+    unseen(
+        "a signature of 200 KB",
+        {"chunks": [{"text": TEXT}, {"call": {"name": "Read"}, "sign": 200_000}]},
+        expected=answer(stop="tool_use", signature=266_000),
+        body={**TOOLS, **THINKS},
+    ),
+)
+
+
+def silent(name: str, pings: int, *chunks: Json, proxy: str = "hasty") -> Fault:
+    """A wait that a stream fills with pings."""
+    reply: Json = {"chunks": [*chunks], "repeat": True}
+    return Fault(
+        name,
+        (reply,),
+        answer(),
+        answer(),
+        streamed_once=answer(pings=pings),
+        streamed_always=answer(pings=pings),
+        proxy=proxy,
+        good=(reply,),
+    )
+
+
+WAIT: Json = {"delay": 1.6}
+TOO_LATE = error(504, "timeout_error", "did not answer in time")
+FELL_SILENT = error(504, "timeout_error", "fell silent")
+TWO_TEXTS = ({"text": HALF}, {"text": REST})
+
+SILENCES = (
+    silent("slow headers", 3, WAIT, *TWO_TEXTS),
+    silent("silence after the headers", 3, {"raw": ""}, WAIT, *TWO_TEXTS),
+    silent("silence in the text", 3, {"text": HALF}, WAIT, {"text": REST}),
+    silent("silence in an event", 3, {"raw": "data: "}, WAIT, *TWO_TEXTS),
+    silent("30 s of silence", 2, {"raw": ""}, {"delay": 30}, *TWO_TEXTS, proxy="patient"),
+    settled(
+        "too long a silence before the headers",
+        TOO_LATE,
+        {"chunks": [{"delay": 30}, *TWO_TEXTS]},
+        proxy="hasty",
+        streamed_once=broken_off("timeout_error", TOO_LATE.message, text="", pings=3),
+        streamed_always=broken_off("timeout_error", TOO_LATE.message, text="", pings=3),
+    ),
+    settled(
+        "too long a silence in the text",
+        FELL_SILENT,
+        {"chunks": [{"text": HALF}, {"delay": 30}, {"text": REST}]},
+        proxy="hasty",
+        streamed_once=broken_off("timeout_error", FELL_SILENT.message, pings=3),
+        streamed_always=broken_off("timeout_error", FELL_SILENT.message, pings=3),
+    ),
+    tried_again(
+        "503 when the stream has begun",
+        "overloaded x2",
+        {"status": UNAVAILABLE},
+        {"status": UNAVAILABLE},
+        proxy="hasty",
+        attempts=3,
+        always=OVERLOADED,
+        streamed_once=answer("overloaded", 3, pings=1),
+        streamed_always=broken_off(
+            "overloaded_error", "overloaded", 3, text="", tried="overloaded", pings=1
+        ),
+        stays=({"status": UNAVAILABLE},),
+    ),
+)
+
+ANSWERS = (
+    tried_again("an empty answer", "empty", {"chunks": []}, always=answer("empty x2", 3, text="")),
+    tried_again(
+        "thoughts only",
+        "thoughts",
+        {"chunks": [{"thought": "Hm."}]},
+        body=THINKS,
+        always=answer("thoughts x2", 3, text="", thinking="Hm."),
+        streamed_once=answer(attempts=2, thinking="Hm."),
+        streamed_always=answer(attempts=3, text="", thinking="Hm." * 3),
+    ),
+    *(
+        tried_again(
+            reason,
+            "malformed",
+            {"chunks": [], "finish": reason},
+            body=TOOLS,
+            always=answer("malformed x2", 3, text="", stop="tool_use"),
+        )
+        for reason in ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL")
+    ),
+)
+
+REFUSALS = (
+    tried_again("503", "overloaded", {"status": UNAVAILABLE}, always=OVERLOADED),
+    tried_again(
+        "500",
+        "internal",
+        google(500, "INTERNAL", "An internal error has occurred."),
+        always=error(500, "api_error", "An internal error", 3),
+    ),
+    settled(
+        "429, back in 7 s",
+        error(429, "rate_limit_error", EXHAUSTED, retry="retry-after: 7"),
+        google(429, "RESOURCE_EXHAUSTED", EXHAUSTED, RETRY_IN_7),
+    ),
+    settled(
+        "429 without a time",
+        error(429, "rate_limit_error", EXHAUSTED),
+        google(429, "RESOURCE_EXHAUSTED", EXHAUSTED),
+    ),
+    settled(
+        "quota of the day",
+        error(429, "rate_limit_error", "Today's quota", retry="x-should-retry: false"),
+        SPENT,
+    ),
+    Fault(
+        "quota of the day, another model",
+        ({**SPENT, "when": {"model": MODEL}},),
+        answer("spent", 2, model=FALLBACK),
+        error(429, "rate_limit_error", "Today's quota", 2, retry="x-should-retry: false"),
+        proxy="fallback",
+        stays=(SPENT,),
+    ),
+    refused_once("a signature refused", "signature", NO_SIGNATURE, body=FORGED),
+    unseen("a forged signature", GOOD, expected=answer("signature", 2), body=FORGED),
+    refused_once("a schema refused", "schema", NO_SCHEMA, body=TOOLS),
+    refused_once("a thinking level refused", "thinking", NO_LEVEL, body=THINKS),
+    refused_once("an unknown parameter", "parameter", NO_FIELD, body=THINKS),
+    Fault(
+        "a model that is gone",
+        (),
+        answer("model", 2, model="gemini-3.1-pro-preview", warning=f"{GONE} is gone"),
+        error(404, "not_found_error", NO_MODEL, 2),
+        body={"model": GONE},
+        stays=(google(404, "NOT_FOUND", NO_MODEL),),
+    ),
+    unseen(
+        "a revoked key before a good one",
+        GOOD,
+        expected=answer("key", None),
+        proxy="keys",
+        key="good-old",
+    ),
+    settled(
+        "every key revoked",
+        error(401, "authentication_error", "server's own key", 0, retry="x-should-retry: false"),
+        GOOD,
+        proxy="revoked",
+    ),
+)
+
+IN_STREAM = (
+    tried_again(
+        "an error as first event",
+        "overloaded",
+        {"chunks": [{"error": UNAVAILABLE}]},
+        always=OVERLOADED,
+    ),
+    tried_again(
+        "a bare error as first event",
+        "overloaded",
+        {"chunks": [{"raw_error": UNAVAILABLE}]},
+        always=OVERLOADED,
+    ),
+    shown(
+        "an error in the text",
+        "overloaded",
+        OVERLOADED,
+        {"chunks": [{"text": HALF}, {"error": UNAVAILABLE}]},
+    ),
+    shown(
+        "a bare error in the text",
+        "overloaded",
+        OVERLOADED,
+        {"chunks": [{"text": HALF}, {"raw_error": UNAVAILABLE}]},
+    ),
+    Fault(
+        "cut right behind a checkpoint",
+        ({"chunks": [CHECKPOINT, CUT]},),
+        answer("resumed", 2),
+        error(529, "overloaded_error", ENDED, 6),
+        streamed_once=answer(attempts=2),
+        streamed_always=broken_off("overloaded_error", ENDED, 4),
+        good=(REPLY_REST,),
+        stays=({"chunks": [CHECKPOINT, CUT]}, {"chunks": [{"raw": ""}, CUT]}),
+    ),
+    shown(
+        "cut with text behind a checkpoint",
+        "broken",
+        INCOMPLETE,
+        {"chunks": [{**CHECKPOINT, "text": HALF[:3]}, {"text": HALF[3:]}, CUT]},
+    ),
+)
+
+FAULTS = (*CONNECTIONS, *BYTES, *SILENCES, *ANSWERS, *REFUSALS, *IN_STREAM)
+
+
+# --- Upstreams --------------------------------------------------------------------------------
+
+
+class Upstream(Protocol):
+    """What fails: it plays for a key, and tells how often it was asked with it."""
+
+    url: str
+
+    def play(self, key: str, plays: Sequence[Play]) -> None: ...
+
+    def attempts(self, key: str) -> int: ...
+
+
+class Emulated:
+    def __init__(self, emulator: servers.Emulator) -> None:
+        self.url = emulator.url
+        self._emulator = emulator
+
+    def play(self, key: str, plays: Sequence[Play]) -> None:
+        self._emulator.script(key, *plays)
+
+    def attempts(self, key: str) -> int:
+        return len(self._emulator.journal(key))
+
+
+class RawServer:
+    """Does what no framework for HTTP would. It listens, or only keeps a port from others."""
+
+    def __init__(self, *, listens: bool) -> None:
+        self._plays: dict[str, Sequence[Play]] = {}
+        self._asked: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._port = 0
+        self._bind()
+        self.url = f"http://127.0.0.1:{self._port}"
+        if listens:
+            self.listen()
+
+    def play(self, key: str, plays: Sequence[Play]) -> None:
+        self._plays[key] = plays
+
+    def attempts(self, key: str) -> int:
+        return self._asked[key]
+
+    def listen(self) -> None:
+        self._socket.listen(128)
+        threading.Thread(target=self._accept, args=(self._socket,), daemon=True).start()
+
+    def refuse(self) -> None:
+        """Listen no longer; the port stays ours."""
+        self.close()
+        self._bind()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _bind(self) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", self._port))
+        self._port = self._socket.getsockname()[1]
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:
+            key = _read_request(connection)
+            with self._lock:
+                plays = self._plays[key]
+                play = plays[min(self._asked[key], len(plays) - 1)]
+                self._asked[key] += 1
+            for step in play:
+                _take(step, connection)  # type: ignore[arg-type]
+
+
+def _read_request(connection: socket.socket) -> str:
+    """A request to its end; the key in it."""
+    with connection.makefile("rb") as file:
+        headers = {}
+        while line := file.readline().strip():
+            name, _, value = line.partition(b":")
+            headers[name.lower()] = value.strip().decode()
+        file.read(int(headers[b"content-length"]))
+    return headers[b"x-goog-api-key"]
+
+
+def _take(step: Step, connection: socket.socket) -> None:
+    if isinstance(step, bytes):
+        connection.sendall(step)
+    elif isinstance(step, float):
+        time.sleep(step)
+    else:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+
+# --- The runner -------------------------------------------------------------------------------
+
+MODES = {"stream": True, "whole": False}
+TIMES = {"once": True, "always": False}
+
+
+@dataclass(frozen=True)
+class Case:
+    fault: Fault
+    mode: str
+    times: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.fault.name}, {self.mode}, {self.times}"
+
+    @property
+    def expected(self) -> Outcome:
+        return self.fault.expected(once=TIMES[self.times], stream=MODES[self.mode])
+
+    @property
+    def plays(self) -> list[Play]:
+        return self.fault.plays(once=TIMES[self.times])
+
+
+CASES = tuple(Case(fault, mode, times) for fault in FAULTS for mode in MODES for times in TIMES)
+
+
+@dataclass(frozen=True)
+class Row:
+    case: Case
+    got: Outcome
+    seconds: float
+
+    @property
+    def wrong(self) -> list[str]:
+        return differences(self.case.expected, self.got)
+
+
+@contextlib.contextmanager
+def staged(emulator: servers.Emulator) -> Iterator[Stage]:
+    """Every upstream and every proxy that the cases need."""
+    emulated, raw = Emulated(emulator), RawServer(listens=True)
+    closed = RawServer(listens=False)
+    upstreams: dict[str, Upstream] = {"raw": raw, "closed": closed}
+    with contextlib.ExitStack() as stack:
+        stack.callback(raw.close)
+        stack.callback(closed.close)
+
+        def start(name: str) -> str:
+            endpoint = upstreams.setdefault(name, emulated).url
+            environ = {**PROXIES[name], "GEMINI_ENDPOINT": endpoint}
+            return stack.enter_context(servers.serving(servers.PROXY, environ))
+
+        with ThreadPoolExecutor(len(PROXIES)) as pool:
+            urls = dict(zip(PROXIES, pool.map(start, PROXIES), strict=True))
+        yield Stage(urls, upstreams, closed)
+
+
+class Stage:
+    """Plays cases. Those of the closed port one after the other: they open and close it."""
+
+    def __init__(
+        self, urls: Mapping[str, str], upstreams: Mapping[str, Upstream], closed: RawServer
+    ) -> None:
+        self._urls = urls
+        self._upstreams = upstreams
+        self._closed = closed
+        self._turn = threading.Lock()
+
+    def run(self, cases: Sequence[Case]) -> list[Row]:
+        """All at once."""
+        with ThreadPoolExecutor(len(cases)) as pool:
+            futures: list[Future[Row]] = [pool.submit(self.play, case) for case in cases]
+            return [future.result() for future in futures]
+
+    def play(self, case: Case) -> Row:
+        if case.fault.proxy == "closed":
+            with self._turn:
+                return self._play_closed(case)
+        return self._play(case)
+
+    def _play_closed(self, case: Case) -> Row:
+        """Once: the port opens while the proxy waits before its third attempt.
+
+        Where it opened too early on a busy machine, there was no fault: then once more.
+        """
+        if case.times == "always":
+            return self._play(case)
+        for seconds in (0.25, 0.15, 0.35):
+            opening = threading.Timer(seconds, self._closed.listen)
+            opening.start()
+            row = self._play(case)
+            opening.join()
+            self._closed.refuse()
+            if not row.wrong:
+                break
+        return row
+
+    def _play(self, case: Case) -> Row:
+        fault = case.fault
+        key = fault.key or f"fault-{uuid.uuid4().hex}"
+        upstream = self._upstreams[fault.proxy]
+        upstream.play(key, case.plays)
+        started = time.monotonic()
+        url = f"{self._urls[fault.proxy]}/v1/messages"
+        got = asked(url, key, {**HI, **fault.body, "stream": MODES[case.mode]})
+        seconds = time.monotonic() - started
+        return Row(case, replace(got, attempts=upstream.attempts(key)), seconds)
+
+
+def asked(url: str, key: str, body: Json) -> Outcome:
+    """What a client gets; a hang, or anything else that is no answer, is a disorder."""
+    events: list[Json] = []
+    deadline = time.monotonic() + HANG_SECONDS
+    try:
+        with servers.LOCAL.post(
+            url, json=body, headers={"x-api-key": key}, stream=True, timeout=HANG_SECONDS
+        ) as response:
+            if response.ok and body["stream"]:
+                for line in response.iter_lines(1_048_576):
+                    if time.monotonic() > deadline:
+                        return Outcome(disorder="it hangs")
+                    if line.startswith(b"data: "):
+                        events.append(json.loads(line[6:]))
+                got = streamed(events)
+            else:
+                got = whole(response.json())
+    except requests.RequestException as problem:
+        return Outcome(disorder=f"{type(problem).__name__} after {len(events)} events")
+    return replace(got, status=response.status_code, **_told(response.headers))
+
+
+RETRY_HEADERS = ("retry-after", "x-should-retry")
+
+
+def _told(headers: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "retry": ", ".join(f"{name}: {headers[name]}" for name in RETRY_HEADERS if name in headers),
+        "tried": headers.get("x-gemini-tried", ""),
+        "model": headers.get("x-gemini-model", ""),
+        "warning": headers.get("x-gemini-warning", ""),
+    }
+
+
+def whole(message: Json) -> Outcome:
+    """A whole answer, or an error."""
+    if message["type"] == "error":
+        return _failed(message)
+    grown: defaultdict[str, str] = defaultdict(str)
+    for block in message["content"]:
+        for name in ("text", "thinking", "signature"):
+            grown[name] += block.get(name, "")
+    return Outcome(
+        text=grown["text"],
+        thinking=grown["thinking"],
+        signature=len(grown["signature"]),
+        stop=message["stop_reason"],
+    )
+
+
+def _failed(body: Json) -> Outcome:
+    return Outcome(error=body["error"]["type"], message=body["error"]["message"])
+
+
+DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
+
+
+def streamed(events: Sequence[Json]) -> Outcome:
+    """What a stream adds up to, and whether its events come in the one right order."""
+    grown: defaultdict[str, str] = defaultdict(str)
+    stop = ""
+    for each in events:
+        if each["type"] == "content_block_delta":
+            name = DELTAS.get(each["delta"]["type"], "")
+            grown[name] += each["delta"].get(name, "")
+        elif each["type"] == "message_delta":
+            stop = each["delta"]["stop_reason"]
+    failed = next((_failed(each) for each in events if each["type"] == "error"), Outcome())
+    return replace(
+        failed,
+        text=grown["text"],
+        thinking=grown["thinking"],
+        signature=len(grown["signature"]),
+        stop=stop,
+        pings=sum(each["type"] == "ping" for each in events),
+        disorder=disorder(events),
+    )
+
+
+def disorder(events: Sequence[Json]) -> str:
+    """What is wrong with the order of a stream's events: one start, blocks, one end or error."""
+    state, index = "nothing", -1
+    for each in events:
+        kind = each["type"]
+        if kind == "ping" and state not in ("nothing", "over"):
+            continue
+        if kind == "error" and state not in ("nothing", "over"):
+            state = "over"
+            continue
+        found = NEXT.get((state, kind))
+        if found is None:
+            return f"{kind} when there was {state}"
+        state = found
+        if kind == "content_block_start":
+            index += 1
+        if kind.startswith("content_block") and each["index"] != index:
+            return f"{kind} of {each['index']} in {index}"
+    return "" if state == "over" else f"it ends with {state}"
+
+
+NEXT = {
+    ("nothing", "message_start"): "a message",
+    ("a message", "content_block_start"): "a block",
+    ("a block", "content_block_delta"): "a block",
+    ("a block", "content_block_stop"): "a message",
+    ("a message", "message_delta"): "a reason",
+    ("a reason", "message_stop"): "over",
+}
+"""State, event -> state."""
+
+
+# --- The table --------------------------------------------------------------------------------
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The matrix as text."""
+    lines = [("fault", "answer", "times", "asked", "s", "", "what the client got")]
+    for row in rows:
+        case, got = row.case, row.got
+        mark = "WRONG" if row.wrong else "ok"
+        name = case.fault.name if case == _first(case) else ""
+        seconds = f"{row.seconds:.1f}"
+        lines.append(
+            (name, case.mode, case.times, str(got.attempts), seconds, mark, described(got))
+        )
+        lines += [("", "", "", "", "", "", f"  {wrong}") for wrong in row.wrong]
+    widths = [max(len(line[i]) for line in lines) for i in range(6)]
+    return "\n".join(
+        "  ".join([*(line[i].ljust(widths[i]) for i in range(6)), line[6]]).rstrip()
+        for line in lines
+    )
+
+
+def _first(case: Case) -> Case:
+    return Case(case.fault, next(iter(MODES)), next(iter(TIMES)))
+
+
+def described(got: Outcome) -> str:
+    """An outcome in one line."""
+    parts = [str(got.status)]
+    if got.stop:
+        parts.append(f"{got.stop}:")
+    if got.thinking:
+        parts.append(f"({got.thinking})")
+    if got.text or got.stop:
+        size = len(got.text)
+        parts.append(f"'{got.text}'" if size < 40 else f"'{got.text[:16]}...' ({size:,})")
+    if got.signature:
+        parts.append(f"signature ({got.signature:,})")
+    if got.error:
+        parts.append(f"{'then ' if got.status == 200 else ''}{got.error}: {got.message[:60]}")
+    told = [got.retry, got.tried and f"tried: {got.tried}", got.warning]
+    told += [f"{got.pings} pings" if got.pings else "", got.disorder]
+    extra = "; ".join(each for each in told if each)
+    return " ".join(parts) + (f"  [{extra}]" if extra else "")
+
+
+def main() -> int:
+    started = time.monotonic()
+    with servers.serving(servers.EMULATOR) as url, staged(servers.Emulator(url)) as stage:
+        rows = stage.run(CASES)
+    print(table(rows))
+    wrong = sum(bool(row.wrong) for row in rows)
+    seconds = time.monotonic() - started
+    print(f"\n{len(rows)} cases of {len(FAULTS)} faults in {seconds:.0f} s; {wrong} wrong")
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,390 @@
+"""Thousands of bad requests, and not one failure of ours: a client is told what is wrong.
+
+The requests are made by Hypothesis from a real one of Claude Code's and from small ones, always
+the same ones. Whatever comes of them, the answer has the API's shape and gives nothing away.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from werkzeug.test import TestResponse
+
+from tests.messages import MARKER, assistant, result, thinking, use, user
+from tests.servers import Emulator
+
+HELLO = {"chunks": [{"text": "Hello."}], "repeat": True}
+FIXTURES = Path(__file__).parent / "fixtures"
+JSON_TYPE = {"Content-Type": "application/json"}
+
+generated = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+"""The same requests on every run."""
+
+
+# --- What every answer must be ----------------------------------------------------------------
+
+
+def check(answer: TestResponse, key: str) -> int:
+    """The status, of an answer that is right whatever was asked."""
+    status, text = answer.status_code, answer.get_data(as_text=True)
+    answer.close()
+    assert status < 500, text
+    assert "event: error" not in text
+    assert key not in text
+    assert "Traceback" not in text
+    assert MARKER not in text
+    if status == 308:
+        assert "//" in answer.request.path
+        return status
+    assert answer.headers["request-id"].startswith("req_")
+    if status >= 400:
+        assert answer.content_type == "application/json"
+    if status >= 400 and answer.request.method != "HEAD":
+        told = json.loads(text)
+        assert set(told) == {"type", "error", "request_id"}
+        assert set(told["error"]) == {"type", "message"}
+        assert (told["type"], told["request_id"]) == ("error", answer.headers["request-id"])
+        assert told["error"]["message"].strip()
+    return status
+
+
+def headers(key: str, **more: str) -> dict[str, str]:
+    return {**JSON_TYPE, "x-api-key": key, **more}
+
+
+# --- Bodies to be spoilt ----------------------------------------------------------------------
+
+MINIMAL: dict[str, Any] = {
+    "model": "claude-opus-5",
+    "max_tokens": 100,
+    "messages": [user(f"Hi, {MARKER}")],
+}
+
+
+def claude_codes() -> dict[str, Any]:
+    """A real request with three of its tools, and with words of ours."""
+    body: dict[str, Any] = json.loads((FIXTURES / "claude_code_request.json").read_text("utf-8"))
+    said = {"type": "text", "text": MARKER}
+    tools = [{**tool, "description": MARKER} for tool in body["tools"][:3]]
+    messages = [user(MARKER, said), {"role": "system", "content": MARKER}]
+    return {**body, "system": [said], "tools": tools, "messages": messages}
+
+
+PROPERTIES = {
+    "command": {"type": "string", "description": MARKER, "minLength": 1},
+    "mode": {"anyOf": [{"const": "a"}, {"$ref": "#/$defs/mode"}, {"type": "null"}]},
+    "many": {"type": ["array", "null"], "items": {"type": "integer", "exclusiveMinimum": 0}},
+}
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": PROPERTIES,
+    "required": ["command"],
+    "additionalProperties": False,
+    "$defs": {"mode": {"enum": ["b", "c"], "allOf": [{"type": "string"}]}},
+}
+IMAGE = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+SEEDS: list[dict[str, Any]] = [
+    MINIMAL,
+    claude_codes(),
+    {
+        **MINIMAL,
+        "system": MARKER,
+        "tools": [{"name": "Bash", "description": MARKER, "input_schema": SCHEMA}],
+        "tool_choice": {"type": "tool", "name": "Bash", "disable_parallel_tool_use": True},
+        "thinking": {"type": "enabled", "budget_tokens": 1024},
+        "messages": [
+            user("Do it."),
+            assistant(thinking("c2ln"), use("toolu_1", given={"command": MARKER}), use("toolu_2")),
+            user(
+                result("toolu_2", [{"type": "text", "text": MARKER}], is_error=True),
+                result("toolu_1", [{"type": "image", "source": IMAGE}]),
+            ),
+        ],
+    },
+    {
+        **MINIMAL,
+        "stream": True,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "top_k": 40,
+        "stop_sequences": ["END"],
+        "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": SCHEMA}},
+        "messages": [
+            user(
+                {"type": "image", "source": IMAGE},
+                {
+                    "type": "document",
+                    "title": MARKER,
+                    "source": {"type": "content", "content": [{"type": "text", "text": MARKER}]},
+                },
+                {
+                    "type": "search_result",
+                    "source": "https://a.test",
+                    "title": MARKER,
+                    "content": [{"type": "text", "text": MARKER}],
+                },
+            )
+        ],
+    },
+    {
+        **MINIMAL,
+        "tools": [
+            {
+                "type": "web_search_20250305",
+                "name": "web_search",
+                "max_uses": 8,
+                "allowed_domains": ["a.test"],
+                "user_location": {"type": "approximate", "city": "Oslo"},
+            }
+        ],
+        "messages": [
+            user("Search."),
+            assistant(
+                {
+                    "type": "server_tool_use",
+                    "id": "srvtoolu_1",
+                    "name": "web_search",
+                    "input": {"query": MARKER},
+                },
+                {
+                    "type": "web_search_tool_result",
+                    "tool_use_id": "srvtoolu_1",
+                    "content": [
+                        {
+                            "type": "web_search_result",
+                            "url": "https://a.test",
+                            "title": MARKER,
+                            "encrypted_content": "x",
+                        }
+                    ],
+                },
+            ),
+            user("And?"),
+        ],
+    },
+]
+
+
+# --- How they are spoilt ----------------------------------------------------------------------
+
+JUNK: list[Any] = [
+    *(None, True, False, 0, -1, 1.5, 2**63, -(2**64), 10**400, 1e308),
+    *(float("nan"), float("-inf"), "", " ", "x", "\ud800", "a\u0000b", "\U0001f600" * 1000),
+    *([], {}, [None], [[]], {"type": None}, {"type": []}, {"type": "text"}, {"type": "hologram"}),
+    *({"type": "text", "text": 5}, {"type": "tool_result"}, {"type": "image", "source": {}}),
+    *({"type": "document", "source": {"type": "content", "content": 5}}, {"": {"": ""}}),
+    *({"$ref": "#"}, {"$ref": 5, "anyOf": 5}, {"type": 5, "properties": [], "required": "x"}),
+    *({"anyOf": [5, {}], "oneOf": {}, "enum": {}, "items": [[]], "const": {}}, "tool", "custom"),
+]
+DEPTHS = (20, 120, 260, 900, 1_100, 9_000, 60_000)
+NESTS = (
+    ("[", "]"),
+    ('{"a":', "}"),
+    ('{"type":"object","properties":{"a":', "}}"),
+    ('{"anyOf":[', "]}"),
+    ('[{"type":"tool_result","tool_use_id":"t","content":', "}]"),
+    ('[{"type":"document","source":{"type":"content","content":', "}}]"),
+)
+
+
+class Raw(NamedTuple):
+    """A value whose JSON is written by hand: no encoder would."""
+
+    text: str
+
+
+@st.composite
+def raw(draw: st.DrawFn) -> Raw:
+    """Nested deeply, a long list, or one object with a name twice."""
+    match draw(st.integers(0, 2)):
+        case 0:
+            opening, closing = draw(st.sampled_from(NESTS))
+            depth = draw(st.sampled_from(DEPTHS))
+            return Raw(opening * depth + '"x"' + closing * depth)
+        case 1:
+            item = draw(st.sampled_from(JUNK))
+            if len(str(item)) > 100:
+                item = {}
+            return Raw(f"[{','.join([json.dumps(item)] * draw(st.sampled_from([9, 4_000])))}]")
+        case _:
+            return Raw('{"type":"text","type":5,"text":"x","text":null,"a":1,"a":{}}')
+
+
+Spot = tuple[Any, Any]
+"""A container, and the name or place of something in it."""
+
+
+def spots(value: Any) -> Iterator[Spot]:
+    """Every field and element, at any depth."""
+    pairs: Any = ()
+    if isinstance(value, dict):
+        pairs = list(value.items())
+    elif isinstance(value, list):
+        pairs = list(enumerate(value))
+    for name, item in pairs:
+        yield value, name
+        yield from spots(item)
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> str:
+    """The text of a spoilt body."""
+    body = copy.deepcopy(draw(st.sampled_from(SEEDS)))
+    written: list[str] = []
+
+    def junk() -> Any:
+        value = draw(st.one_of(st.sampled_from(JUNK), raw()))
+        if not isinstance(value, Raw):
+            return copy.deepcopy(value)
+        written.append(value.text)
+        return f"@{len(written) - 1}@"
+
+    for _ in range(draw(st.integers(1, 3))):
+        found = list(spots(body))
+        if found:
+            spoil(draw, *draw(st.sampled_from(found)), junk)
+    text = json.dumps(body)
+    for i, by_hand in enumerate(written):
+        text = text.replace(f'"@{i}@"', by_hand)
+    return text
+
+
+def spoil(draw: st.DrawFn, holder: Any, name: Any, junk: Callable[[], Any]) -> None:
+    """Change one spot: lose it, replace it, wrap it, or say it again."""
+    match draw(st.integers(0, 5)):
+        case 0:
+            del holder[name]
+        case 1:
+            holder[name] = [holder[name]]
+        case 2 if isinstance(holder, dict):
+            holder[draw(st.sampled_from(["type", "content", "input", "x", "source", "tools"]))] = (
+                junk()
+            )
+        case 2:
+            holder.insert(name, copy.deepcopy(holder[name]))
+        case _:
+            holder[name] = junk()
+
+
+PATHS = ("/v1/messages", "/v1/messages?beta=true", "/v1/messages/count_tokens")
+
+
+@given(body=bodies(), path=st.sampled_from(PATHS))
+@settings(generated, max_examples=1_500)
+def test_a_spoilt_body(
+    client: FlaskClient, emulator: Emulator, key: str, body: str, path: str
+) -> None:
+    emulator.script(key, HELLO)
+    check(client.post(path, data=body.encode(), headers=headers(key)), key)
+
+
+# --- Bodies that are none, and odd ways to send them ------------------------------------------
+
+GOOD = json.dumps(MINIMAL).encode()
+NO_BODIES = [
+    *(
+        b"",
+        b" ",
+        b"null",
+        b"5",
+        b'"x"',
+        b"[]",
+        b"{}",
+        b"true",
+        b"NaN",
+        b"{",
+        b"}",
+        b"\x00",
+        b"\xff",
+    ),
+    *(b"\xef\xbb\xbf" + GOOD, GOOD.decode().encode("utf-16"), GOOD.decode().encode("utf-32")),
+    *(GOOD[:-1], GOOD + b"}", GOOD + GOOD, GOOD.replace(b"Hi", b"\xc3\x28"), b"a=b&c=d"),
+    *(GOOD.replace(b"Hi", b"\\ud83d"), GOOD.replace(b"Hi", b"\xed\xa0\x80"), b"\x1f\x8b\x08"),
+    *(GOOD.replace(b"Hi", b"\n"), GOOD.replace(b"100", b"1e999"), GOOD.replace(b"100", b"-0")),
+    *(GOOD.replace(b"100", b"9" * 5_000), GOOD.replace(b"100", b"Infinity"), b"[" * 100_000),
+    *(GOOD.replace(b'"model"', b'"model": 5, "model"'), b'{"a":' * 100_000, b"--x\r\n\r\n--x--"),
+]
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "TRACE", "ODD")
+ODD_PATHS = (
+    *("/", "//", "/v1", "/v1/", "/v1/messages/", "//v1/messages", "/v1//messages", "/v1/models"),
+    *("/v1/messages/batches", "/v1/messages/count_tokens/", "/v1/complete", "/v1/models/"),
+    *(
+        "/v1/models/x/y",
+        "/v1/models/%00",
+        "/v1/models/%2e%2e%2f",
+        "/v1/models/%ff%fe",
+        "/%ED%A0%80",
+    ),
+    *(
+        f"/v1/models/{'x' * 9_000}",
+        f"/{'a/' * 2_000}",
+        "/v1/models/gemini-%F0%9F%98%80",
+        "/robots.txt",
+    ),
+    *(
+        "/v1/models/claude-%0d%0aX-Odd:%201",
+        "/favicon.ico",
+        "/v1/messages?beta=%ff",
+        "/v1/models/?",
+    ),
+)
+ODD_HEADERS: dict[str, tuple[str, ...]] = {
+    "Content-Type": (
+        *("", "text/plain", "application/json; charset=utf-16", "multipart/form-data", "x"),
+        *("multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "é/ü"),
+    ),
+    "Authorization": ("", "Bearer", "Bearer ", "Basic eDp4", "Bearer  ", "é", "x" * 60_000),
+    "x-api-key": ("", " ", "sk-ant-x", "ü", "x" * 60_000, "a\tb"),
+    "User-Agent": ("", "claude-cli/", "claude-cli/é", "x" * 60_000),
+    "X-Claude-Code-Session-Id": ("", "é", "x" * 60_000, "a b", '{"a":1}'),
+    "x-claude-code-agent-id": ("", "é"),
+    "anthropic-version": ("", "x", "1999-01-01"),
+    "anthropic-beta": ("", ",,,", "x" * 60_000),
+    "Content-Encoding": ("gzip", "x"),
+    "Transfer-Encoding": ("chunked", "x"),
+    "Content-Length": ("0", "5", "-1", "x", "99999999999999999999"),
+    "Accept": ("", "text/event-stream", "x"),
+    "Accept-Encoding": ("gzip", "x;q=9"),
+    "Host": ("", "[", "[::1", "a:b", "é", "x" * 9_000),
+    "X-Forwarded-For": ("", "x", "127.0.0.1"),
+    "Expect": ("100-continue", "x"),
+    "Range": ("bytes=0-1", "x"),
+}
+one_header = st.sampled_from(
+    [(name, value) for name, values in ODD_HEADERS.items() for value in values]
+)
+
+
+@given(
+    method=st.sampled_from((*METHODS, *["POST"] * 10)),
+    path=st.sampled_from((*ODD_PATHS, *PATHS * 8)),
+    body=st.one_of(st.sampled_from(NO_BODIES), st.binary(max_size=40), st.just(GOOD)),
+    odd=st.lists(one_header, max_size=3),
+)
+@settings(generated, max_examples=600)
+def test_an_odd_request(
+    client: FlaskClient,
+    emulator: Emulator,
+    key: str,
+    method: str,
+    path: str,
+    body: bytes,
+    odd: list[tuple[str, str]],
+) -> None:
+    emulator.script(key, HELLO)
+    sent = {**headers(key), **dict(odd)}
+    check(client.open(path, method=method, data=body, headers=sent), key)
