@@ -15,7 +15,9 @@ COPY proxy/ proxy/
 COPY translate/ translate/
 RUN python -m compileall -q --invalidation-mode unchecked-hash .
 
-# Nobody's id: nothing in the image belongs to it, so it can change nothing.
+# Nobody's id: nothing in the image belongs to it, so it can change nothing. Its home is where
+# gunicorn keeps the socket that it makes for itself.
+ENV HOME=/tmp
 USER 65532:65532
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 \

@@ -52,8 +52,8 @@ def test_it_answers_on_its_port_and_says_that_it_is_well(
     image: Image, emulator: Emulator, key: str
 ) -> None:
     port = str(servers.free_port())
-    settings = {"HOST": "127.0.0.1", "PORT": port, "GEMINI_ENDPOINT": emulator.url}
-    environ = image.environment(**settings)
+    here = {"HOST": "127.0.0.1", "HOME": str(image.root)}
+    environ = image.environment(PORT=port, GEMINI_ENDPOINT=emulator.url, **here)
     command, url = image.program(image.command), f"http://127.0.0.1:{port}"
     assert checked(image, PORT=port) != 0
     with servers.running(command, environ, url, image.inside()) as address:
@@ -75,7 +75,7 @@ def test_nothing_but_the_function_is_in_it(image: Image, context: Path) -> None:
 
 def test_it_is_compiled_beforehand_since_its_user_may_not_write(image: Image) -> None:
     assert image.user.partition(":")[0].isdecimal()
-    assert image.user.partition(":")[0] != "0"
+    assert (image.user.partition(":")[0] != "0", image.environ["HOME"]) == (True, "/tmp")
     sources = [*image.inside().rglob("*.py")]
     caches = [source.parent / "__pycache__" for source in sources]
     compiled = zip(sources, caches, strict=True)
