@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests import servers
 
+FILE = "deploy/Dockerfile"
 BUILD_SECONDS = 300
 
 
@@ -52,9 +53,9 @@ class Image:
 
 
 def build(context: Path, root: Path, python: str) -> Image:
-    """Follow context/Dockerfile step by step; `python` stands in for the base image."""
+    """Follow a context's FILE step by step; `python` stands in for the base image."""
     image = Image(context, root)
-    found = steps((context / "Dockerfile").read_text())
+    found = steps((context / FILE).read_text())
     done = [(INSTRUCTIONS[instruction], rest) for instruction, rest in found]
     subprocess.run([python, "-m", "venv", str(root / "venv")], check=True)
     for step, rest in done:

@@ -115,7 +115,7 @@ def deploy(home: Path, cloud: dict[str, str], region: str, *variables: str) -> D
     [line] = [line for line in lines if line.startswith(".venv-sam/bin/sam deploy")]
     deployed = tools.run(["/bin/sh", "-c", line], home, cloud)
     assert deployed.returncode == 0, deployed.stdout + deployed.stderr
-    return Deployed(cloud["AWS_ENDPOINT_URL"], region)
+    return Deployed(cloud["AWS_ENDPOINT_URL"].replace("localhost", "127.0.0.1"), region)
 
 
 @pytest.fixture(scope="module")

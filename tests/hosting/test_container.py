@@ -24,7 +24,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone in which somebody has worked: what must not travel lies where it could."""
     folder = tmp_path_factory.mktemp("context")
     listed = tools.run(["git", "ls-files"], ROOT, tools.alone(folder)).stdout.split()
-    for name in [*listed, "Dockerfile", ".dockerignore"]:
+    for name in [*listed, dockerfile.FILE, ".dockerignore"]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     (folder / "proxy/__pycache__").mkdir()
@@ -36,7 +36,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def image(context: Path, tmp_path_factory: pytest.TempPathFactory) -> Image:
     """Built with the Python of the base image, where this machine has it."""
-    steps = dict(dockerfile.steps((context / "Dockerfile").read_text()))
+    steps = dict(dockerfile.steps((context / dockerfile.FILE).read_text()))
     version = re.findall(r"\d+\.\d+", steps["FROM"])[0]
     python = tools.python(version) or sys.executable
     return dockerfile.build(context, tmp_path_factory.mktemp("image"), python)
@@ -95,9 +95,9 @@ def test_the_port_it_names_is_the_one_it_listens_on(image: Image) -> None:
     assert (image.port, image.environ["PORT"]) == (8080, "8080")
 
 
-def test_an_unknown_step_is_not_passed_over(context: Path, tmp_path: Path) -> None:
-    changed = tmp_path / "context"
-    changed.mkdir()
-    (changed / "Dockerfile").write_text("FROM python:3.13-slim\nONBUILD RUN true\n")
+def test_an_unknown_step_is_not_passed_over(tmp_path: Path) -> None:
+    changed = tmp_path / dockerfile.FILE
+    changed.parent.mkdir()
+    changed.write_text("FROM python:3.13-slim\nONBUILD RUN true\n")
     with pytest.raises(KeyError, match="ONBUILD"):
-        dockerfile.build(changed, tmp_path / "image", sys.executable)
+        dockerfile.build(tmp_path, tmp_path / "image", sys.executable)

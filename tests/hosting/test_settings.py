@@ -58,7 +58,7 @@ def of_service(_: Path) -> list[str]:
 
 
 def of_dockerfile(_: Path) -> list[str]:
-    steps = dockerfile.steps((ROOT / "Dockerfile").read_text())
+    steps = dockerfile.steps((ROOT / dockerfile.FILE).read_text())
     lines = [rest for instruction, rest in steps if instruction == "ENV"]
     return re.findall(r"(\w+)=", " ".join(lines))
 
