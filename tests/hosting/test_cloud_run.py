@@ -32,6 +32,13 @@ TARGET = ("PROJECT=x", "REGION=y")
 KEY = "the-gemini-key"
 SECRETS = {"GEMINI_API_KEY": "gemini-api-key:latest", "PROXY_TOKEN": "proxy-token:latest"}
 ACCOUNT = "gemini-messages@x.iam.gserviceaccount.com"
+REPLACE = ["run", "services", "replace", "service.yaml", "--region", "y", "--project", "x"]
+SAME = ("containerConcurrency", "timeoutSeconds", "serviceAccountName")
+SAME_NOTES = (
+    "autoscaling.knative.dev/maxScale",
+    "run.googleapis.com/execution-environment",
+    "run.googleapis.com/startup-cpu-boost",
+)
 STAND_IN = f"""#!{sys.executable}
 import json, os, sys
 given = sys.stdin.read() if "-" in sys.argv else None
@@ -122,6 +129,35 @@ def test_make_says_what_is_missing(target: str, missing: str, tmp_path: Path) ->
     assert (made.returncode, f"{target} needs {missing}=" in made.stderr) == (2, True)
 
 
+class Service:
+    """A service as gcloud asks for it."""
+
+    def __init__(self, asked: Any) -> None:
+        template = asked["spec"]["template"]
+        self.spec, self.notes = template["spec"], template["metadata"]["annotations"]
+        self.public = asked["metadata"]["annotations"]["run.googleapis.com/invoker-iam-disabled"]
+        [self.container] = self.spec["containers"]
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Variable -> its value, or the secret and version it comes from."""
+        entries = self.container.get("env", [])
+        return {entry["name"]: entry.get("value") or secret(entry) for entry in entries}
+
+    @property
+    def essence(self) -> Any:
+        """What has to be said of it, however it was deployed."""
+        return (
+            {name: self.spec[name] for name in SAME},
+            {name: self.notes[name].lower() for name in SAME_NOTES},
+            (self.settings, self.container["resources"]["limits"], self.public.lower()),
+        )
+
+
+def secret(entry: Any) -> str:
+    return "{name}:{key}".format(**entry["valueFrom"]["secretKeyRef"])
+
+
 @dataclass(frozen=True)
 class Workplace:
     """A folder in which somebody has worked, and an account with the small Google."""
@@ -130,110 +166,70 @@ class Workplace:
     google: SmallGoogle
     environ: dict[str, str]
 
-    def run(self, *command: str) -> str:
-        """Run a command that goes well; what it said. It asked for nothing that is not here."""
+    def run(self, *command: str) -> Service:
+        """Run a command that goes well and asks for nothing unknown; the service there is then."""
         made = tools.run(list(command), self.folder, self.environ)
         assert (made.returncode, self.google.unknown) == (0, []), made.stderr
-        return made.stderr
+        return Service(self.google.service)
 
-    def deploy(self, *variables: str) -> Any:
-        """The service that the small Google has after `make deploy-gcp`."""
-        self.run("make", "deploy-gcp", *TARGET, *variables)
-        return self.google.service
-
-    @property
-    def spec(self) -> Any:
-        return self.google.service["spec"]["template"]["spec"]
-
-    @property
-    def container(self) -> Any:
-        [container] = self.spec["containers"]
-        return container
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """Variable -> its value, or the secret and version it comes from."""
-        entries = self.container.get("env", [])
-        return {entry["name"]: entry.get("value") or secret(entry) for entry in entries}
+    def deploy(self, *variables: str) -> Service:
+        return self.run("make", "deploy-gcp", *TARGET, *variables)
 
 
-def secret(entry: Any) -> str:
-    return "{name}:{key}".format(**entry["valueFrom"]["secretKeyRef"])
-
-
-@pytest.fixture
-def workplace(tmp_path: Path) -> Iterator[Workplace]:
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     tools.gcloud()
-    folder = tmp_path / "workplace"
-    listed = tools.run(["git", "ls-files"], ROOT, tools.alone(tmp_path)).stdout.split()
+    home = tmp_path_factory.mktemp("google")
+    folder = home / "workplace"
     dirty = [".env", "secret.json", ".venv/lib/broken.py", "build/x.py", "node_modules/x.py"]
     dirty += ["proxy/__pycache__/old.pyc", "other/main.py"]
-    for name in [*listed, *dirty]:
+    for name in [*tools.tracked(home), *dirty]:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((ROOT / name).read_bytes() if name in listed else b"syntax error")
-    with small_google.running(tmp_path) as (google, account):
-        yield Workplace(folder, google, {**tools.alone(tmp_path), **account})
+        target.write_bytes((ROOT / name).read_bytes() if name not in dirty else b"syntax error")
+    with small_google.running(home) as (google, account):
+        yield Workplace(folder, google, {**tools.alone(home), **account})
 
 
-def test_an_instance_takes_as_many_streams_as_it_is_sent(workplace: Workplace) -> None:
-    service = workplace.deploy()
-    spec, notes = workplace.spec, service["spec"]["template"]["metadata"]["annotations"]
-    assert spec["containerConcurrency"] <= int(workplace.settings["THREADS"])
-    assert spec["timeoutSeconds"] == 3600
-    assert notes["run.googleapis.com/startup-cpu-boost"] == "True"
-    assert int(notes["autoscaling.knative.dev/maxScale"]) < 10
+@pytest.fixture(scope="module")
+def deployed(workplace: Workplace) -> Service:
+    """After `make deploy-gcp` without another word."""
+    return workplace.deploy()
+
+
+def test_an_instance_takes_as_many_streams_as_it_is_sent(
+    deployed: Service, workplace: Workplace
+) -> None:
+    assert deployed.spec["containerConcurrency"] <= int(deployed.settings["THREADS"])
+    assert deployed.spec["timeoutSeconds"] == 3600
+    assert deployed.notes["run.googleapis.com/startup-cpu-boost"] == "True"
+    assert int(deployed.notes["autoscaling.knative.dev/maxScale"]) < 10
     built = workplace.google.build["buildpackBuild"]
     assert (built["functionTarget"], built["baseImage"]) == ("messages", "python313")
 
 
-def test_strangers_need_the_token_for_the_lent_key(workplace: Workplace) -> None:
-    service = workplace.deploy()
-    assert workplace.settings == {"THREADS": "256", **SECRETS}
-    assert workplace.spec["serviceAccountName"] == ACCOUNT
+def test_strangers_need_the_token_for_the_lent_key(deployed: Service) -> None:
+    assert deployed.settings == {"THREADS": "256", **SECRETS}
+    assert deployed.spec["serviceAccountName"] == ACCOUNT
     # Claude Code cannot sign in to Google.
-    assert service["metadata"]["annotations"]["run.googleapis.com/invoker-iam-disabled"] == "True"
+    assert deployed.public == "True"
 
 
-def test_a_lent_key_can_be_taken_back(workplace: Workplace) -> None:
-    workplace.deploy()
-    workplace.deploy("SECRETS=")
-    assert workplace.settings == {"THREADS": "256"}
+def test_a_lent_key_can_be_taken_back(deployed: Service, workplace: Workplace) -> None:
+    assert "GEMINI_API_KEY" in deployed.settings
+    more = workplace.deploy("SECRETS=", "SETTINGS=GEMINI_SAFETY=OFF,ANTHROPIC_MODEL=gemini-4-neon")
+    settings = {"GEMINI_SAFETY": "OFF", "ANTHROPIC_MODEL": "gemini-4-neon"}
+    assert more.settings == {"THREADS": "256", **settings}
 
 
-def test_more_settings_go_beside_threads(workplace: Workplace) -> None:
-    workplace.deploy("SECRETS=", "SETTINGS=GEMINI_SAFETY=OFF,ANTHROPIC_MODEL=gemini-4-neon")
-    more = {"GEMINI_SAFETY": "OFF", "ANTHROPIC_MODEL": "gemini-4-neon"}
-    assert workplace.settings == {"THREADS": "256", **more}
-
-
-REPLACE = ("gcloud", "run", "services", "replace", "service.yaml")
-SAME = ("containerConcurrency", "timeoutSeconds", "serviceAccountName")
-NOTES = (
-    "autoscaling.knative.dev/maxScale",
-    "run.googleapis.com/execution-environment",
-    "run.googleapis.com/startup-cpu-boost",
-)
-
-
-def test_the_declared_service_is_the_one_that_is_deployed(workplace: Workplace) -> None:
-    def essence() -> Any:
-        service = workplace.google.service
-        notes = service["spec"]["template"]["metadata"]["annotations"]
-        public = service["metadata"]["annotations"]["run.googleapis.com/invoker-iam-disabled"]
-        return (
-            {name: workplace.spec[name] for name in SAME},
-            {name: notes[name].lower() for name in NOTES},
-            (workplace.settings, workplace.container["resources"]["limits"], public.lower()),
-        )
-
-    workplace.deploy()
-    deployed = essence()
+def test_the_declared_service_is_the_one_that_is_deployed(
+    deployed: Service, workplace: Workplace
+) -> None:
     text = (ROOT / "service.yaml").read_text()
     (workplace.folder / "service.yaml").write_text(text.replace("PROJECT", "x"))
     workplace.google.service = {}
-    workplace.run(*REPLACE, "--region", "y", "--project", "x")
-    assert essence() == deployed
+    declared = workplace.run("gcloud", *REPLACE)
+    assert declared.essence == deployed.essence
 
 
 @pytest.mark.parametrize(
@@ -244,23 +240,22 @@ def test_the_declared_service_is_the_one_that_is_deployed(workplace: Workplace) 
 def test_gcloud_reads_the_declared_service(old: str, new: str, said: str, tmp_path: Path) -> None:
     text = (ROOT / "service.yaml").read_text()
     (tmp_path / "service.yaml").write_text(text.replace(old, new) if old else text)
-    assert said in gcloud([*REPLACE[1:], "--region", "y", "--project", "x"], tmp_path)
+    assert said in gcloud(REPLACE, tmp_path)
 
 
 def is_needed(name: str) -> bool:
     return name in ("main.py", "requirements.txt") or name.startswith(("proxy/", "translate/"))
 
 
+@pytest.mark.usefixtures("deployed")
 def test_what_is_uploaded_is_what_is_needed_and_serves(
     workplace: Workplace, tmp_path: Path, emulator: Emulator, key: str
 ) -> None:
-    workplace.deploy()
-    listed = tools.run(["git", "ls-files"], ROOT, tools.alone(tmp_path)).stdout.split()
     arrived = tmp_path / "arrived"
     with zipfile.ZipFile(io.BytesIO(workplace.google.archive)) as archive:
         names = {name for name in archive.namelist() if not name.endswith("/")}
         archive.extractall(arrived)
-    assert names == {name for name in listed if is_needed(name)}
+    assert names == {name for name in tools.tracked(tmp_path) if is_needed(name)}
     # What the buildpack does: it compiles all there is, then starts the framework.
     compiled = [sys.executable, "-m", "compileall", "-f", "-q", "."]
     assert tools.run(compiled, arrived, tools.alone(tmp_path)).returncode == 0
@@ -275,7 +270,8 @@ def test_what_is_uploaded_is_what_is_needed_and_serves(
 def test_a_dockerfile_in_the_root_would_be_built_in_place_of_the_function(
     workplace: Workplace,
 ) -> None:
-    shutil.copy(ROOT / "deploy/Dockerfile", workplace.folder)
-    made = tools.run(["make", "deploy-gcp", *TARGET], workplace.folder, workplace.environ)
-    assert "not supported for services built from Dockerfile" in made.stderr
     assert not (ROOT / "Dockerfile").exists()
+    misplaced = Path(shutil.copy(ROOT / "deploy/Dockerfile", workplace.folder))
+    made = tools.run(["make", "deploy-gcp", *TARGET], workplace.folder, workplace.environ)
+    misplaced.unlink()
+    assert "not supported for services built from Dockerfile" in made.stderr

@@ -23,12 +23,11 @@ from tests.servers import ROOT, Emulator
 def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone in which somebody has worked: what must not travel lies where it could."""
     folder = tmp_path_factory.mktemp("context")
-    listed = tools.run(["git", "ls-files"], ROOT, tools.alone(folder)).stdout.split()
-    for name in [*listed, dockerfile.FILE, ".dockerignore"]:
+    for name in tools.tracked(folder):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     (folder / "proxy/__pycache__").mkdir()
-    for name in (".env", "proxy/__pycache__/config.cpython-313.pyc", "secret.json"):
+    for name in (".env", "proxy/__pycache__/stale.pyc", "secret.json"):
         (folder / name).write_text("a secret")
     return folder
 

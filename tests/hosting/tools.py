@@ -118,6 +118,11 @@ def run(
     )
 
 
+def tracked(home: Path) -> list[str]:
+    """The files of the repository."""
+    return run(["git", "ls-files"], ROOT, alone(home)).stdout.split()
+
+
 def recipe(home: Path, target: str, *variables: str) -> list[str]:
     """The commands that make would run for a target."""
     # `build` is a target; where nobody has written it yet, the folder stands in for it.
