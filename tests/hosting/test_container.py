@@ -18,6 +18,8 @@ from tests.hosting import dockerfile, tools
 from tests.hosting.dockerfile import Image
 from tests.servers import ROOT, Emulator
 
+PRIVATE = b"These words stay at home."
+
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -28,7 +30,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, folder / name)
     (folder / "proxy/__pycache__").mkdir()
     for name in (".env", "proxy/__pycache__/stale.pyc", "secret.json"):
-        (folder / name).write_text("a secret")
+        (folder / name).write_bytes(PRIVATE)
     return folder
 
 
@@ -68,7 +70,7 @@ def test_nothing_but_the_function_is_in_it(image: Image, context: Path) -> None:
     needed = {path for path in listed if path.parts[0] in ("proxy", "translate")}
     assert inside == needed | {Path("main.py")}
     files = [path for path in image.inside().rglob("*") if path.is_file()]
-    assert [path for path in files if b"a secret" in path.read_bytes()] == []
+    assert [path for path in files if PRIVATE in path.read_bytes()] == []
     assert dockerfile.is_sent(context, context / ".env") is False
 
 
