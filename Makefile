@@ -40,7 +40,7 @@ format: .venv/dev  ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-check: .venv/dev  ## everything that CI runs
+check: .venv/dev .venv-sam/done  ## everything that CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -57,4 +57,69 @@ coverage: .venv/dev  ## each module of translate/ is covered completely by its o
 	done; echo "translate/: every module is covered completely by its own test file"
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis build
+	rm -rf .venv .venv-sam .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis build
+
+# Hosting. What each line does, and what it costs: "Hosting" in README.md.
+.PHONY: setup-gcp deploy-gcp setup-aws deploy-aws
+
+.venv-sam/done:
+	test -x .venv-sam/bin/pip || $(PYTHON) -m venv --clear .venv-sam
+	.venv-sam/bin/pip install --quiet --disable-pip-version-check \
+		'aws-sam-cli>=1.140,<2' 'cfn-lint>=1.20,<2' 'moto[server]>=5.1,<6'
+	@touch $@
+
+# $(call need,A B): stop, with a sentence, where A or B is not given.
+need = $(foreach name,$(1),$(if $($(name)),,$(error $@ needs $(name)=...)))
+
+# What the service is lent from Secret Manager. With `SECRETS=` it is lent nothing, and every caller
+# brings a Gemini key. A key is lent to holders of PROXY_TOKEN only: the address is public.
+SECRETS = GEMINI_API_KEY=gemini-api-key:latest,PROXY_TOKEN=proxy-token:latest
+# More settings, as in SETTINGS=GEMINI_SAFETY=OFF,ANTHROPIC_MODEL=gemini-4-neon
+SETTINGS =
+ACCOUNT = gemini-messages@$(PROJECT).iam.gserviceaccount.com
+APIS = run cloudbuild artifactregistry secretmanager
+PROJECT_NUMBER = $$(gcloud projects describe $(PROJECT) --format 'value(projectNumber)')
+NEW_TOKEN = $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32), end="")'
+
+# $(call lend,a secret's name,what prints it): an existing secret is left as it is.
+define lend
+-$(2) | gcloud secrets create $(1) --data-file - --project $(PROJECT)
+gcloud secrets add-iam-policy-binding $(1) --project $(PROJECT) \
+	--member serviceAccount:$(ACCOUNT) --role roles/secretmanager.secretAccessor
+endef
+
+setup-gcp:  ## once per PROJECT: APIs, accounts and, from GEMINI_API_KEY, the secrets
+	$(call need,PROJECT $(if $(findstring GEMINI_API_KEY,$(SECRETS)),GEMINI_API_KEY))
+	gcloud services enable $(APIS:%=%.googleapis.com) --project $(PROJECT)
+	gcloud projects add-iam-policy-binding $(PROJECT) --role roles/run.builder --condition None \
+		--member serviceAccount:$(PROJECT_NUMBER)-compute@developer.gserviceaccount.com
+	-gcloud iam service-accounts create gemini-messages --project $(PROJECT)
+	$(if $(findstring GEMINI_API_KEY,$(SECRETS)),$(call lend,gemini-api-key,printf %s "$$GEMINI_API_KEY"))
+	$(if $(findstring PROXY_TOKEN,$(SECRETS)),$(call lend,proxy-token,$(NEW_TOKEN)))
+
+deploy-gcp:  ## to Cloud Run: PROJECT=... REGION=..., after setup-gcp
+	$(call need,PROJECT REGION)
+	gcloud run deploy messages --source . --function messages --base-image python313 \
+		--project $(PROJECT) --region $(REGION) --service-account $(ACCOUNT) \
+		$(if $(SECRETS),--set-secrets $(SECRETS),--clear-secrets) \
+		--set-env-vars THREADS=256$(SETTINGS:%=,%) --concurrency 250 --timeout 3600 \
+		--cpu 1 --memory 512Mi --cpu-boost --execution-environment gen2 \
+		--min-instances 0 --max-instances 5 --no-invoker-iam-check
+
+# One secret holds both settings, so that there is one thing to look after.
+NEW_SECRET = $(PYTHON) -c 'import json, os, secrets; \
+	print(json.dumps({"GEMINI_API_KEY": os.environ["GEMINI_API_KEY"], "PROXY_TOKEN": secrets.token_urlsafe(32)}))'
+# More parameters of template.yaml, as in PARAMETERS="GeminiSafety=OFF MaxStreams=50"
+PARAMETERS =
+
+setup-aws:  ## once per REGION: the secret, from GEMINI_API_KEY; prints its SECRET_ARN
+	$(call need,REGION GEMINI_API_KEY)
+	$(NEW_SECRET) | aws secretsmanager create-secret --region $(REGION) --name gemini-messages \
+		--secret-string file:///dev/stdin --query ARN --output text
+
+deploy-aws: build .venv-sam/done  ## to Lambda: REGION=... SECRET_ARN=... (or SECRET_ARN= to lend nothing)
+	$(call need,REGION)$(if $(filter undefined,$(origin SECRET_ARN)),$(error $@ needs SECRET_ARN=...))
+	.venv-sam/bin/sam deploy --template-file template.yaml --stack-name gemini-messages \
+		--region $(REGION) --resolve-s3 --capabilities CAPABILITY_IAM \
+		--no-confirm-changeset --no-fail-on-empty-changeset \
+		--parameter-overrides ParameterKey=SecretArn,ParameterValue=$(SECRET_ARN) $(PARAMETERS)

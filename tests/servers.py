@@ -60,9 +60,11 @@ def serving(
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], environ: Mapping[str, str] | None, url: str) -> Iterator[str]:
+def running(
+    command: Sequence[str], environ: Mapping[str, str] | None, url: str, folder: Path = ROOT
+) -> Iterator[str]:
     """A server process, from its first answer on; it is stopped at the end."""
-    process = subprocess.Popen(command, env={**clean_environ(), **(environ or {})}, cwd=ROOT)
+    process = subprocess.Popen(command, env={**clean_environ(), **(environ or {})}, cwd=folder)
     try:
         _wait_for(process, url)
         yield url

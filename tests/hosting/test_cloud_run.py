@@ -1,0 +1,277 @@
+"""Cloud Run: `make deploy-gcp` is a line of the real gcloud's, and what it deploys serves.
+
+Without an account gcloud gets as far as asking for one, and refuses before that what it does not
+know. With one, it deploys to a small Google Cloud on this machine (small_google.py), where what
+it has sent is looked at.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sys
+import zipfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import servers
+from tests.hosting import small_google, tools
+from tests.hosting.small_google import SmallGoogle
+from tests.servers import ROOT, Emulator
+
+pytestmark = pytest.mark.cloud
+
+DEMAND = "You do not currently have an active account selected"
+TARGET = ("PROJECT=x", "REGION=y")
+KEY = "the-gemini-key"
+SECRETS = {"GEMINI_API_KEY": "gemini-api-key:latest", "PROXY_TOKEN": "proxy-token:latest"}
+ACCOUNT = "gemini-messages@x.iam.gserviceaccount.com"
+REPLACE = ["run", "services", "replace", "service.yaml", "--region", "y", "--project", "x"]
+SAME = ("containerConcurrency", "timeoutSeconds", "serviceAccountName")
+SAME_NOTES = (
+    "autoscaling.knative.dev/maxScale",
+    "run.googleapis.com/execution-environment",
+    "run.googleapis.com/startup-cpu-boost",
+)
+STAND_IN = f"""#!{sys.executable}
+import json, os, sys
+given = sys.stdin.read() if "-" in sys.argv else None
+with open(os.environ["GCLOUD_LOG"], "a") as log:
+    print(json.dumps([sys.argv[1:], given]), file=log)
+print("4711")
+"""
+"""A gcloud that writes down what it is asked."""
+
+
+def asked_of_gcloud(folder: Path, *arguments: str) -> list[tuple[list[str], str | None]]:
+    """What a make command asks of gcloud: arguments and input."""
+    program = folder / "gcloud"
+    program.write_text(STAND_IN)
+    program.chmod(0o755)
+    log = folder / "log"
+    environ = tools.alone(folder, GCLOUD_LOG=str(log))
+    environ["PATH"] = f"{folder}:{environ['PATH']}"
+    made = tools.run(["make", *arguments], ROOT, environ)
+    assert made.returncode == 0, made.stderr
+    return [tuple(json.loads(line)) for line in log.read_text().splitlines()]
+
+
+def gcloud(arguments: Sequence[str], folder: Path) -> str:
+    """What the real gcloud says to that."""
+    return tools.run([tools.gcloud(), *arguments], folder, tools.alone(folder)).stderr
+
+
+def flags(arguments: Sequence[str]) -> dict[str, str]:
+    """Flag -> value; of a flag without one, the next flag."""
+    following = [*arguments[1:], ""]
+    pairs = zip(arguments, following, strict=True)
+    return {flag: value for flag, value in pairs if flag.startswith("--")}
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> list[str]:
+    """The arguments of `make deploy-gcp`'s one command."""
+    [(arguments, _)] = asked_of_gcloud(tmp_path, "deploy-gcp", *TARGET)
+    (tmp_path / "log").unlink()
+    return arguments
+
+
+def test_gcloud_takes_every_line_up_to_its_demand_for_an_account(
+    line: list[str], tmp_path: Path
+) -> None:
+    setup = asked_of_gcloud(tmp_path, "setup-gcp", "PROJECT=x", f"GEMINI_API_KEY={KEY}")
+    # Lines of one form, as those of the two secrets are, are tried once.
+    forms = {(*words[:2], *flags(words)): words for words, _ in setup}
+    assert len(forms) >= 6
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(lambda words: gcloud(words, tmp_path), [line, *forms.values()]))
+    assert [words for words in said if DEMAND not in words] == []
+
+
+def test_gcloud_refuses_a_flag_that_it_does_not_know(line: list[str], tmp_path: Path) -> None:
+    said = gcloud([*line, "--concurency", "250"], tmp_path)
+    assert "unrecognized arguments" in said
+    assert DEMAND not in said
+
+
+def test_the_secrets_are_made_as_they_are_deployed(tmp_path: Path) -> None:
+    setup = asked_of_gcloud(tmp_path, "setup-gcp", "PROJECT=x", f"GEMINI_API_KEY={KEY}")
+    made = {words[2]: text for words, text in setup if words[:2] == ["secrets", "create"]}
+    assert set(made) == {name.split(":")[0] for name in SECRETS.values()}
+    assert made["gemini-api-key"] == KEY
+    assert len(made["proxy-token"] or "") >= 32
+    assert KEY not in json.dumps([words for words, _ in setup])
+    readers = {
+        words[2]: flags(words)["--member"]
+        for words, _ in setup
+        if flags(words).get("--role") == "roles/secretmanager.secretAccessor"
+    }
+    assert readers == dict.fromkeys(made, f"serviceAccount:{ACCOUNT}")
+
+
+def test_a_setup_without_secrets_makes_none(tmp_path: Path) -> None:
+    setup = asked_of_gcloud(tmp_path, "setup-gcp", "PROJECT=x", "SECRETS=")
+    assert [words[0] for words, _ in setup] == ["services", "projects", "projects", "iam"]
+
+
+@pytest.mark.parametrize(
+    ("target", "missing"),
+    [("deploy-gcp", "PROJECT"), ("setup-gcp", "PROJECT"), ("setup-aws", "REGION")],
+)
+def test_make_says_what_is_missing(target: str, missing: str, tmp_path: Path) -> None:
+    made = tools.run(["make", target], ROOT, tools.alone(tmp_path))
+    assert (made.returncode, f"{target} needs {missing}=" in made.stderr) == (2, True)
+
+
+class Service:
+    """A service as gcloud asks for it."""
+
+    def __init__(self, asked: Any) -> None:
+        template = asked["spec"]["template"]
+        self.spec, self.notes = template["spec"], template["metadata"]["annotations"]
+        self.public = asked["metadata"]["annotations"]["run.googleapis.com/invoker-iam-disabled"]
+        [self.container] = self.spec["containers"]
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Variable -> its value, or the secret and version it comes from."""
+        entries = self.container.get("env", [])
+        return {entry["name"]: entry.get("value") or secret(entry) for entry in entries}
+
+    @property
+    def essence(self) -> Any:
+        """What has to be said of it, however it was deployed."""
+        return (
+            {name: self.spec[name] for name in SAME},
+            {name: self.notes[name].lower() for name in SAME_NOTES},
+            (self.settings, self.container["resources"]["limits"], self.public.lower()),
+        )
+
+
+def secret(entry: Any) -> str:
+    return "{name}:{key}".format(**entry["valueFrom"]["secretKeyRef"])
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A folder in which somebody has worked, and an account with the small Google."""
+
+    folder: Path
+    google: SmallGoogle
+    environ: dict[str, str]
+
+    def run(self, *command: str) -> Service:
+        """Run a command that goes well and asks for nothing unknown; the service there is then."""
+        made = tools.run(list(command), self.folder, self.environ)
+        assert (made.returncode, self.google.unknown) == (0, []), made.stderr
+        return Service(self.google.service)
+
+    def deploy(self, *variables: str) -> Service:
+        return self.run("make", "deploy-gcp", *TARGET, *variables)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+    tools.gcloud()
+    home = tmp_path_factory.mktemp("google")
+    folder = home / "workplace"
+    dirty = [".env", "secret.json", ".venv/lib/broken.py", "build/x.py", "node_modules/x.py"]
+    dirty += ["proxy/__pycache__/old.pyc", "other/main.py"]
+    for name in [*tools.tracked(home), *dirty]:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((ROOT / name).read_bytes() if name not in dirty else b"syntax error")
+    with small_google.running(home) as (google, account):
+        yield Workplace(folder, google, {**tools.alone(home), **account})
+
+
+@pytest.fixture(scope="module")
+def deployed(workplace: Workplace) -> Service:
+    """After `make deploy-gcp` without another word."""
+    return workplace.deploy()
+
+
+def test_an_instance_takes_as_many_streams_as_it_is_sent(
+    deployed: Service, workplace: Workplace
+) -> None:
+    assert deployed.spec["containerConcurrency"] <= int(deployed.settings["THREADS"])
+    assert deployed.spec["timeoutSeconds"] == 3600
+    assert deployed.notes["run.googleapis.com/startup-cpu-boost"] == "True"
+    assert int(deployed.notes["autoscaling.knative.dev/maxScale"]) < 10
+    built = workplace.google.build["buildpackBuild"]
+    assert (built["functionTarget"], built["baseImage"]) == ("messages", "python313")
+
+
+def test_strangers_need_the_token_for_the_lent_key(deployed: Service) -> None:
+    assert deployed.settings == {"THREADS": "256", **SECRETS}
+    assert deployed.spec["serviceAccountName"] == ACCOUNT
+    # Claude Code cannot sign in to Google.
+    assert deployed.public == "True"
+
+
+def test_a_lent_key_can_be_taken_back(deployed: Service, workplace: Workplace) -> None:
+    assert "GEMINI_API_KEY" in deployed.settings
+    more = workplace.deploy("SECRETS=", "SETTINGS=GEMINI_SAFETY=OFF,ANTHROPIC_MODEL=gemini-4-neon")
+    settings = {"GEMINI_SAFETY": "OFF", "ANTHROPIC_MODEL": "gemini-4-neon"}
+    assert more.settings == {"THREADS": "256", **settings}
+
+
+def test_the_declared_service_is_the_one_that_is_deployed(
+    deployed: Service, workplace: Workplace
+) -> None:
+    text = (ROOT / "service.yaml").read_text()
+    (workplace.folder / "service.yaml").write_text(text.replace("PROJECT", "x"))
+    workplace.google.service = {}
+    declared = workplace.run("gcloud", *REPLACE)
+    assert declared.essence == deployed.essence
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [("", "", DEMAND), ("timeoutSeconds", "timeoutSecond", "spec.template.spec.timeoutSecond")],
+    ids=["as it is", "with a typing error"],
+)
+def test_gcloud_reads_the_declared_service(old: str, new: str, said: str, tmp_path: Path) -> None:
+    text = (ROOT / "service.yaml").read_text()
+    (tmp_path / "service.yaml").write_text(text.replace(old, new) if old else text)
+    assert said in gcloud(REPLACE, tmp_path)
+
+
+def is_needed(name: str) -> bool:
+    return name in ("main.py", "requirements.txt") or name.startswith(("proxy/", "translate/"))
+
+
+@pytest.mark.usefixtures("deployed")
+def test_what_is_uploaded_is_what_is_needed_and_serves(
+    workplace: Workplace, tmp_path: Path, emulator: Emulator, key: str
+) -> None:
+    arrived = tmp_path / "arrived"
+    with zipfile.ZipFile(io.BytesIO(workplace.google.archive)) as archive:
+        names = {name for name in archive.namelist() if not name.endswith("/")}
+        archive.extractall(arrived)
+    assert names == {name for name in tools.tracked(tmp_path) if is_needed(name)}
+    # What the buildpack does: it compiles all there is, then starts the framework.
+    compiled = [sys.executable, "-m", "compileall", "-f", "-q", "."]
+    assert tools.run(compiled, arrived, tools.alone(tmp_path)).returncode == 0
+    port = servers.free_port()
+    environ = {"FUNCTION_TARGET": "messages", "HOST": "127.0.0.1", "PORT": str(port)}
+    environ["GEMINI_ENDPOINT"] = emulator.url
+    command = [str(Path(sys.executable).with_name("functions-framework"))]
+    with servers.running(command, environ, f"http://127.0.0.1:{port}", arrived) as url:
+        assert tools.answer(url, emulator, key) == tools.TEXT
+
+
+def test_a_dockerfile_in_the_root_would_be_built_in_place_of_the_function(
+    workplace: Workplace,
+) -> None:
+    assert not (ROOT / "Dockerfile").exists()
+    misplaced = Path(shutil.copy(ROOT / "deploy/Dockerfile", workplace.folder))
+    made = tools.run(["make", "deploy-gcp", *TARGET], workplace.folder, workplace.environ)
+    misplaced.unlink()
+    assert "not supported for services built from Dockerfile" in made.stderr
