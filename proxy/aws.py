@@ -167,17 +167,18 @@ def answer(runtime: Runtime, invocation: Invocation, run: Run) -> None:
     except AppFailed as failed:
         runtime.refuse(invocation, blame(invocation, failed.cause), BROKEN)
         return
-    outlet = runtime.begin(invocation, aws_event.prelude(run.head))
-    try:
+    with contextlib.closing(runtime.outlet(invocation)) as outlet:
+        outlet.begin(aws_event.prelude(run.head))
         outlet.send(first)
-        for piece in pieces:
-            outlet.send(piece)
-    except OutOfTime:
-        break_off(outlet, run.head)
-    except AppFailed as failed:
-        outlet.fail(blame(invocation, failed.cause), BROKEN)
-    else:
-        outlet.end()
+        try:
+            for piece in pieces:
+                outlet.send(piece)
+        except OutOfTime:
+            break_off(outlet, run.head)
+        except AppFailed as failed:
+            outlet.fail(blame(invocation, failed.cause), BROKEN)
+        else:
+            outlet.end()
 
 
 def refuse(runtime: Runtime, invocation: Invocation) -> None:
@@ -186,9 +187,10 @@ def refuse(runtime: Runtime, invocation: Invocation) -> None:
     error = ApiError(504, OUT_OF_TIME, retry=False)
     headers = {"content-type": "application/json", "request-id": request_id, **error.headers()}
     head = Head(error.status, list(headers.items()))
-    outlet = runtime.begin(invocation, aws_event.prelude(head))
-    outlet.send(json.dumps(error.body(request_id)).encode())
-    outlet.end()
+    with contextlib.closing(runtime.outlet(invocation)) as outlet:
+        outlet.begin(aws_event.prelude(head))
+        outlet.send(json.dumps(error.body(request_id)).encode())
+        outlet.end()
 
 
 def break_off(outlet: Outlet, head: Head) -> None:

@@ -8,6 +8,7 @@ asked and answered.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import logging
 import time
@@ -48,28 +49,20 @@ class Runtime:
 
     def next(self) -> Invocation:
         """Wait, for as long as it takes, until there is something to do."""
-        connection = HTTPConnection(self._address)
-        connection.request("GET", f"{ROOT}/invocation/next")
-        answer = connection.getresponse()
-        event = answer.read()
-        connection.close()
-        return Invocation(
-            answer.headers["Lambda-Runtime-Aws-Request-Id"],
-            int(answer.headers["Lambda-Runtime-Deadline-Ms"]) / 1000,
-            event,
-        )
+        with contextlib.closing(HTTPConnection(self._address)) as connection:
+            connection.request("GET", f"{ROOT}/invocation/next")
+            answer = connection.getresponse()
+            return Invocation(
+                answer.headers["Lambda-Runtime-Aws-Request-Id"],
+                int(answer.headers["Lambda-Runtime-Deadline-Ms"]) / 1000,
+                answer.read(),
+            )
 
-    def begin(self, invocation: Invocation, prelude: bytes) -> Outlet:
-        """Begin a streamed answer."""
+    def outlet(self, invocation: Invocation) -> Outlet:
+        """For a streamed answer."""
         seconds = max(LEAST_SECONDS, invocation.deadline - time.time())
         connection = HTTPConnection(self._address, timeout=seconds)
-        connection.putrequest("POST", f"{ROOT}/invocation/{invocation.id}/response")
-        for name, value in STREAMED.items():
-            connection.putheader(name, value)
-        connection.endheaders()
-        outlet = Outlet(connection)
-        outlet.send(prelude)
-        return outlet
+        return Outlet(connection, f"{ROOT}/invocation/{invocation.id}/response")
 
     def refuse(self, invocation: Invocation, error_type: str, message: str) -> None:
         """Report a failure before the first byte of an answer."""
@@ -80,17 +73,24 @@ class Runtime:
         self._report(f"{ROOT}/init/error", error_type, message)
 
     def _report(self, path: str, error_type: str, message: str) -> None:
-        connection = HTTPConnection(self._address)
-        connection.request("POST", path, _error(error_type, message), {ERROR_TYPE: error_type})
-        _accepted(connection.getresponse())
-        connection.close()
+        with contextlib.closing(HTTPConnection(self._address)) as connection:
+            connection.request("POST", path, _error(error_type, message), {ERROR_TYPE: error_type})
+            _check(connection.getresponse())
 
 
 class Outlet:
-    """Where an answer goes, piece by piece. To be ended once, by `end` or by `fail`."""
+    """Where an answer goes, piece by piece: `begin`, then `send`, then either `end` or `fail`."""
 
-    def __init__(self, connection: HTTPConnection) -> None:
+    def __init__(self, connection: HTTPConnection, path: str) -> None:
         self._connection = connection
+        self._path = path
+
+    def begin(self, prelude: bytes) -> None:
+        self._connection.putrequest("POST", self._path)
+        for name, value in STREAMED.items():
+            self._connection.putheader(name, value)
+        self._connection.endheaders()
+        self.send(prelude)
 
     def send(self, piece: bytes) -> None:
         """Send at once; an empty piece would end the answer and is left out."""
@@ -107,7 +107,9 @@ class Outlet:
 
     def _finish(self, trailers: bytes) -> None:
         self._connection.send(b"0\r\n%b\r\n" % trailers)
-        _accepted(self._connection.getresponse())
+        _check(self._connection.getresponse())
+
+    def close(self) -> None:
         self._connection.close()
 
 
@@ -116,7 +118,7 @@ def _error(error_type: str, message: str) -> bytes:
     return json.dumps(error).encode()
 
 
-def _accepted(answer: HTTPResponse) -> None:
+def _check(answer: HTTPResponse) -> None:
     said = answer.read()
     if answer.status != 202:
         log.warning("the Runtime API answered %s: %s", answer.status, said.decode(errors="replace"))

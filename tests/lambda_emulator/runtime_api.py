@@ -95,8 +95,7 @@ class Handler(BaseHTTPRequestHandler):
         if "/".join(before) != f"{ROOT}/invocation" or action not in ("response", "error"):
             self._reply(404, "UnknownPath")
         elif invocation is None or invocation.id != invocation_id or invocation.is_answered:
-            self.close_connection = True
-            self._reply(400, "InvalidRequestID")
+            self._refuse("InvalidRequestID")
         elif action == "error":
             invocation.end(json.loads(self._body())["errorType"])
             self._reply(202)
@@ -107,8 +106,7 @@ class Handler(BaseHTTPRequestHandler):
         """An answer, streamed or whole."""
         mode = self.headers.get("Lambda-Runtime-Function-Response-Mode")
         if mode not in (None, "streaming"):
-            self.close_connection = True
-            self._reply(400, "InvalidFunctionResponseMode")
+            self._refuse("InvalidFunctionResponseMode")
             return
         invocation.content_type = self.headers.get("Content-Type", "")
         size = 0
@@ -137,7 +135,13 @@ class Handler(BaseHTTPRequestHandler):
             invocation.end(error_type)
 
     def _body(self) -> bytes:
-        return self.rfile.read(int(self.headers["Content-Length"]))
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _refuse(self, error_type: str) -> None:
+        """A streamed body may never end: it is not waited for."""
+        self._body()
+        self.close_connection = True
+        self._reply(400, error_type)
 
     def _reply(self, status: int, error_type: str | None = None) -> None:
         said = {"status": "OK"} if error_type is None else {"errorType": error_type}
