@@ -40,7 +40,7 @@ format: .venv/dev  ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-check: .venv/dev  ## everything that CI runs
+check: .venv/dev .venv-sam/done  ## everything that CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -57,4 +57,25 @@ coverage: .venv/dev  ## each module of translate/ is covered completely by its o
 	done; echo "translate/: every module is covered completely by its own test file"
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis build
+	rm -rf .venv .venv-sam .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis build
+
+# AWS Lambda
+
+.PHONY: build lock emulate-lambda bench-cold
+
+build: .venv/run  ## build/lambda.zip for AWS Lambda, the same file for arm64 and x86_64
+	@$(BIN)/python deploy/build_lambda.py
+
+lock: .venv/run  ## choose anew, from requirements.txt, the versions that the zip holds
+	@$(BIN)/python deploy/lock_lambda.py
+
+emulate-lambda: build  ## serve build/lambda.zip on port 9100 as AWS Lambda would
+	$(BIN)/python -m tests.lambda_emulator
+
+bench-cold: build .venv/dev  ## cold start and size of the zip beside those of a bare Flask app
+	@$(BIN)/python -m tests.bench_cold
+
+.venv-sam/done:
+	$(PYTHON) -m venv --clear .venv-sam
+	.venv-sam/bin/pip install --quiet --disable-pip-version-check 'aws-sam-cli>=1.140' cfn-lint
+	@touch $@

@@ -95,6 +95,8 @@ class Prelude:
         if not separator:
             return None
         found = json.loads(head)
+        if not isinstance(found, dict):
+            raise ValueError("the prelude is no object")
         if set(found) - {"statusCode", "headers", "cookies"}:
             raise ValueError(f"unknown fields in the prelude: {sorted(found)}")
         return found, body
