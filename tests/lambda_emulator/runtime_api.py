@@ -6,6 +6,7 @@ know who calls the function, and what a process is.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import queue
@@ -149,5 +150,6 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(OSError):  # a runtime that was killed waits for no answer
+            self.end_headers()
+            self.wfile.write(body)
