@@ -123,3 +123,19 @@ deploy-aws: build .venv-sam/done  ## to Lambda: REGION=... SECRET_ARN=... (or SE
 		--region $(REGION) --resolve-s3 --capabilities CAPABILITY_IAM \
 		--no-confirm-changeset --no-fail-on-empty-changeset \
 		--parameter-overrides ParameterKey=SecretArn,ParameterValue=$(SECRET_ARN) $(PARAMETERS)
+
+# AWS Lambda
+
+.PHONY: build lock emulate-lambda bench-cold
+
+build: .venv/run  ## build/lambda.zip for AWS Lambda, the same file for arm64 and x86_64
+	@$(BIN)/python deploy/build_lambda.py
+
+lock: .venv/run  ## choose anew, from requirements.txt, the versions that the zip holds
+	@$(BIN)/python deploy/lock_lambda.py
+
+emulate-lambda: build  ## serve build/lambda.zip on port 9100 as AWS Lambda would
+	$(BIN)/python -m tests.lambda_emulator
+
+bench-cold: build .venv/dev  ## cold start and size of the zip beside those of a bare Flask app
+	@$(BIN)/python -m tests.bench_cold

@@ -11,5 +11,9 @@ recovery     what is tried again before an answer has begun
 answer       one answer on its way from upstream to the client
 record       one line of JSON for each request
 tokens       how many tokens a request has
+aws          the function on AWS Lambda: an invocation and its clock
+aws_event    a Function URL's event -> WSGI, and a WSGI head back
+aws_runtime  Lambda's Runtime API over HTTP
+aws_secret   the key from Secrets Manager or SSM
 __main__     `python -m proxy`: the banner, then the server
 """

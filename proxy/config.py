@@ -45,6 +45,7 @@ THRESHOLDS = (
 VARIABLES = (
     "GEMINI_API_KEY",
     "PROXY_TOKEN",
+    "GEMINI_SECRET_ARN",
     *MODEL_VARIABLES,
     "GEMINI_FALLBACK_MODELS",
     "GEMINI_ENDPOINT",
@@ -60,6 +61,9 @@ VARIABLES = (
     "THREADS",
 )
 """Every variable the server reads."""
+
+SECRETS = ("GEMINI_API_KEY", "PROXY_TOKEN")
+"""What the secret of GEMINI_SECRET_ARN may hold, on AWS Lambda."""
 
 MOST_DEFAULT_WORKERS = 4
 
@@ -141,6 +145,29 @@ def set_server_defaults(environ: MutableMapping[str, str] = os.environ) -> None:
     of 4 a core would let only 4 answers stream at once on a small instance.
     """
     environ["THREADS"] = _get(environ, "THREADS")
+
+
+def runtime_api(environ: Mapping[str, str] = os.environ) -> str:
+    """Address of AWS Lambda's Runtime API. Raises BadSetting where there is none."""
+    name = "AWS_LAMBDA_RUNTIME_API"
+    if not (address := _get(environ, name)):
+        raise BadSetting(name, "only AWS Lambda sets it, and only there proxy.aws can be started")
+    return address
+
+
+def secret_arn(environ: Mapping[str, str] = os.environ) -> str:
+    """Where on AWS the secrets are, "" where they are in the environment."""
+    return _get(environ, "GEMINI_SECRET_ARN")
+
+
+def set_secrets(
+    secrets: Mapping[str, object], environ: MutableMapping[str, str] = os.environ
+) -> None:
+    """Put what a secret holds into the environment, where it is not already."""
+    if not any(secrets.get(name) for name in SECRETS):
+        raise BadSetting("GEMINI_SECRET_ARN", f"the secret holds none of {', '.join(SECRETS)}")
+    for name in SECRETS:
+        environ[name] = _get(environ, name) or str(secrets.get(name) or "")
 
 
 def is_loopback(host: str) -> bool:

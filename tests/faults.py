@@ -262,7 +262,7 @@ NO_SCHEMA = (
     "* GenerateContentRequest.tools[0].function_declarations[0].parameters.items: missing field."
 )
 NO_LEVEL = "Thinking level HIGH is not supported for this model."
-NO_FIELD = 'Invalid JSON payload received. Unknown name "thinkingConfig": Cannot find field.'
+NO_FIELD = 'Invalid JSON payload received. Unknown name "store": Cannot find field.'
 NO_MODEL = f"models/{GONE} is not found for API version v1beta."
 
 ENDED = "ended before it was complete"
@@ -374,7 +374,11 @@ BYTES = (
         "gzip that is none", "broken", (ZIPPED_HEAD, framed(event(WHOLE)), LAST), proxy="raw"
     ),
     unseen("byte by byte", dribbled(head() + event(WHOLE)), proxy="raw"),
-    unseen("a line of 5 MB", {"chunks": [{"text": LONG_TEXT}]}, expected=answer(text=LONG_TEXT)),
+    unseen(
+        "a line of 5 MB",
+        {"chunks": [{"text": LONG_TEXT}], "usage": {"candidatesTokenCount": 9}},
+        expected=answer(text=LONG_TEXT),
+    ),
     unseen(
         "a signature of 200 KB",
         {"chunks": [{"text": TEXT}, {"call": {"name": "Read"}, "sign": 200_000}]},
@@ -400,15 +404,17 @@ def silent(name: str, pings: int, *chunks: Json, proxy: str = "hasty") -> Fault:
 
 
 WAIT: Json = {"delay": 1.6}
+LINE = event(WHOLE).decode()
 TOO_LATE = error(504, "timeout_error", "did not answer in time")
 FELL_SILENT = error(504, "timeout_error", "fell silent")
 TWO_TEXTS = ({"text": HALF}, {"text": REST})
+LATE_503: Json = {"chunks": [WAIT, {"error": UNAVAILABLE}]}
 
 SILENCES = (
     silent("slow headers", 3, WAIT, *TWO_TEXTS),
     silent("silence after the headers", 3, {"raw": ""}, WAIT, *TWO_TEXTS),
     silent("silence in the text", 3, {"text": HALF}, WAIT, {"text": REST}),
-    silent("silence in an event", 3, {"raw": "data: "}, WAIT, *TWO_TEXTS),
+    silent("silence in an event", 3, {"raw": LINE[:60]}, WAIT, {"raw": LINE[60:]}),
     silent("30 s of silence", 2, {"raw": ""}, {"delay": 30}, *TWO_TEXTS, proxy="patient"),
     settled(
         "too long a silence before the headers",
@@ -428,17 +434,13 @@ SILENCES = (
     ),
     tried_again(
         "503 when the stream has begun",
-        "overloaded x2",
-        {"status": UNAVAILABLE},
-        {"status": UNAVAILABLE},
+        "overloaded",
+        LATE_503,
         proxy="hasty",
-        attempts=3,
         always=OVERLOADED,
-        streamed_once=answer("overloaded", 3, pings=1),
-        streamed_always=broken_off(
-            "overloaded_error", "overloaded", 3, text="", tried="overloaded", pings=1
-        ),
-        stays=({"status": UNAVAILABLE},),
+        streamed_once=answer(attempts=2, pings=2),
+        streamed_always=broken_off("overloaded_error", "overloaded", 3, text="", pings=2),
+        stays=(LATE_503, {"status": UNAVAILABLE}),
     ),
 )
 
@@ -496,11 +498,17 @@ REFUSALS = (
         proxy="fallback",
         stays=(SPENT,),
     ),
-    refused_once("a signature refused", "signature", NO_SIGNATURE, body=FORGED),
-    unseen("a forged signature", GOOD, expected=answer("signature", 2), body=FORGED),
+    Fault(
+        "a corrupted signature",
+        (),
+        answer("signature", 2),
+        error(400, "invalid_request_error", NO_SIGNATURE, 2),
+        body=FORGED,
+        stays=(google(400, "INVALID_ARGUMENT", NO_SIGNATURE),),
+    ),
     refused_once("a schema refused", "schema", NO_SCHEMA, body=TOOLS),
     refused_once("a thinking level refused", "thinking", NO_LEVEL, body=THINKS),
-    refused_once("an unknown parameter", "parameter", NO_FIELD, body=THINKS),
+    refused_once("an unknown parameter", "parameter", NO_FIELD),
     Fault(
         "a model that is gone",
         (),
@@ -716,19 +724,22 @@ def staged(emulator: servers.Emulator) -> Iterator[Stage]:
     """Every upstream and every proxy that the cases need."""
     emulated, raw = Emulated(emulator), RawServer(listens=True)
     closed = RawServer(listens=False)
-    upstreams: dict[str, Upstream] = {"raw": raw, "closed": closed}
-    with contextlib.ExitStack() as stack:
-        stack.callback(raw.close)
-        stack.callback(closed.close)
+    upstreams: dict[str, Upstream] = {name: emulated for name in PROXIES}
+    upstreams |= {"raw": raw, "closed": closed}
+    stacks = {name: contextlib.ExitStack() for name in PROXIES}
 
-        def start(name: str) -> str:
-            endpoint = upstreams.setdefault(name, emulated).url
-            environ = {**PROXIES[name], "GEMINI_ENDPOINT": endpoint}
-            return stack.enter_context(servers.serving(servers.PROXY, environ))
+    def start(name: str) -> str:
+        environ = {**PROXIES[name], "GEMINI_ENDPOINT": upstreams[name].url}
+        return stacks[name].enter_context(servers.serving(servers.PROXY, environ))
 
-        with ThreadPoolExecutor(len(PROXIES)) as pool:
+    with ThreadPoolExecutor(len(PROXIES)) as pool:
+        try:
             urls = dict(zip(PROXIES, pool.map(start, PROXIES), strict=True))
-        yield Stage(urls, upstreams, closed)
+            yield Stage(urls, upstreams, closed)
+        finally:
+            list(pool.map(contextlib.ExitStack.close, stacks.values()))
+            raw.close()
+            closed.close()
 
 
 class Stage:
@@ -905,9 +916,8 @@ def table(rows: Sequence[Row]) -> str:
         mark = "WRONG" if row.wrong else "ok"
         name = case.fault.name if case == _first(case) else ""
         seconds = f"{row.seconds:.1f}"
-        lines.append(
-            (name, case.mode, case.times, str(got.attempts), seconds, mark, described(got))
-        )
+        asked_times = "-" if case.expected.attempts is None else str(got.attempts)
+        lines.append((name, case.mode, case.times, asked_times, seconds, mark, described(got)))
         lines += [("", "", "", "", "", "", f"  {wrong}") for wrong in row.wrong]
     widths = [max(len(line[i]) for line in lines) for i in range(6)]
     return "\n".join(

@@ -161,4 +161,5 @@ def test_every_variable_is_read() -> None:
             return default
 
     read(Environ())
+    config.secret_arn(Environ())
     assert asked == set(config.VARIABLES)

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,10 +63,8 @@ class ClaudeCode:
 
     def ask(self, proxy: str, prompt: str, *arguments: str, **environ: str) -> Run:
         """`claude -p prompt` in stream-json form."""
-        command = [str(self._program), "-p", prompt, "--output-format", "stream-json"]
-        command += ["--verbose", "--dangerously-skip-permissions", *arguments]
         finished = subprocess.run(
-            command,
+            self._command(prompt, *arguments),
             cwd=self.folder,
             env=self._environ(proxy, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1", **environ),
             stdin=subprocess.DEVNULL,
@@ -76,6 +74,21 @@ class ClaudeCode:
         )
         lines = [line for line in finished.stdout.splitlines() if line.startswith("{")]
         return Run([json.loads(line) for line in lines], finished.returncode, finished.stderr)
+
+    def watch(self, proxy: str, prompt: str, *arguments: str) -> Iterator[Any]:
+        """As `ask`, but each event at the time it is printed."""
+        command = ["timeout", str(RUN_SECONDS), *self._command(prompt, *arguments)]
+        with subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self._environ(proxy, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            yield from (json.loads(line) for line in process.stdout if line.startswith("{"))
 
     def type_in(self, proxy: str, prompt: str, until: Callable[[], bool]) -> None:
         """Type a prompt into the terminal program and leave it running until something is so.
@@ -108,6 +121,10 @@ class ClaudeCode:
             process.wait()
             os.close(controller)
             os.close(terminal)
+
+    def _command(self, prompt: str, *arguments: str) -> list[str]:
+        command = [str(self._program), "-p", prompt, "--output-format", "stream-json"]
+        return [*command, "--verbose", "--dangerously-skip-permissions", *arguments]
 
     def _environ(self, proxy: str, **more: str) -> dict[str, str]:
         return {

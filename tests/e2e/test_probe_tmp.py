@@ -1,5 +1,7 @@
 import json
 from tests.e2e.test_recovery import *
+
+
 def test_probe(both, proxy):
     both.script(*[MALFORMED] * 3, HELLO)
     runs = both.ask(proxy)
@@ -18,9 +20,26 @@ def test_probe(both, proxy):
     for j in both.journals():
         print([(r["reply"], r["status"], r["path"]) for r in j])
     print(retries(runs))
+
+
 def test_probe2(both, emulator):
-  try:
-    test_a_days_quota_that_another_model_still_has(both, emulator)
-  finally:
-    for j in both.journals():
-        print([(r["reply"], r["status"],r["error"], r["path"], [(s["part"],s["call_id"],s["sentinel"],s["signature"][:8]) for s in r["signatures"]], [(s["call_id"],s["name"],s["signature"][:8]) for s in r["issued"]]) for r in j])
+    try:
+        test_a_days_quota_that_another_model_still_has(both, emulator)
+    finally:
+        for j in both.journals():
+            print(
+                [
+                    (
+                        r["reply"],
+                        r["status"],
+                        r["error"],
+                        r["path"],
+                        [
+                            (s["part"], s["call_id"], s["sentinel"], s["signature"][:8])
+                            for s in r["signatures"]
+                        ],
+                        [(s["call_id"], s["name"], s["signature"][:8]) for s in r["issued"]],
+                    )
+                    for r in j
+                ]
+            )

@@ -15,7 +15,6 @@ from tests.servers import ROOT
 
 OF_THE_PLATFORM = {
     "AWS_LAMBDA_EXEC_WRAPPER": "Lambda starts the function with it",
-    "GEMINI_SECRET_ARN": "where settings are on AWS, not one itself",
     "HOME": "gunicorn's",
     "PORT": "Functions Framework's",
     "PYTHONUNBUFFERED": "Python's",

@@ -1,0 +1,363 @@
+"""proxy/aws.py and aws_runtime.py: an invocation, its answer and its clock."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from proxy import aws, config
+from proxy.aws_runtime import FAILURES, Runtime
+from proxy.aws_runtime import Invocation as Asked
+from tests.lambda_emulator.events import SEPARATOR, event
+from tests.lambda_emulator.invocations import STREAM_CONTENT_TYPE, Failed, Invocation
+from tests.lambda_emulator.runtime_api import RuntimeApi
+from tests.servers import Emulator
+
+GET = event("GET", "/", [], b"")
+PROMPT = "what somebody asked"
+PLENTY = 60.0
+SHORT = aws.MARGIN_SECONDS + 0.2
+EVENTS = [("Content-Type", "text/event-stream; charset=utf-8"), ("Request-Id", "req_1")]
+PATIENCE_SECONDS = 20
+
+
+@pytest.fixture
+def api() -> Iterator[RuntimeApi]:
+    api = RuntimeApi()
+    yield api
+    api.close()
+
+
+def serve(api: RuntimeApi, app: Any, asked: bytes = GET, seconds: float = PLENTY) -> Invocation:
+    """One invocation, served to its end; nothing is lost when nobody reads meanwhile."""
+    invocation = Invocation(asked, seconds)
+    api.invoke(invocation)
+    aws.serve(Runtime(api.address), app)
+    return invocation
+
+
+def answers(status: str, headers: list[tuple[str, str]], *pieces: bytes) -> Any:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response(status, headers)
+        yield from pieces
+
+    return app
+
+
+def prelude(piece: bytes) -> Any:
+    """A prelude is a piece of its own."""
+    text, separator, rest = piece.partition(SEPARATOR)
+    assert (separator, rest) == (SEPARATOR, b"")
+    return json.loads(text)
+
+
+def test_each_piece_is_passed_on_behind_a_prelude(api: RuntimeApi) -> None:
+    headers = [("Content-Type", "text/plain"), ("X-A", "1"), ("x-a", "2"), ("Set-Cookie", "a=1")]
+    headers += [("Set-Cookie", "b=2"), ("Content-Length", "6"), ("Connection", "close")]
+    invocation = serve(api, answers("201 Created", headers, b"one", b"", b"two"))
+    head, *body = invocation.pieces()
+    assert prelude(head) == {
+        "statusCode": 201,
+        "headers": {"content-type": "text/plain", "x-a": "1, 2"},
+        "cookies": ["a=1", "b=2"],
+    }
+    assert body == [b"one", b"two"]
+    assert invocation.content_type == STREAM_CONTENT_TYPE
+
+
+@pytest.mark.parametrize("status", ["200 OK", "204 No Content", "302 Found"])
+def test_an_answer_without_a_body_ends(api: RuntimeApi, status: str) -> None:
+    (head,) = serve(api, answers(status, [("Location", "/")])).pieces()
+    assert prelude(head)["statusCode"] == int(status[:3])
+
+
+def test_a_piece_arrives_before_the_next_one_is_made(api: RuntimeApi) -> None:
+    seen = threading.Event()
+    order: list[str] = []
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        yield b"first"
+        order.append("second is made" if seen.wait(PATIENCE_SECONDS) else "too late")
+        yield b"second"
+
+    invocation = Invocation(GET, PLENTY)
+    api.invoke(invocation)
+    with ThreadPoolExecutor(1) as pool:
+        served = pool.submit(aws.serve, Runtime(api.address), app)
+        pieces = invocation.pieces()
+        next(pieces)
+        assert next(pieces) == b"first"
+        order.append("first is here")
+        seen.set()
+        assert list(pieces) == [b"second"]
+        served.result()
+    assert order == ["first is here", "second is made"]
+
+
+def test_write_and_a_changed_mind(api: RuntimeApi) -> None:
+    """The two old ways of WSGI: writing, and replacing the head while nothing is sent."""
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        try:
+            raise ValueError
+        except ValueError:
+            write = start_response("500 Oh", [("X-Error", "1")], sys.exc_info())
+        write(b"written")
+        return [b"returned"]
+
+    head, *body = serve(api, app).pieces()
+    assert prelude(head) == {"statusCode": 500, "headers": {"x-error": "1"}, "cookies": []}
+    assert body == [b"written", b"returned"]
+
+
+def test_the_head_cannot_change_once_a_piece_is_sent(api: RuntimeApi) -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        yield b"sent"
+        start_response("500 Oh", [], (OSError, OSError("late"), None))
+
+    invocation = serve(api, app)
+    assert failure(invocation) == "OSError"
+
+
+def failure(invocation: Invocation) -> str:
+    with pytest.raises(Failed) as caught:
+        list(invocation.pieces())
+    return caught.value.error_type
+
+
+def test_a_failure_before_the_first_byte(api: RuntimeApi, caplog: pytest.LogCaptureFixture) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        raise ValueError(PROMPT)
+
+    invocation = serve(api, app)
+    assert failure(invocation) == "ValueError"
+    assert invocation.content_type == "", "there is no answer but an error"
+    assert f"{invocation.id}: unforeseen ValueError" in caplog.text
+    assert "test_aws.py" in caplog.text
+    assert PROMPT not in caplog.text
+
+
+def test_a_failure_after_the_first_byte_cuts_the_answer(
+    api: RuntimeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        yield b"begun"
+        raise ValueError(PROMPT)
+
+    invocation = serve(api, app)
+    pieces = invocation.pieces()
+    assert [next(pieces) for _ in range(2)][1] == b"begun"
+    with pytest.raises(Failed, match="ValueError"):
+        next(pieces)
+    assert PROMPT not in caplog.text
+
+
+class Closable:
+    """A body that notes when it is closed."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.is_closed = False
+
+    def __call__(self, environ: Any, start_response: Any) -> Closable:
+        start_response("200 OK", [])
+        return self
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter([b"piece"])
+
+    def close(self) -> None:
+        self.is_closed = True
+        if self.error:
+            raise self.error
+
+
+def test_the_body_is_closed(api: RuntimeApi) -> None:
+    body = Closable()
+    assert list(serve(api, body).pieces())[1:] == [b"piece"]
+    assert body.is_closed
+    assert failure(serve(api, Closable(OSError()))) == "OSError"
+
+
+@pytest.mark.parametrize("pieces", [[], [b"piece"]])
+def test_an_app_without_a_head_has_failed(api: RuntimeApi, pieces: list[bytes]) -> None:
+    assert failure(serve(api, lambda environ, start_response: pieces)) == "RuntimeError"
+
+
+@pytest.mark.parametrize("asked", [b"{}", b"[]", b"null", b"no json", b'{"requestContext": 1}'])
+def test_an_event_of_something_else_is_refused(api: RuntimeApi, asked: bytes) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        raise AssertionError("not to be asked")
+
+    assert failure(serve(api, app, asked)) == "NoRequest"
+
+
+class Stuck:
+    """Gives some pieces and then waits for a Gemini that says nothing."""
+
+    def __init__(self, headers: list[tuple[str, str]], *pieces: bytes) -> None:
+        self.headers = headers
+        self.pieces = pieces
+        self.speaks = threading.Event()
+        self.given = 0
+        self.is_over = threading.Event()
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", self.headers)
+        yield from self.pieces
+        self.speaks.wait(PATIENCE_SECONDS)
+        try:
+            for self.given in range(1, 100):
+                yield b"late"
+        finally:
+            self.is_over.set()
+
+
+def test_a_stream_ends_with_a_word_when_time_is_up(api: RuntimeApi) -> None:
+    app = Stuck(EVENTS, b"event: ping\n\n")
+    invocation = serve(api, app, seconds=SHORT)
+    assert time.time() < invocation.deadline, "before Lambda ends it"
+    *_, ping, last = invocation.pieces()
+    assert ping == b"event: ping\n\n"
+    kind, data, *blank = last.decode().split("\n")
+    assert (kind, blank) == ("event: error", ["", ""])
+    said = json.loads(data.removeprefix("data: "))
+    assert said["error"] == {"type": "overloaded_error", "message": aws.OUT_OF_TIME}
+    assert said["request_id"] == "req_1"
+    app.speaks.set()
+    assert app.is_over.wait(PATIENCE_SECONDS), "what nobody waits for stops"
+    assert app.given == 1
+
+
+def test_without_a_byte_it_is_an_error_with_a_status(api: RuntimeApi) -> None:
+    app = Stuck(EVENTS)
+    invocation = serve(api, app, seconds=SHORT)
+    app.speaks.set()
+    head, body = invocation.pieces()
+    assert prelude(head) == {
+        "statusCode": 504,
+        "headers": {
+            "content-type": "application/json",
+            "request-id": f"req_{invocation.id}",
+            "x-should-retry": "false",
+        },
+        "cookies": [],
+    }
+    assert json.loads(body) == {
+        "type": "error",
+        "error": {"type": "timeout_error", "message": aws.OUT_OF_TIME},
+        "request_id": f"req_{invocation.id}",
+    }
+
+
+def test_what_is_no_stream_of_events_is_cut(api: RuntimeApi) -> None:
+    app = Stuck([("Content-Type", "application/json")], b'{"half": ')
+    invocation = serve(api, app, seconds=SHORT)
+    app.speaks.set()
+    assert failure(invocation) == "OutOfTime"
+
+
+def test_a_deadline_in_the_past_is_survived(api: RuntimeApi) -> None:
+    head, _ = serve(api, Stuck([]), seconds=0.0).pieces()
+    assert prelude(head)["statusCode"] == 504
+
+
+def test_an_answer_over_the_limit_is_given_up(
+    api: RuntimeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.most_bytes = 100_000
+    is_closed = threading.Event()
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        try:
+            while True:
+                yield b"x" * 10_000
+        finally:
+            is_closed.set()
+
+    invocation = serve(api, app)
+    assert failure(invocation) == "Function.ResponseSizeTooLarge"
+    assert f"{invocation.id}: the answer could not be delivered" in caplog.text
+    assert is_closed.wait(PATIENCE_SECONDS)
+
+
+def test_what_the_runtime_api_refuses_is_logged(
+    api: RuntimeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    Runtime(api.address).refuse(Asked("unknown", 0.0, b""), "Any", "said")
+    assert "the Runtime API answered 400" in caplog.text
+    assert "InvalidRequestID" in caplog.text
+
+
+@pytest.fixture
+def start(api: RuntimeApi, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """`python -m proxy.aws` in this process, in a thread of its own: its end is the result."""
+
+    def run(**environ: str) -> Any:
+        for name in (*config.VARIABLES, "GEMINI_SECRET_ARN"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", api.address)
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        return ThreadPoolExecutor(1).submit(aws.main)
+
+    return run
+
+
+def test_it_serves_the_function_until_it_is_ended(
+    start: Callable[..., Any], api: RuntimeApi, emulator: Emulator
+) -> None:
+    ended = start(GEMINI_ENDPOINT=emulator.url)
+    for asked, status in ((GET, 200), (event("GET", "/nothing", [], b""), 404)):
+        invocation = Invocation(asked, PLENTY)
+        api.invoke(invocation)
+        head, *_ = invocation.pieces()
+        assert prelude(head)["statusCode"] == status
+    api.close()
+    assert isinstance(ended.exception(PATIENCE_SECONDS), FAILURES)
+
+
+def test_a_bad_setting_is_reported_and_ends_it(
+    start: Callable[..., Any], api: RuntimeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    said: list[Any] = []
+    api.on_init_error = said.append
+    ended = start(GEMINI_SAFETY="none")
+    assert ended.exception(PATIENCE_SECONDS).code == 1
+    ((error,), level) = said, logging.ERROR
+    assert error["errorType"] == "BadSetting"
+    assert error["errorMessage"].startswith("GEMINI_SAFETY: expected one of")
+    assert level in {record.levelno for record in caplog.records}
+
+
+def test_elsewhere_it_says_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_LAMBDA_RUNTIME_API", raising=False)
+    with pytest.raises(SystemExit, match="only AWS Lambda sets it"):
+        aws.main()
+
+
+def test_a_secret_is_read_before_the_function_is_loaded(
+    start: Callable[..., Any], api: RuntimeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from proxy import aws_secret
+
+    monkeypatch.setattr(aws_secret, "read", lambda arn: {"GEMINI_API_KEY": f"key of {arn}"})
+    ended = start(GEMINI_SECRET_ARN="arn:a", PROXY_TOKEN="token", GEMINI_API_KEY="")
+    api.close()
+    assert isinstance(ended.exception(PATIENCE_SECONDS), FAILURES)
+    assert (os.environ["GEMINI_API_KEY"], os.environ["PROXY_TOKEN"]) == ("key of arn:a", "token")

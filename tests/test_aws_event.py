@@ -1,0 +1,77 @@
+"""proxy/aws_event.py: a Function URL's event as WSGI has it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from werkzeug.wrappers import Request
+
+from proxy.access import gemini_key
+from proxy.aws_event import Head, environ
+from proxy.config import read
+from tests.lambda_emulator.events import CALLER, DOMAIN, event
+from translate import ApiError
+
+
+def request(asked: bytes | dict[str, Any]) -> Request:
+    return Request(environ(asked if isinstance(asked, dict) else json.loads(asked)))
+
+
+def test_a_post() -> None:
+    headers = [("Content-Type", "application/json"), ("X-Api-Key", "key"), ("X-Api-Key", "two")]
+    headers += [("Content-Length", "999"), ("Cookie", "a=1; b=2"), ("Connection", "close")]
+    asked = request(event("POST", "/v1/messages?beta=true", headers, '{"é": 1}'.encode()))
+    assert (asked.method, asked.path, asked.query_string) == ("POST", "/v1/messages", b"beta=true")
+    assert asked.get_json() == {"é": 1}
+    assert (asked.mimetype, asked.content_length) == ("application/json", 9)
+    assert asked.headers["X-Api-Key"] == "key,two"
+    assert dict(asked.cookies) == {"a": "1", "b": "2"}
+    assert "Connection" not in asked.headers
+    assert (asked.remote_addr, asked.host, asked.scheme) == (CALLER, DOMAIN, "https")
+
+
+@pytest.mark.parametrize("body", [b"\xff\x00raw", b""])
+def test_a_body_of_bytes(body: bytes) -> None:
+    asked = event("POST", "/", [("Content-Type", "application/octet-stream")], body)
+    assert json.loads(asked)["isBase64Encoded"] is True
+    assert request(asked).get_data() == body
+
+
+def test_bad_base64_is_no_event() -> None:
+    asked = json.loads(event("POST", "/", [], b"x")) | {"body": "*", "isBase64Encoded": True}
+    with pytest.raises(ValueError, match="base64"):
+        request(asked)
+
+
+def test_the_least_event() -> None:
+    """What the fields that AWS may leave out stand for; half a character is survived."""
+    http = {"method": "GET", "sourceIp": "203.0.113.9"}
+    asked = request({"rawPath": "/v1/m%C3%A9", "requestContext": {"http": http}, "body": "\ud800"})
+    assert (asked.path, asked.query_string, asked.get_data()) == ("/v1/mé", b"", b"?")
+    assert asked.headers["X-Forwarded-For"] == "203.0.113.9"
+
+
+def test_nobody_looks_like_a_program_on_the_same_machine() -> None:
+    settings = read({"GEMINI_API_KEY": "server-key"})
+    http = {"method": "GET", "sourceIp": "127.0.0.1"}
+    asked = request({"rawPath": "/", "headers": {}, "requestContext": {"http": http}})
+    with pytest.raises(ApiError, match="No API key"):
+        gemini_key(asked.headers, asked.remote_addr, settings)
+    local = Request({**asked.environ, "HTTP_HOST": "localhost"})
+    del local.environ["HTTP_X_FORWARDED_FOR"]
+    assert gemini_key(local.headers, local.remote_addr, settings).value == "server-key"
+
+
+def test_a_header_is_found_whatever_its_case() -> None:
+    head = Head(200, [("X-A", "1"), ("Content-Type", "text/plain")])
+    assert (head.get("content-type"), head.get("x-b")) == ("text/plain", "")
+
+
+def test_the_emulator_passes_text_as_text() -> None:
+    plain = json.loads(event("POST", "/", [("content-type", "text/plain")], "é".encode()))
+    assert (plain["body"], plain["isBase64Encoded"]) == ("é", False)
+    broken = json.loads(event("POST", "/", [("content-type", "text/plain")], b"\xff"))
+    assert base64.b64decode(broken["body"]) == b"\xff"
