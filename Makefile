@@ -3,10 +3,10 @@
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-TRANSLATE := request cut contents blocks tools openapi repair partial calls grounding events schema unions shapes models catalog signatures stream response errors refusals remedies
+TRANSLATE := request cut contents blocks tools openapi repair partial calls grounding events schema unions shapes models platforms catalog signatures stream response errors refusals remedies
 
 .DEFAULT_GOAL := help
-.PHONY: help run emulator demo test golden check format coverage clean
+.PHONY: help run emulator demo test golden faults check format coverage clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ test: .venv/dev  ## run the tests
 
 golden: .venv/run  ## write the golden exchanges anew; `git diff` is the review
 	$(BIN)/python tests/golden.py
+
+faults: .venv/run  ## every way Gemini can fail, and what a client gets: a table
+	PROXY_LOG_LEVEL=critical $(BIN)/python -m tests.faults
 
 format: .venv/dev  ## format the code
 	$(BIN)/ruff format .

@@ -17,7 +17,7 @@ import flask
 import functions_framework
 from werkzeug.exceptions import HTTPException
 
-from proxy import access, codec, config, limits, record, tokens
+from proxy import access, backends, codec, config, limits, record, tokens
 from proxy.answer import Answer
 from proxy.record import Record
 from proxy.recovery import Recovery
@@ -31,7 +31,7 @@ gc.freeze()
 gc.set_threshold(50_000, 20, 50)
 settings = config.read()
 record.to_stdout(settings.log_level)
-gemini = Gemini(settings.endpoint, settings.threads, (settings.connect, settings.silence))
+gemini = Gemini(backends.chosen(settings), settings.threads, (settings.connect, settings.silence))
 gate = limits.Gate(settings.concurrency)
 
 
@@ -80,6 +80,7 @@ def begin_answer(request: flask.Request, body: Any, caller: access.Caller, line:
             is_subagent="x-claude-code-agent-id" in request.headers,
             declare=codec.declare,
             mended=mended,
+            platform=gemini.platform,
         )
 
     def begin(asked: Translation, before: StreamTranslator | None) -> StreamTranslator:
@@ -102,7 +103,13 @@ def count_tokens(request: flask.Request, line: Record) -> flask.Response:
     """POST /v1/messages/count_tokens."""
     caller = admit(request, line)
     body = read_json(request)
-    asked = translate(body, settings.overrides, counting=True, declare=codec.declare)
+    asked = translate(
+        body,
+        settings.overrides,
+        counting=True,
+        declare=codec.declare,
+        platform=gemini.platform,
+    )
     line.model, line.gemini = body["model"], asked.model.name
     return json_response({"input_tokens": tokens.count(gemini, asked, caller.keys)})
 
@@ -184,7 +191,7 @@ def admit(request: flask.Request, line: Record) -> access.Caller:
 
 
 def read_json(request: flask.Request) -> Any:
-    return codec.loads(limits.read_body(request.stream))
+    return codec.loads(limits.read_body(request.stream, client_socket(request)))
 
 
 def client_socket(request: flask.Request) -> socket.socket | None:
@@ -205,4 +212,7 @@ def refuse(error: ApiError, line: Record) -> flask.Response:
     line.error = error.cause or error.type
     response = json_response(error.body(line.request_id), error.status)
     response.headers.extend(error.headers())
+    if error.status == 408:
+        # The framework would wait for the rest of the body, but before a stream it does not.
+        response.response = iter([response.get_data()])
     return response

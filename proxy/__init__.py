@@ -4,6 +4,8 @@ config       the only reader of os.environ
 access       who may call, and with whose Gemini keys
 limits       how much at once
 codec        JSON at the edges
+backends     where a model is asked, and with what in hand: the Gemini API or Vertex AI
+adc          the identity that Vertex AI is asked with
 upstream     Gemini over HTTP: chunks out, ApiError on failure
 connections  the connections under it
 waiting      work that blocks, and says when nothing happens

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from translate import models
 
-from . import config
+from . import backends, config
 from .config import Settings
 
 
@@ -26,7 +26,7 @@ def banner(settings: Settings) -> str:
         "Messages API on Gemini",
         f"  listen    http://{settings.host}:{settings.port}",
         f"  workers   {settings.workers} x {settings.threads} threads",
-        f"  endpoint  {settings.endpoint}",
+        f"  endpoint  {backends.chosen(settings).endpoint}",
         f"  key       {_whose_key(settings)}",
         *(f"  {name:<9} -> {model.name}" for name, model in classes.items()),
     ]
@@ -38,6 +38,8 @@ def banner(settings: Settings) -> str:
 
 
 def _whose_key(settings: Settings) -> str:
+    if settings.is_vertex:
+        return "none: Vertex AI is asked in the name of whom this server runs as"
     if not settings.api_keys:
         return "each caller's own (ANTHROPIC_AUTH_TOKEN)"
     return f"GEMINI_API_KEY, for {'holders of PROXY_TOKEN' if settings.token else 'this machine'}"

@@ -29,7 +29,12 @@ ANTHROPIC = "sk-ant-"
 """How Anthropic's own secrets begin: those are nobody else's business."""
 
 SERVERS_HINT = "It is this server's own key (GEMINI_API_KEY): tell whoever runs the server."
+IDENTITY_HINT = "It is this server's own identity in Google Cloud: tell whoever runs the server."
 TOKEN_HINT = "This server asks for its access token: set ANTHROPIC_AUTH_TOKEN to it."
+NO_TOKEN_HINT = (
+    "This server asks Gemini in its own name, and has no PROXY_TOKEN that a caller could present: "
+    "have one set on the server."
+)
 NO_KEY_HINT = (
     "This server has no Gemini key of its own: send yours in x-api-key beside the access token, "
     "or have GEMINI_API_KEY set on the server."
@@ -58,11 +63,14 @@ def admit(headers: Headers, remote_address: str | None, settings: Settings) -> C
     """Who calls, and with which keys. Raises ApiError 401 when the caller may not have any.
 
     With PROXY_TOKEN set, a caller must present it; the server's key is then used (or, where it
-    has none, the caller's second credential). Without PROXY_TOKEN, the server's key serves only
+    has none, the caller's second credential). Vertex AI is asked without a key, in the server's
+    name. Without PROXY_TOKEN, the server's key serves only
     programs on the same machine; everybody else brings a key.
     """
     presented = credentials(headers)
     lent = tuple(Key(key, SERVERS_HINT) for key in settings.api_keys)
+    if settings.is_vertex:
+        lent = (Key("", IDENTITY_HINT),)
     if settings.token:
         others = [value for value in presented if not _equal(value, settings.token)]
         if len(others) == len(presented):
@@ -70,6 +78,8 @@ def admit(headers: Headers, remote_address: str | None, settings: Settings) -> C
         return Caller("token", lent) if lent else _own(others, NO_KEY_HINT)
     if lent and _is_local(headers, remote_address):
         return Caller("local", lent)
+    if settings.is_vertex:
+        raise _refused(NO_TOKEN_HINT)
     return _own(presented, KEY_HINT)
 
 

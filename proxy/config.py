@@ -21,7 +21,8 @@ MODEL_VARIABLES = (
 )
 
 DEFAULTS = {
-    "GEMINI_ENDPOINT": "generativelanguage.googleapis.com",
+    "GEMINI_BACKEND": "developer",
+    "GOOGLE_CLOUD_LOCATION": "global",
     "PROXY_FIRST_BYTE_SECONDS": "8",
     "PROXY_PING_SECONDS": "10",
     "PROXY_CONNECT_SECONDS": "10",
@@ -31,6 +32,8 @@ DEFAULTS = {
     "THREADS": "256",
 }
 
+DEVELOPER_ENDPOINT = "https://generativelanguage.googleapis.com"
+BACKENDS = ("DEVELOPER", "VERTEX")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 THRESHOLDS = (
@@ -49,6 +52,9 @@ VARIABLES = (
     *MODEL_VARIABLES,
     "GEMINI_FALLBACK_MODELS",
     "GEMINI_ENDPOINT",
+    "GEMINI_BACKEND",
+    "GOOGLE_CLOUD_PROJECT",
+    "GOOGLE_CLOUD_LOCATION",
     "GEMINI_SAFETY",
     "PROXY_FIRST_BYTE_SECONDS",
     "PROXY_PING_SECONDS",
@@ -82,7 +88,9 @@ class BadSetting(SystemExit):
 class Settings:
     """What the environment says, checked.
 
-    endpoint: base URL of Gemini, without a trailing slash. api_keys: the server's own, the first
+    endpoint: base URL of Gemini, without a trailing slash; empty for Vertex AI's own. is_vertex:
+    whether Vertex AI is asked instead, in this project (empty: the server's own) and location.
+    api_keys: the server's own, the first
     that Google takes is used. overrides: variable -> model name, as far as set. fallbacks: Gemini
     models to ask when another cannot be had. safety: the threshold of all safety filters, None
     for Google's own. first_byte, ping, connect, silence: seconds (see README). concurrency:
@@ -90,6 +98,9 @@ class Settings:
     """
 
     endpoint: str
+    is_vertex: bool
+    project: str
+    location: str
     api_keys: tuple[str, ...] = field(repr=False)
     token: str = field(repr=False)
     overrides: Mapping[str, str]
@@ -113,8 +124,13 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
     workers = _get(environ, "PROXY_WORKERS") or str(min(MOST_DEFAULT_WORKERS, os.cpu_count() or 1))
     threads = _count("THREADS", _get(environ, "THREADS"))
     concurrency = _get(environ, "PROXY_CONCURRENCY") or str(default_concurrency(threads))
+    is_vertex = _choice("GEMINI_BACKEND", _get(environ, "GEMINI_BACKEND"), BACKENDS) == "VERTEX"
+    endpoint = _get(environ, "GEMINI_ENDPOINT") or ("" if is_vertex else DEVELOPER_ENDPOINT)
     return Settings(
-        endpoint=_endpoint(_get(environ, "GEMINI_ENDPOINT")),
+        endpoint=_endpoint(endpoint) if endpoint else "",
+        is_vertex=is_vertex,
+        project=_get(environ, "GOOGLE_CLOUD_PROJECT"),
+        location=_get(environ, "GOOGLE_CLOUD_LOCATION"),
         api_keys=_list(_get(environ, "GEMINI_API_KEY")),
         token=_get(environ, "PROXY_TOKEN"),
         overrides={name: value for name in MODEL_VARIABLES if (value := _get(environ, name))},

@@ -1,11 +1,15 @@
-"""How much at once: the size of a request's body, and the number of answers under way.
+"""How much at once: the size of a request's body, how long it is waited for, and the number of
+answers under way.
 
 It refuses to know what is in a body.
 """
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
+from collections.abc import Iterator
 from typing import IO
 
 from translate import ApiError
@@ -17,26 +21,49 @@ MOST_IGNORED_BYTES = 128_000_000
 """A client that is still sending hears no answer, so a body that is too large is read on."""
 
 READ_BYTES = 1_048_576
+BODY_SECONDS = 30
+"""Of silence in the middle of a body, after which the rest of it is not waited for."""
+
 BUSY_SECONDS = 5
 """After which a client that was sent away may come again."""
 
 TOO_LARGE = f"The request is larger than {MOST_BYTES // 1_000_000} MB."
+UNFINISHED = "The rest of the request did not come."
 BUSY = "This server is working on as many answers as it can ({} at once); try again."
 
 
-def read_body(stream: IO[bytes]) -> bytes:
-    """A request's body. Raises ApiError 413 for one that is too large."""
+def read_body(stream: IO[bytes], client: socket.socket | None = None) -> bytes:
+    """A request's body. Raises ApiError 413 for one that is too large, 408 for one that stops.
+
+    client: the socket that it comes from, where that is known.
+    """
     pieces: list[bytes] = []
     size = 0
-    while size <= MOST_BYTES and (piece := stream.read(MOST_BYTES + 1 - size)):
-        pieces.append(piece)
-        size += len(piece)
-    if size <= MOST_BYTES:
-        return b"".join(pieces)
-    ignored = size
-    while ignored < MOST_IGNORED_BYTES and (piece := stream.read(READ_BYTES)):
-        ignored += len(piece)
+    with _patient(client):
+        while size <= MOST_BYTES and (piece := stream.read(MOST_BYTES + 1 - size)):
+            pieces.append(piece)
+            size += len(piece)
+        if size <= MOST_BYTES:
+            return b"".join(pieces)
+        ignored = size
+        while ignored < MOST_IGNORED_BYTES and (piece := stream.read(READ_BYTES)):
+            ignored += len(piece)
     raise ApiError(413, TOO_LARGE)
+
+
+@contextlib.contextmanager
+def _patient(client: socket.socket | None) -> Iterator[None]:
+    """Reads that do not wait for ever: they would hold a thread, and a place in the gate."""
+    before = client.gettimeout() if client else None
+    try:
+        if client:
+            client.settimeout(BODY_SECONDS)
+        yield
+    except TimeoutError:
+        raise ApiError(408, UNFINISHED) from None
+    finally:
+        if client:
+            client.settimeout(before)
 
 
 class Gate:

@@ -79,7 +79,7 @@ class Record:
         line = {
             "request_id": self.request_id,
             "method": self.method,
-            "path": named(self.path),
+            "path": of_the_api(self.path),
             "status": CLIENT_LEFT if self.has_left else self.status,
             "error": self.error,
             "session": named(self.session),
@@ -110,6 +110,11 @@ def named(value: object) -> str:
     if not isinstance(value, str) or not value:
         return ""
     return value if NAME.fullmatch(value) else "?"
+
+
+def of_the_api(path: str) -> str:
+    """A path as it is; outside of the API, where a key may have slipped into a base URL, not."""
+    return named(path) if path == "/" or path.startswith("/v1/") else "?"
 
 
 class Lines(logging.StreamHandler[TextIO]):

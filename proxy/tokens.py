@@ -22,21 +22,19 @@ FINAL = (400, 401, 403)
 
 def count(gemini: Gemini, asked: Translation, keys: Sequence[Key]) -> int:
     """Input tokens of a translated count_tokens request. Raises ApiError for a refused one."""
-    inner = {"model": f"models/{asked.model.name}", **asked.request}
     try:
-        body = codec.dumps({"generateContentRequest": inner})
-        return _counted(gemini, asked.model.name, body, keys)
+        return _counted(gemini, asked, keys)
     except ApiError as error:
         if error.status in FINAL:
             raise
     return max(1, len(codec.dumps(asked.request)) // BYTES_PER_TOKEN)
 
 
-def _counted(gemini: Gemini, model: str, body: bytes, keys: Sequence[Key]) -> int:
+def _counted(gemini: Gemini, asked: Translation, keys: Sequence[Key]) -> int:
     key, *others = keys
     try:
-        return gemini.count_tokens(model, body, key)
+        return gemini.count_tokens(asked.model.name, asked.request, key)
     except ApiError as error:
         if error.cause != "key" or not others:
             raise
-        return _counted(gemini, model, body, others)
+        return _counted(gemini, asked, others)

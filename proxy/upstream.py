@@ -9,20 +9,22 @@ response is closed in any case.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import sseclient
 import urllib3
 
 from translate import ApiError, from_google
+from translate.platforms import Platform
 from translate.stream import BROKEN
 from translate.wire import Chunk
 
 from . import codec, config
 from .access import Key
+from .backends import Backend
 from .connections import PatientAdapter
 
 LINGER_SECONDS = 1
@@ -50,15 +52,16 @@ class BrokenStream(ApiError):
 
 
 class Gemini:
-    """One endpoint and its pool of connections; made once, used by every thread.
+    """One backend and a pool of connections to it; made once, used by every thread.
 
     The adapter is called without a Session's `send`: no cookies are kept between callers,
     no redirect is followed with a key in hand, and no netrc replaces it.
     """
 
-    def __init__(self, endpoint: str, connections: int, timeouts: tuple[float, float]) -> None:
+    def __init__(self, backend: Backend, connections: int, timeouts: tuple[float, float]) -> None:
         """timeouts: seconds to connect in, and seconds that may pass between two reads."""
-        self._endpoint = endpoint
+        self._backend = backend
+        self._endpoint = endpoint = backend.endpoint
         self._timeouts = timeouts
         self._session = requests.Session()
         adapter = PatientAdapter(pool_maxsize=connections)
@@ -79,8 +82,14 @@ class Gemini:
             raise _failure(response, key)
         return ChunkStream(response, key)
 
-    def count_tokens(self, model: str, body: bytes, key: Key) -> int:
-        """Tokens in a CountTokensRequest (JSON). Raises ApiError."""
+    @property
+    def platform(self) -> Platform:
+        """What a request may hold."""
+        return self._backend.platform
+
+    def count_tokens(self, model: str, request: Mapping[str, Any], key: Key) -> int:
+        """Input tokens of a GenerateContentRequest. Raises ApiError."""
+        body = codec.dumps(self._backend.counting(model, request))
         response = self._post(model, "countTokens", body, key)
         answer = _read_json(response)
         tokens = answer.get("totalTokens", 0) if isinstance(answer, dict) else None
@@ -92,7 +101,7 @@ class Gemini:
         request = self._prepared(model, method).copy()
         request.body = body
         request.headers["Content-Length"] = str(len(body))
-        request.headers["x-goog-api-key"] = key.value
+        request.headers.update(self._backend.headers(key))
         try:
             response = self._session.get_adapter(self._endpoint).send(
                 request,
@@ -109,7 +118,7 @@ class Gemini:
         return response
 
     def _prepare(self, model: str, method: str) -> requests.PreparedRequest:
-        url = f"{self._endpoint}/v1beta/models/{quote(model, safe='')}:{method}"
+        url = self._endpoint + self._backend.path(model, method)
         return requests.Request("POST", url, headers=HEADERS).prepare()
 
     def _unreachable(self, error: Exception) -> ApiError:
@@ -223,7 +232,8 @@ def _failure(response: requests.Response, key: Key) -> ApiError:
 def _reported(answer: Any, status: int, key: Key) -> ApiError:
     """Google's error; should it quote the key, without it."""
     error = from_google(status, answer, key.hint)
-    error.message = error.message.replace(key.value, "[key]")
+    if key.value:
+        error.message = error.message.replace(key.value, "[key]")
     return error
 
 

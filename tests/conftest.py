@@ -2,18 +2,87 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import functions_framework
 import pytest
 from flask.testing import FlaskClient
 
-from proxy import config, waiting
+from proxy import config, record, waiting
 from tests import servers
 
 os.environ.update(NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
+
+IN_PROCESS = "in_process.log"
+"""The file, beside those of the servers, with what the function writes in this process."""
+
+LAST = "test_logs.py"
+Sizes = dict[Path, int]
+before = pytest.StashKey[Sizes]()
+
+
+# --- What is written is kept: test_logs.py reads all of it in the end -------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A filter sees every line of the log; its handlers are other ones for each app."""
+    folder = tempfile.TemporaryDirectory(prefix="gemini-messages-")
+    config.add_cleanup(folder.cleanup)
+    servers.output = Path(folder.name)
+    file = (servers.output / IN_PROCESS).open("a", buffering=1, encoding="utf-8")
+    config.add_cleanup(file.close)
+    form = record.Lines()
+
+    def keep(entry: logging.LogRecord) -> bool:
+        file.write(f"{form.format(entry)}\n")
+        return True
+
+    record.log.addFilter(keep)
+    config.add_cleanup(lambda: record.log.removeFilter(keep))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name == LAST)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.stash[before] = written()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What the servers wrote while a test failed is shown with it."""
+    report = yield
+    if report.failed:
+        for path in written():
+            text = path.read_bytes()[item.stash[before].get(path, 0) :].decode(errors="replace")
+            if text and path.name != IN_PROCESS:
+                report.sections.append(("Written by a server", text))
+    return report
+
+
+def written() -> Sizes:
+    """How much there is by now, file by file."""
+    assert servers.output is not None
+    return {path: path.stat().st_size for path in servers.output.iterdir()}
+
+
+@pytest.fixture(autouse=True)
+def own_output(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that reads what is written to the terminal finds the servers' words there."""
+    if "capfd" in request.fixturenames:
+        monkeypatch.setattr(servers, "output", None)
+
+
+# --- Servers and clients ----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")

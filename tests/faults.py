@@ -724,7 +724,7 @@ def staged(emulator: servers.Emulator) -> Iterator[Stage]:
     """Every upstream and every proxy that the cases need."""
     emulated, raw = Emulated(emulator), RawServer(listens=True)
     closed = RawServer(listens=False)
-    upstreams: dict[str, Upstream] = {name: emulated for name in PROXIES}
+    upstreams: dict[str, Upstream] = dict.fromkeys(PROXIES, emulated)
     upstreams |= {"raw": raw, "closed": closed}
     stacks = {name: contextlib.ExitStack() for name in PROXIES}
 
@@ -819,7 +819,7 @@ def asked(url: str, key: str, body: Json) -> Outcome:
 RETRY_HEADERS = ("retry-after", "x-should-retry")
 
 
-def _told(headers: Mapping[str, str]) -> dict[str, str]:
+def _told(headers: Mapping[str, str]) -> dict[str, Any]:
     return {
         "retry": ", ".join(f"{name}: {headers[name]}" for name in RETRY_HEADERS if name in headers),
         "tried": headers.get("x-gemini-tried", ""),

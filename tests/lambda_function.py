@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from deploy import build_lambda, pythons
+from tests import servers
 from tests.lambda_emulator.__main__ import unpack
 from tests.lambda_emulator.environments import Function, Settings
 from tests.lambda_emulator.function_url import FunctionUrl
@@ -51,7 +53,7 @@ def deployed(environ: dict[str, str], **settings: Any) -> Iterator[Deployed]:
     with tempfile.TemporaryDirectory() as folder:
         task = unpack(built(), Path(folder, "task"))
         unpacked = _content(task)
-        log = Path(folder, "log")
+        log = (servers.output or Path(folder)) / f"{uuid.uuid4().hex}.log"
         with log.open("w") as opened:
             function = Function(
                 Settings(task, pythons.need(), {**WRAPPER, **environ}, log=opened, **settings)

@@ -12,9 +12,10 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import requests
 
@@ -32,6 +33,9 @@ FRAMEWORK = (sys.executable, "-m", "functions_framework", "--host", "127.0.0.1")
 EMULATOR = ("--source", str(ROOT / "tests/emulator/main.py"), "--target", "gemini")
 PROXY = ("--source", str(ROOT / "main.py"), "--target", "messages")
 
+
+output: Path | None = None
+"""A folder for what the servers write, each to a file; None: to where this process writes."""
 
 PROXY_SETTINGS = re.compile(r"(GEMINI|PROXY|ANTHROPIC|CLAUDE_CODE)_\w+|THREADS|WORKERS")
 
@@ -64,7 +68,14 @@ def running(
     command: Sequence[str], environ: Mapping[str, str] | None, url: str, folder: Path = ROOT
 ) -> Iterator[str]:
     """A server process, from its first answer on; it is stopped at the end."""
-    process = subprocess.Popen(command, env={**clean_environ(), **(environ or {})}, cwd=folder)
+    with _written() as file:
+        process = subprocess.Popen(
+            command,
+            env={**clean_environ(), **(environ or {})},
+            cwd=folder,
+            stdout=file,
+            stderr=file,
+        )
     try:
         _wait_for(process, url)
         yield url
@@ -75,6 +86,15 @@ def running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextlib.contextmanager
+def _written() -> Iterator[IO[bytes] | None]:
+    if output is None:
+        yield None
+    else:
+        with (output / f"{uuid.uuid4().hex}.log").open("ab") as file:
+            yield file
 
 
 def _wait_for(process: subprocess.Popen[bytes], url: str) -> None:

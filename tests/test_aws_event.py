@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request
 
-from proxy.access import gemini_key
+from proxy.access import admit
 from proxy.aws_event import Head, environ
 from proxy.config import read
 from tests.lambda_emulator.events import CALLER, DOMAIN, event
@@ -59,10 +59,11 @@ def test_nobody_looks_like_a_program_on_the_same_machine() -> None:
     http = {"method": "GET", "sourceIp": "127.0.0.1"}
     asked = request({"rawPath": "/", "headers": {}, "requestContext": {"http": http}})
     with pytest.raises(ApiError, match="No API key"):
-        gemini_key(asked.headers, asked.remote_addr, settings)
+        admit(asked.headers, asked.remote_addr, settings)
     local = Request({**asked.environ, "HTTP_HOST": "localhost"})
     del local.environ["HTTP_X_FORWARDED_FOR"]
-    assert gemini_key(local.headers, local.remote_addr, settings).value == "server-key"
+    (key,) = admit(local.headers, local.remote_addr, settings).keys
+    assert key.value == "server-key"
 
 
 def test_a_header_is_found_whatever_its_case() -> None:

@@ -11,6 +11,9 @@ def test_no_setting_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read({})
     assert settings == config.Settings(
         endpoint="https://generativelanguage.googleapis.com",
+        is_vertex=False,
+        project="",
+        location="global",
         api_keys=(),
         token="",
         overrides={},
@@ -39,6 +42,9 @@ def test_all_settings() -> None:
             "CLAUDE_CODE_SUBAGENT_MODEL": "gemini-3.8-flash",
             "GEMINI_ENDPOINT": "http://127.0.0.1:9000/",
             "GEMINI_SAFETY": "block_none",
+            "GEMINI_BACKEND": "Vertex",
+            "GOOGLE_CLOUD_PROJECT": "p",
+            "GOOGLE_CLOUD_LOCATION": "eu",
             "GEMINI_FALLBACK_MODELS": "gemini-3.8-flash,gemini-3.6-flash",
             "PROXY_FIRST_BYTE_SECONDS": "1",
             "PROXY_PING_SECONDS": "2",
@@ -53,6 +59,9 @@ def test_all_settings() -> None:
     )
     assert settings == config.Settings(
         endpoint="http://127.0.0.1:9000",
+        is_vertex=True,
+        project="p",
+        location="eu",
         api_keys=("new", "old"),
         token="token",
         overrides={

@@ -15,6 +15,7 @@ FORBIDDEN_IN_TRANSLATE = {
 ONLY_IN = {
     "flask": {"main.py"},
     "functions_framework": {"main.py", "proxy/aws.py"},
+    "google": {"proxy/adc.py"},
     "boto3": {"proxy/aws_secret.py"},
     "requests": {"proxy/upstream.py", "proxy/connections.py"},
     "urllib3": {"proxy/upstream.py", "proxy/connections.py"},

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import socket
 import threading
 
 import pytest
+from flask.testing import FlaskClient
 
 from proxy import limits
 from proxy.limits import BUSY_SECONDS, Gate, read_body
@@ -61,6 +63,44 @@ def test_the_limit_is_the_messages_apis() -> None:
     assert len(read_body(io.BytesIO(bytes(32_000_000)))) == 32_000_000
     with pytest.raises(ApiError):
         read_body(io.BytesIO(bytes(32_000_001)))
+
+
+def test_a_body_that_stops_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else some half bodies would fill the gate, and everybody were sent away."""
+    monkeypatch.setattr(limits, "BODY_SECONDS", 0.02)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile("rb") as stream:
+        ours.settimeout(7)
+        theirs.sendall(b"half")
+        with pytest.raises(ApiError) as caught:
+            read_body(stream, ours)
+        assert ours.gettimeout() == 7
+    error = caught.value
+    assert (error.status, error.type, error.headers()) == (408, "timeout_error", {})
+
+
+def test_a_body_that_comes_in_time_is_read_to_its_end() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile("rb") as stream:
+        theirs.sendall(b"half and half")
+        theirs.shutdown(socket.SHUT_WR)
+        assert read_body(stream, ours) == b"half and half"
+        assert ours.gettimeout() is None
+
+
+def test_whoever_sent_half_a_body_is_told(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once: the framework would first wait for the rest."""
+    monkeypatch.setattr(limits, "BODY_SECONDS", 0.02)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile("rb") as stream:
+        ours.settimeout(30)
+        theirs.sendall(b"half")
+        server = {"gunicorn.socket": ours, "wsgi.input": stream, "wsgi.input_terminated": True}
+        answer = client.post("/v1/messages", headers={"x-api-key": "key"}, environ_overrides=server)
+    assert (answer.status_code, answer.get_json()["error"]["type"]) == (408, "timeout_error")
+    assert answer.headers["Content-Length"] == str(len(answer.get_data()))
 
 
 def test_a_gate_lets_so_many_pass_and_refuses_the_next_at_once() -> None:

@@ -13,13 +13,14 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from proxy.upstream import Gemini
+from tests.messages import MARKER
 from tests.servers import Emulator
 from translate import models
 
 MESSAGE: dict[str, Any] = {
     "model": "claude-opus-5",
     "max_tokens": 1000,
-    "messages": [{"role": "user", "content": "Hi"}],
+    "messages": [{"role": "user", "content": f"Hi, {MARKER}"}],
 }
 HELLO = {"chunks": [{"text": "Hel"}, {"text": "lo."}, {"sign": True}], "finish": "STOP"}
 

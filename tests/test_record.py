@@ -216,6 +216,23 @@ def test_what_is_no_text_is_no_name(value: Any) -> None:
     assert named(value) == ""
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/v1/messages", "/v1/messages"),
+        ("/v1/models/claude-opus-5", "/v1/models/claude-opus-5"),
+        ("/v1/a b", "?"),
+        (f"/{SECRET}", "?"),
+        (f"/{SECRET}/v1/messages", "?"),
+        ("/v1", "?"),
+    ],
+)
+def test_a_path_is_told_where_it_is_the_apis(lines: Lines, path: str, told: str) -> None:
+    to_stdout("INFO")
+    new(path).write()
+    assert lines()[0]["path"] == told
+
+
 def test_whatever_a_client_sends_its_words_are_not_in_the_line(lines: Lines) -> None:
     to_stdout("DEBUG")
     words = f"please {SECRET}"

@@ -105,8 +105,8 @@ SAY_LEAKED = (
     "Google has blocked this API key because it was found in public: make a new one. " + KEY_HINT
 )
 SAY_DISABLED = (
-    "The Gemini API is not enabled in the key's project: enable it at https://console.cloud.google"
-    ".com/apis/library/generativelanguage.googleapis.com and wait a few minutes."
+    "The API is not enabled in the project that is asked: enable it, and wait a few minutes. "
+    f"Google says: {UNUSED}"
 )
 SAY_REGION = (
     "Gemini is not offered where this server runs: Google looks at the server's address, not at "

@@ -138,9 +138,28 @@ def with_block(block: Any) -> dict[str, Any]:
         ({**MINIMAL, "stop_sequences": [1]}, "stop_sequences.0: expected a string"),
         ({**MINIMAL, "output_config": {"effort": 1}}, "output_config.effort: expected a string"),
         ({**MINIMAL, "temperature": "hot"}, "temperature: expected a number"),
+        (
+            {**MINIMAL, "messages": [None] * 100_001},
+            "messages: expected at most 100,000 elements, got 100,001",
+        ),
+        (
+            {**MINIMAL, "messages": [{"role": "user", "content": [None] * 100_001}]},
+            "messages.0.content: expected at most 100,000 elements, got 100,001",
+        ),
+        (
+            {**MINIMAL, "stop_sequences": ["x"] * 1_001},
+            "stop_sequences: expected at most 1,000 elements, got 1,001",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(body: Any, message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         normalise(body)
     assert caught.value.message == message
+
+
+def test_a_list_may_be_as_long_as_the_api_has_it() -> None:
+    stops = [f"stop {i}" for i in range(1_000)]
+    body = {**MINIMAL, "messages": MINIMAL["messages"] * 100_000, "stop_sequences": stops}
+    asked = normalise(body)
+    assert (len(asked["messages"]), len(asked["stop_sequences"])) == (100_000, 1_000)

@@ -9,6 +9,7 @@ from translate.errors import InvalidRequest
 from translate.models import find
 from translate.tools import (
     LEGAL_NAME,
+    PLACEHOLDER,
     Offered,
     call_id,
     config,
@@ -125,12 +126,22 @@ def test_only_the_tools_that_were_refused_take_the_second_form() -> None:
             OLDER,
             "tools: gemini-2.5-flash cannot use server tools beside others",
         ),
+        (
+            [{"name": f"tool_{i}"} for i in range(513)],
+            HYDROGEN,
+            "tools: Gemini takes at most 512 tools, got 513",
+        ),
     ],
 )
 def test_tools_without_counterpart_are_refused(tools: Any, model: Any, message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         sorted_out(tools, None, model)
     assert caught.value.message == message
+
+
+def test_as_many_tools_as_gemini_takes() -> None:
+    tools: list[Any] = [{"name": f"tool_{i}"} for i in range(512)]
+    assert len(sort_out(*tools, {"name": PLACEHOLDER}, SEARCH).functions) == 512
 
 
 @pytest.mark.parametrize(

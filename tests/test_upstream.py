@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from proxy import upstream
 from proxy.access import Key
+from proxy.backends import Developer
 from proxy.upstream import Gemini, complete_events
 from translate import ApiError
 
@@ -80,7 +81,7 @@ def serve() -> Iterator[Serve]:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
-        return Gemini(f"http://127.0.0.1:{server.server_port}", 1, TIMEOUTS)
+        return Gemini(Developer(f"http://127.0.0.1:{server.server_port}"), 1, TIMEOUTS)
 
     yield start
     for server in servers:
@@ -143,7 +144,7 @@ def test_an_event_that_is_not_text(serve: Serve) -> None:
 @pytest.mark.parametrize("body", [b'{"totalTokens": "many"}', b"[]", b"<html>"])
 def test_a_count_that_is_none(serve: Serve, body: bytes) -> None:
     with pytest.raises(ApiError) as caught:
-        serve(body, 200, "application/json").count_tokens("m", b"{}", KEY)
+        serve(body, 200, "application/json").count_tokens("m", {}, KEY)
     assert caught.value.status == 502
 
 
@@ -167,7 +168,7 @@ def test_a_large_event_is_searched_once() -> None:
 
 def test_a_silent_server_is_a_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        gemini = Gemini(f"http://127.0.0.1:{silent.getsockname()[1]}", 1, (5, 0.05))
+        gemini = Gemini(Developer(f"http://127.0.0.1:{silent.getsockname()[1]}"), 1, (5, 0.05))
         status, message = failure(gemini)
     assert (status, message.endswith("did not answer in time.")) == (504, True)
 
@@ -178,14 +179,14 @@ def test_a_server_that_cannot_be_reached_in_time(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("proxy.upstream.PatientAdapter.send", fail)
     with pytest.raises(ApiError) as caught:
-        Gemini("http://gemini.test", 1, TIMEOUTS).stream("m", b"{}", KEY)
+        Gemini(Developer("http://gemini.test"), 1, TIMEOUTS).stream("m", b"{}", KEY)
     assert (caught.value.status, caught.value.cause) == (504, "connection")
     assert caught.value.message == "Gemini at gemini.test could not be reached in time."
 
 
 def test_a_silence_in_mid_stream_is_told_as_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        gemini = Gemini(f"http://127.0.0.1:{server.getsockname()[1]}", 1, (5, 0.05))
+        gemini = Gemini(Developer(f"http://127.0.0.1:{server.getsockname()[1]}"), 1, (5, 0.05))
 
         def begin() -> None:
             connection, _ = server.accept()
@@ -206,5 +207,7 @@ def test_a_silence_in_mid_stream_is_told_as_one() -> None:
 def test_a_model_name_cannot_leave_its_place(serve: Serve) -> None:
     with pytest.raises(ApiError):
         serve(b"", 404, "text/plain").stream("../../evil?x#", b"{}", KEY)
-    prepared = Gemini("http://gemini.test/base", 1, TIMEOUTS)._prepare("../evil?x#", "countTokens")
+    prepared = Gemini(Developer("http://gemini.test/base"), 1, TIMEOUTS)._prepare(
+        "../evil?x#", "countTokens"
+    )
     assert prepared.url == "http://gemini.test/base/v1beta/models/..%2Fevil%3Fx%23:countTokens"

@@ -2,9 +2,9 @@
 
     there   request -> contents -> blocks, signatures  back   stream -> events -> cut
             |-----> tools -> schema -> unions, openapi        |----> calls -> repair, partial
-            |-----> shapes                                    |----> grounding
-            `-----> models, catalog                           `----> response
-                                                       both   signatures, errors, wire
+            |-----> shapes, remedies                          |----> grounding
+            `-----> models, platforms, catalog                `----> response
+                                                       both   signatures, errors, refusals, wire
 
 Standard library only, and of that nothing that does I/O: bytes, sockets, clocks, settings and
 randomness are the callers'. A demo of the whole package:

@@ -66,7 +66,9 @@ class Model:
     multimodal_results: bool = True
     """Takes images and PDFs inside a functionResponse."""
     json_with_tools: bool = True
-    """Takes a schema for its answer and tools in one request; built-in tools and functions too."""
+    """Takes a schema for its answer and tools in one request."""
+    mixes_tools: bool = True
+    """Takes functions and built-in tools in one request."""
     prefill: bool = False
     """Continues a conversation that ends with the model's own turn."""
 
@@ -83,6 +85,7 @@ def _older(name: str, released: str, budget: Budget | None, **more: Any) -> Mode
         call_ids=False,
         multimodal_results=False,
         json_with_tools=False,
+        mixes_tools=False,
         prefill=True,
         **more,
     )

@@ -106,8 +106,8 @@ RULES = (
         {403},
         "SERVICE_DISABLED|has not been used in project",
         403,
-        "The Gemini API is not enabled in the key's project: enable it at https://console.cloud."
-        "google.com/apis/library/generativelanguage.googleapis.com and wait a few minutes.",
+        "The API is not enabled in the project that is asked: enable it, and wait a few minutes. "
+        "Google says: {message}",
         False,
     ),
     Rule(

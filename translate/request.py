@@ -10,10 +10,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from . import contents, models, remedies, schema, shapes, tools
+from . import contents, models, platforms, remedies, schema, shapes, tools
 from .errors import InvalidRequest
 from .grounding import Domains, domains
 from .models import Model
+from .platforms import DEVELOPER, Platform
 from .remedies import Remedies
 from .wire import Block, GenerateContentRequest, Json, MessagesRequest, Part
 
@@ -73,15 +74,17 @@ def translate(
     safety: str | None = None,
     declare: tools.Declare = tools.declaration,
     mended: Remedies = remedies.NONE,
+    platform: Platform = DEVELOPER,
 ) -> Translation:
     """A decoded Messages (or, `counting`, count_tokens) body -> what to ask of which model.
 
     overrides: settings that name models (see `models.resolve`). safety: the threshold for all of
     Gemini's filters, None for its own. declare: translates one tool; a caller may pass one that
-    remembers. mended: what is different after a refusal. Raises ApiError for a bad request.
+    remembers. mended: what is different after a refusal. platform: whom it is for. Raises ApiError
+    for a bad request.
     """
     asked = shapes.normalise(body, counting=counting)
-    model = _model(asked, overrides, is_subagent, mended)
+    model = platforms.fit(_model(asked, overrides, is_subagent, mended), platform)
     offered = tools.sorted_out(asked.get("tools", []), asked.get("tool_choice"), model)
     form = _json_schema(asked)
     is_said = not remedies.FORM.isdisjoint(mended.without)
@@ -90,7 +93,7 @@ def translate(
     request = _conversation(asked, model, offered, said, declare, mended)
     if not counting:
         config = _left(_generation_config(asked, model, None if is_said else form), mended)
-        settings = {"generationConfig": config, "store": False, **_safety(safety)}
+        settings = {"generationConfig": config, **_private(platform), **_safety(safety)}
         request = cast(GenerateContentRequest, _left({**request, **settings}, mended))
     return Translation(
         model=model,
@@ -112,6 +115,11 @@ def _model(
     if mended.model is not None:
         return models.find(mended.model)
     return models.resolve(asked["model"], overrides, is_subagent=is_subagent)
+
+
+def _private(platform: Platform) -> Json:
+    """Google is not to keep what is said."""
+    return {"store": False} if platform.stores else {}
 
 
 def _safety(threshold: str | None) -> Json:

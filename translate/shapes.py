@@ -41,12 +41,21 @@ def of_type(kind: type | tuple[type, ...], article: str) -> Check:
     return check
 
 
-def list_of(item: Check, article: str = "a list") -> Check:
+MOST = 100_000
+"""Elements of a list: so many messages the API takes (Messages API reference, 2026-11-25)."""
+
+MOST_STOPS = 1_000
+"""Each of them is looked for in every piece of an answer."""
+
+
+def list_of(item: Check, article: str = "a list", most: int = MOST) -> Check:
     """A check of every element; the list is copied only where one of them has to change."""
 
     def check(value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise Problem(f"expected {article}")
+        if len(value) > most:
+            raise Problem(f"expected at most {most:,} elements, got {len(value):,}")
         checked: list[Any] = []
         try:
             for element in value:
@@ -168,7 +177,7 @@ SHARED: dict[str, Check] = {
     "thinking": typed,
     "output_config": fields({}, {"effort": text, "format": typed}),
     "output_format": typed,
-    "stop_sequences": list_of(filled),
+    "stop_sequences": list_of(filled, most=MOST_STOPS),
     "temperature": number,
     "top_p": number,
     "top_k": integer,

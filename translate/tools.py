@@ -32,6 +32,9 @@ BUILT_IN = {
 }
 """How a server tool's type begins -> Gemini's tool."""
 
+MOST_FUNCTIONS = 512
+"""In one request (google-genai, `types.Tool.function_declarations`, seen 2026-11-23)."""
+
 Declare = Callable[[Tool], FunctionDeclaration]
 
 
@@ -94,7 +97,10 @@ def sorted_out(tools: Iterable[Tool], choice: Json | None, model: Model) -> Offe
             raise InvalidRequest(f"tools.{i}.type", f"{kind!r} is not supported here")
         elif tool["name"] != PLACEHOLDER:
             offered.functions.append(tool)
-    if offered.functions and offered.built_in and not model.json_with_tools:
+    if len(offered.functions) > MOST_FUNCTIONS:
+        problem = f"Gemini takes at most {MOST_FUNCTIONS} tools, got {len(offered.functions):,}"
+        raise InvalidRequest("tools", problem)
+    if offered.functions and offered.built_in and not model.mixes_tools:
         raise InvalidRequest("tools", f"{model.name} cannot use server tools beside others")
     return offered
 

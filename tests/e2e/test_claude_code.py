@@ -11,6 +11,7 @@ import pytest
 
 from tests import servers
 from tests.e2e.claude_code import VERSIONS, ClaudeCode
+from tests.messages import MARKER
 from tests.servers import Emulator
 
 pytestmark = pytest.mark.e2e
@@ -28,7 +29,7 @@ def call(name: str, **arguments: Any) -> dict[str, Any]:
 def test_a_plain_answer(claude: ClaudeCode, proxy: str, emulator: Emulator, key: str) -> None:
     chunks = [{"thought": "A greeting."}, {"text": "Hello "}, {"text": "there."}, {"sign": True}]
     emulator.script(key, {"chunks": chunks, "finish": "STOP"})
-    run = claude.ask(proxy, "Say hello.")
+    run = claude.ask(proxy, f"Say hello. {MARKER}")
     assert (run.exit_code, run.result["is_error"]) == (0, False)
     assert run.result["result"] == "Hello there."
     assert [request["status"] for request in emulator.journal(key)] == [200]
@@ -37,7 +38,7 @@ def test_a_plain_answer(claude: ClaudeCode, proxy: str, emulator: Emulator, key:
 def test_a_session_with_tools(claude: ClaudeCode, proxy: str, emulator: Emulator, key: str) -> None:
     notes = claude.folder / "notes.txt"
     script_session(emulator, key, claude.folder)
-    run = claude.ask(proxy, "Make the notes.")
+    run = claude.ask(proxy, f"Make the notes. {MARKER}")
     assert (run.exit_code, run.result["is_error"]) == (0, False)
     assert run.result["result"] == "The notes are made."
     assert (claude.folder / "made.txt").read_text() == "made\n"
@@ -120,7 +121,7 @@ def test_a_subagent(claude: ClaudeCode, emulator: Emulator, key: str) -> None:
         "CLAUDE_CODE_SUBAGENT_MODEL": "gemini-3.8-flash",
     }
     with servers.serving(servers.PROXY, environ) as proxy:
-        run = claude.ask(proxy, "Have the part done.")
+        run = claude.ask(proxy, f"Have the part done. {MARKER}")
     assert (run.result["is_error"], run.result["result"]) == (False, "All done.")
     assert (claude.folder / "sub.txt").read_text() == "sub\n"
     models = [(request["reply"], request["model"]) for request in emulator.journal(key)]
@@ -142,9 +143,14 @@ def test_a_session_goes_on_with_another_proxy(
     script_session(emulator, key, claude.folder, more)
     environ = {"GEMINI_ENDPOINT": emulator.url}
     with servers.serving(servers.PROXY, environ) as first:
-        assert claude.ask(first, "Make the notes.").result["result"] == "The notes are made."
+        assert (
+            claude.ask(first, f"Make the notes. {MARKER}").result["result"] == "The notes are made."
+        )
     with servers.serving(servers.PROXY, environ) as second:
-        assert claude.ask(second, "And now?", "--continue").result["result"] == "Nothing more."
+        assert (
+            claude.ask(second, f"And now? {MARKER}", "--continue").result["result"]
+            == "Nothing more."
+        )
     journal = emulator.journal(key)
     assert [request["status"] for request in journal] == [200] * 7
     check_signatures(journal)
@@ -156,7 +162,7 @@ def test_a_bad_key_ends_at_once_with_a_clear_message(
     for version in VERSIONS:
         base = tmp_path / version
         base.mkdir()
-        run = ClaudeCode(version, base, "bad-key").ask(proxy, "Hi")
+        run = ClaudeCode(version, base, "bad-key").ask(proxy, f"Hi {MARKER}")
         assert (run.exit_code, run.result["is_error"]) == (1, True)
         assert "api_retry" not in [event.get("subtype") for event in run.of_type("system")]
         assert "Google refused the API key" in run.result["result"]
@@ -181,7 +187,7 @@ def test_web_search_reports_its_searches_and_sources(
         {"chunks": [{**search, "sign": True}]},
         {"chunks": [{"text": "Spain won: {last_result}"}]},
     )
-    run = claude.ask(proxy, "Who won?")
+    run = claude.ask(proxy, f"Who won? {MARKER}")
     assert run.result["is_error"] is False
     said = run.result["result"]
     assert "Spain." in said
@@ -219,7 +225,7 @@ def test_it_reads_an_image_and_a_pdf(
         ),
         {"chunks": [{"text": "Seen."}]},
     )
-    run = claude.ask(proxy, "Look at both.")
+    run = claude.ask(proxy, f"Look at both. {MARKER}")
     assert (run.result["is_error"], run.result["result"]) == (False, "Seen.")
     journal = emulator.journal(key)
     assert [request["status"] for request in journal] == [200] * 3
@@ -241,13 +247,13 @@ def test_it_compacts_and_goes_on(
         {"chunks": [{"text": "Again."}]},
         {"when": {"user_text": "They greeted."}, "chunks": [{"text": "I remember."}]},
     )
-    assert claude.ask(proxy, "Say hello.").result["result"] == "Hello."
-    assert claude.ask(proxy, "Once more.", "--continue").result["result"] == "Again."
+    assert claude.ask(proxy, f"Say hello. {MARKER}").result["result"] == "Hello."
+    assert claude.ask(proxy, f"Once more. {MARKER}", "--continue").result["result"] == "Again."
     compacted = claude.ask(proxy, "/compact", "--continue")
     assert compacted.result["is_error"] is False
     boundary = [e for e in compacted.events if e.get("subtype") == "compact_boundary"]
     assert len(boundary) == 1
-    assert claude.ask(proxy, "And now?", "--continue").result["result"] == "I remember."
+    assert claude.ask(proxy, f"And now? {MARKER}", "--continue").result["result"] == "I remember."
     assert {request["status"] for request in emulator.journal(key)} == {200}
 
 
@@ -273,5 +279,5 @@ def test_its_terminal_program_gets_a_title(
         done = {r["reply"] for r in emulator.journal(key) if r["closed"] == "complete"}
         return done >= {0, 1}
 
-    claude.type_in(proxy, "Say hello to everybody here.", until=has_both)
+    claude.type_in(proxy, f"Say hello to everybody here. {MARKER}", until=has_both)
     assert {request["status"] for request in emulator.journal(key)} == {200}

@@ -22,6 +22,9 @@ pytestmark = pytest.mark.e2e
 PROMPT = f"Say hello, {MARKER}."
 HELLO = {"chunks": [{"text": "Hello "}, {"text": "there."}, {"sign": True}]}
 SILENCE_SECONDS = 60
+PING_SECONDS = 10
+"""The proxy's default."""
+
 DAY = {
     "code": 429,
     "status": "RESOURCE_EXHAUSTED",
@@ -69,6 +72,10 @@ class Both:
 
     def statuses(self) -> list[list[int]]:
         return [[request["status"] for request in journal] for journal in self.journals()]
+
+    def replies(self) -> list[list[int]]:
+        """Which of the scripted replies were given."""
+        return [[request["reply"] for request in journal] for journal in self.journals()]
 
 
 @pytest.fixture
@@ -136,9 +143,7 @@ def test_an_answer_that_is_cut_in_its_middle(both: Both, proxy: str) -> None:
     cut = {"chunks": [{"text": "Hel"}, {"delay": 0.2}, {"cut": True}]}
     both.script(cut, HELLO)
     assert said(both.ask(proxy)) == ["Hello there."] * 2
-    assert [[request["reply"] for request in journal] for journal in both.journals()] == [
-        [0, 1]
-    ] * 2
+    assert both.replies() == [[0, 1]] * 2
 
 
 # --- What the client never sees ---------------------------------------------------------------
@@ -161,20 +166,43 @@ def test_it_never_sees(both: Both, proxy: str, failing: Any) -> None:
     both.script(failing, HELLO)
     runs = both.ask(proxy)
     assert said(runs) == ["Hello there."] * 2
-    assert [[request["reply"] for request in journal] for journal in both.journals()] == [
-        [0, 1]
-    ] * 2
+    assert both.replies() == [[0, 1]] * 2
     assert retries(runs) == [[]] * 2
 
 
-def test_a_minute_of_silence(both: Both, proxy: str) -> None:
-    both.script({"chunks": [{"delay": SILENCE_SECONDS}, *HELLO["chunks"]]})
-    began = time.monotonic()
-    runs = both.ask(proxy)
-    assert time.monotonic() - began > SILENCE_SECONDS
+def test_a_minute_of_silence(both: Both, proxy: str, key: str) -> None:
+    """The client would wait for five; that it need not, a third and plainer one hears."""
+    silent = {"chunks": [{"delay": SILENCE_SECONDS}, *HELLO["chunks"]]}
+    both.script(silent)
+    both.emulator.script(key, silent)
+    with ThreadPoolExecutor(1) as beside:
+        waits = beside.submit(silences, proxy, key)
+        runs = both.ask(proxy)
+        times = waits.result()
     assert said(runs) == ["Hello there."] * 2
     assert both.statuses() == [[200]] * 2
     assert retries(runs) == [[]] * 2
+    assert SILENCE_SECONDS < sum(times) < SILENCE_SECONDS + 10
+    assert max(times) < PING_SECONDS + 2
+
+
+def silences(proxy: str, key: str) -> list[float]:
+    """The seconds that a stream was silent for, time after time."""
+    body = {
+        "model": "claude-opus-5",
+        "max_tokens": 100,
+        "stream": True,
+        "messages": [{"role": "user", "content": MARKER}],
+    }
+    times = []
+    at = time.monotonic()
+    with servers.LOCAL.post(
+        f"{proxy}/v1/messages", json=body, headers={"x-api-key": key}, stream=True, timeout=90
+    ) as answer:
+        for _ in answer.iter_content(None):
+            times.append(time.monotonic() - at)
+            at = time.monotonic()
+    return times
 
 
 def test_a_days_quota_that_another_model_still_has(both: Both, emulator: Emulator) -> None:
@@ -203,7 +231,21 @@ def test_a_days_quota_that_another_model_still_has(both: Both, emulator: Emulato
             ("gemini-4-hydrogen", 429),
             ("gemini-3.8-flash", 200),
         ]
-        print([r["signatures"] for r in journal], [r["issued"] for r in journal])
+        (of_first,), _, (of_second,), _, _ = (signatures(r["issued"]) for r in journal)
+        assert [signatures(r["signatures"]) for r in journal] == [
+            [],
+            [of_first],
+            [SENTINEL],
+            [of_first, SENTINEL],
+            [SENTINEL, of_second],
+        ]
+
+
+SENTINEL = "skip_thought_signature_validator"
+
+
+def signatures(signed: list[Any]) -> list[str]:
+    return [sign["signature"] for sign in signed]
 
 
 @pytest.fixture
@@ -238,22 +280,30 @@ def test_a_key_that_is_not_known_yet(both: Both, proxies_with_an_old_key: list[s
 
 
 def test_calls_that_stay_malformed(both: Both, proxy: str) -> None:
-    """Three attempts of ours, then the client tells the model what was wrong."""
+    """Three attempts of ours, then the client's own. 2.1.197 tells the model what was wrong."""
     both.script(*[MALFORMED] * 3, HELLO)
     runs = both.ask(proxy)
     assert said(runs) == ["Hello there."] * 2
+    assert both.replies() == [[0, 1, 2, 3]] * 2
+    validated = {"functionCallingConfig": {"mode": "VALIDATED"}}
     for journal in both.journals():
-        assert [request["reply"] for request in journal] == [0, 1, 2, 3]
         modes = [request["body"].get("toolConfig") for request in journal]
-        assert modes == []
-        assert "malformed" in str(journal[-1]["body"]["contents"][-1])
+        assert modes == [None, validated, validated, None]
+    assert ["Your tool call was malformed" in str(j[-1]["body"]) for j in both.journals()] == [
+        True,
+        False,
+    ]
+    assert retries(runs) == [[]] * 2
 
 
 def test_answers_that_stay_empty(both: Both, proxy: str) -> None:
     both.script(*[{"chunks": [{"text": ""}]}] * 3, HELLO)
     runs = both.ask(proxy)
-    print(runs, both.statuses())
     assert said(runs) == ["Hello there."] * 2
+    for journal in both.journals():
+        assert [request["reply"] for request in journal] == [0, 1, 2, 3]
+        last = str(journal[-1]["body"]["contents"])
+        assert "Your previous response had no visible output" in last
 
 
 def test_a_conversation_that_has_become_too_long(both: Both, proxy: str) -> None:

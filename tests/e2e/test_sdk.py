@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import anthropic
 import pytest
 
+from tests.messages import MARKER
 from tests.servers import Emulator
 
 MODEL = "claude-sonnet-5-5"
@@ -16,7 +18,7 @@ TOOL: Any = {
     "description": "The weather of a place.",
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},
 }
-ASK: Any = [{"role": "user", "content": "How is the weather in Oslo?"}]
+ASK: Any = [{"role": "user", "content": f"How is the weather in Oslo? {MARKER}"}]
 
 
 @pytest.fixture
@@ -100,3 +102,87 @@ def test_a_bad_key(proxy: str) -> None:
         sdk.messages.create(model=MODEL, max_tokens=10, messages=ASK)
     assert caught.value.type == "authentication_error"
     assert str(caught.value.request_id).startswith("req_")
+
+
+def refusal(code: int, status: str, message: str, *details: Any) -> dict[str, Any]:
+    error = {"code": code, "status": status, "message": message, "details": list(details)}
+    return {"status": error, "repeat": True}
+
+
+ASK_IN_A_SECOND = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_it_waits_for_a_quota(proxy: str, emulator: Emulator, key: str, stream: bool) -> None:
+    refused = refusal(429, "RESOURCE_EXHAUSTED", "Slow down.", ASK_IN_A_SECOND)
+    emulator.script(key, {**refused, "repeat": False}, {"chunks": [{"text": "Snow."}]})
+    with anthropic.Anthropic(base_url=proxy, api_key=key) as sdk:
+        began = time.monotonic()
+        if stream:
+            with sdk.messages.stream(model=MODEL, max_tokens=10, messages=ASK) as answer:
+                text = "".join(answer.text_stream)
+        else:
+            (block,) = sdk.messages.create(model=MODEL, max_tokens=10, messages=ASK).content
+            text = str(block.to_dict()["text"])
+    assert 1 <= time.monotonic() - began < 10
+    assert text == "Snow."
+    assert [request["status"] for request in emulator.journal(key)] == [429, 200]
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "named", "attempts"),
+    [
+        pytest.param(
+            refusal(400, "FAILED_PRECONDITION", "Please enable billing on your project."),
+            anthropic.PaymentRequiredError,
+            "billing_error",
+            1,
+            id="402",
+        ),
+        pytest.param(
+            refusal(400, "FAILED_PRECONDITION", "User location is not supported."),
+            anthropic.PermissionDeniedError,
+            "permission_error",
+            1,
+            id="403",
+        ),
+        pytest.param(
+            refusal(404, "NOT_FOUND", "models/gemini-9 is not found."),
+            anthropic.NotFoundError,
+            "not_found_error",
+            1,
+            id="404",
+        ),
+        pytest.param(
+            refusal(400, "INVALID_ARGUMENT", "Request payload size exceeds the limit: 9 bytes."),
+            anthropic.RequestTooLargeError,
+            "request_too_large",
+            1,
+            id="413",
+        ),
+        pytest.param(
+            refusal(503, "UNAVAILABLE", "The model is overloaded."),
+            anthropic.OverloadedError,
+            "overloaded_error",
+            3,
+            id="529",
+        ),
+    ],
+)
+def test_each_error_has_its_class(
+    sdk: anthropic.Anthropic,
+    emulator: Emulator,
+    key: str,
+    reply: Any,
+    kind: type[anthropic.APIStatusError],
+    named: str,
+    attempts: int,
+) -> None:
+    """attempts: the proxy's own, of each request."""
+    emulator.script(key, reply)
+    for stream in (True, False):
+        with pytest.raises(anthropic.APIStatusError) as caught:
+            sdk.messages.create(model=MODEL, max_tokens=10, messages=ASK, stream=stream)
+        assert (type(caught.value), caught.value.type) == (kind, named)
+        assert str(caught.value.request_id).startswith("req_")
+    assert len(emulator.journal(key)) == 2 * attempts

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from tests import servers
+from tests.messages import MARKER
 from tests.servers import Emulator
 
 STREAMS = 100
@@ -18,7 +19,7 @@ BODY = {
     "model": "claude-opus-5",
     "max_tokens": 1000,
     "stream": True,
-    "messages": [{"role": "user", "content": "Hi"}],
+    "messages": [{"role": "user", "content": f"Hi, {MARKER}"}],
 }
 
 

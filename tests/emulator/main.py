@@ -25,6 +25,7 @@ import emulator_replies
 import emulator_rules
 import emulator_scripts
 import emulator_signatures
+import emulator_vertex
 from emulator_errors import Json, Refusal, admit, no_such_model, refusal
 from emulator_replies import Reply
 from emulator_request import Asked
@@ -82,15 +83,22 @@ def control(request: flask.Request, key: str) -> flask.Response:
 
 def api(request: flask.Request) -> flask.Response:
     """One request to Google's paths, with an entry in the journal of its key."""
-    found = PATH.fullmatch(request.path)
+    vertex = emulator_vertex.PATH.fullmatch(request.path)
+    found = vertex or PATH.fullmatch(request.path)
     model, method = (found["model"] or "", found["method"] or "") if found else ("", "")
     key = request.headers.get("x-goog-api-key") or request.args.get("key", "")
+    if vertex:
+        key = vertex["project"]
     entry = new_entry(request, model, method)
     if key:
         sessions.of(key).journal.append(entry)
     handler = HANDLERS.get((request.method, method)) if found else None
+    authorization = request.headers.get("Authorization", "")
     try:
-        admit(key, request.headers.get("Authorization", ""))
+        if vertex:
+            emulator_vertex.admit(authorization)
+        else:
+            admit(key, authorization)
         if handler is None:
             raise refusal("Requested entity was not found.", "NOT_FOUND")
         return handler(request, model, sessions.of(key), entry)
@@ -242,10 +250,13 @@ def read(request: flask.Request, name: str, message: str, entry: Json) -> Asked:
         raise refusal(TOO_LARGE)
     received = parse(request.get_data(cache=False) or b"{}")
     entry["body"] = received
+    if emulator_vertex.PATH.fullmatch(request.path):
+        emulator_vertex.check(received, message)
+        message = "GenerateContentRequest"
     body = transcode(message, received)
     model = emulator_models.find(name)
     if model is None:
-        method = "countTokens" if message == "CountTokensRequest" else "generateContent"
+        method = "countTokens" if entry["path"].endswith("countTokens") else "generateContent"
         raise no_such_model(name, method)
     return Asked(body, model, name, received, unary=not entry["stream"])
 

@@ -1,0 +1,95 @@
+"""A metadata server of Google Cloud on this machine: who a server there runs as.
+
+Knows the few paths that google-auth asks. It refuses to know what its tokens open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+ROOT = "/computeMetadata/v1"
+FLAVOR = {"Metadata-Flavor": "Google"}
+ACCOUNT = f"{ROOT}/instance/service-accounts/default"
+
+
+class Metadata:
+    """tokens: how many were given out. seconds: how long each of them is good."""
+
+    def __init__(self, project: str, seconds: int) -> None:
+        self.project = project
+        self.seconds = seconds
+        self.tokens = 0
+        self.url = ""
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What makes google-auth ask here, and nowhere else."""
+        host = self.url.removeprefix("http://")
+        return {
+            "GCE_METADATA_HOST": host,
+            "GCE_METADATA_IP": host,
+            "GCE_METADATA_ROOT": host,
+            "GOOGLE_APPLICATION_CREDENTIALS": "",
+            "CLOUDSDK_CONFIG": "/nonexistent",
+            "NO_GCE_CHECK": "false",
+        }
+
+    def answer(self, path: str) -> tuple[str, str] | None:
+        """Content type and body."""
+        bare = path.partition("?")[0].rstrip("/")
+        if bare == f"{ACCOUNT}/token":
+            self.tokens += 1
+            token = {
+                "access_token": f"ya29.token-{self.tokens}",
+                "expires_in": self.seconds,
+                "token_type": "Bearer",
+            }
+            return "application/json", json.dumps(token)
+        if bare == ACCOUNT:
+            return "application/json", json.dumps(
+                {"email": "me@p.test", "scopes": [], "aliases": []}
+            )
+        plain = {
+            "": "computeMetadata/",
+            f"{ROOT}/project/project-id": self.project,
+            f"{ROOT}/universe/universe-domain": "googleapis.com",
+            f"{ROOT}/universe/universe_domain": "googleapis.com",
+        }
+        return ("text/plain", plain[bare]) if bare in plain else None
+
+
+@contextlib.contextmanager
+def serving(project: str, seconds: int = 3600) -> Iterator[Metadata]:
+    """A metadata server on a free port."""
+    metadata = Metadata(project, seconds)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = metadata.answer(self.path)
+            body = found[1].encode() if found else b""
+            self.send_response(200 if found else 404)
+            for name, value in FLAVOR.items():
+                self.send_header(name, value)
+            self.send_header("Content-Type", found[0] if found else "text/plain")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    metadata.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield metadata
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

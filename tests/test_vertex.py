@@ -1,0 +1,224 @@
+"""proxy/backends.py and proxy/adc.py: Vertex AI, without a key, in the server's own name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import google.auth
+import pytest
+from flask.testing import FlaskClient
+from google.auth import exceptions
+
+from proxy import adc, backends, config
+from proxy.access import Key
+from tests import metadata
+from tests.metadata import Metadata
+from tests.servers import Emulator
+from tests.test_main import HELLO, MESSAGE, error, events
+from translate import ApiError
+
+PROJECT = "test-project"
+
+
+@pytest.fixture
+def cloud(key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
+    """This machine as one of Google Cloud, in a project of this test's own."""
+    with metadata.serving(key) as served:
+        for name, value in served.environ.items():
+            monkeypatch.setenv(name, value)
+        # google-auth reads this variable when it is imported; here it may be imported already.
+        host = served.url.removeprefix("http://")
+        monkeypatch.setattr("google.auth.compute_engine._metadata._GCE_METADATA_HOST", host)
+        yield served
+
+
+def vertex(**environ: str) -> backends.Vertex:
+    backend = backends.chosen(config.read({"GEMINI_BACKEND": "vertex", **environ}))
+    assert isinstance(backend, backends.Vertex)
+    return backend
+
+
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [
+        ("", "aiplatform.googleapis.com"),
+        ("global", "aiplatform.googleapis.com"),
+        ("eu", "aiplatform.eu.rep.googleapis.com"),
+        ("us", "aiplatform.us.rep.googleapis.com"),
+        ("europe-west4", "europe-west4-aiplatform.googleapis.com"),
+    ],
+)
+def test_each_location_has_its_host(location: str, host: str) -> None:
+    backend = vertex(GOOGLE_CLOUD_LOCATION=location, GOOGLE_CLOUD_PROJECT="p")
+    assert backend.endpoint == f"https://{host}"
+    assert backend.path("gemini-4-neon", "countTokens") == (
+        f"/v1beta1/projects/p/locations/{location or 'global'}"
+        "/publishers/google/models/gemini-4-neon:countTokens"
+    )
+
+
+def test_no_name_leaves_its_place_in_the_path() -> None:
+    backend = vertex(GOOGLE_CLOUD_PROJECT="a/b")
+    assert "/projects/a%2Fb/" in backend.path("x", "m")
+    assert "/models/..%2Fevil%3Fx:m" in backend.path("../evil?x", "m")
+
+
+def test_an_endpoint_of_ones_own_goes_before() -> None:
+    assert vertex(GEMINI_ENDPOINT="http://127.0.0.1:1").endpoint == "http://127.0.0.1:1"
+
+
+# --- In Google Cloud --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_without_any_key(
+    make_client: Callable[..., FlaskClient],
+    emulator: Emulator,
+    cloud: Metadata,
+    key: str,
+    stream: bool,
+) -> None:
+    emulator.script(key, HELLO)
+    client = make_client(GEMINI_BACKEND="vertex")
+    answer = client.post("/v1/messages", json={**MESSAGE, "stream": stream})
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    if stream:
+        assert events(answer)[-1]["type"] == "message_stop"
+    (request,) = emulator.journal(key)
+    assert request["path"].startswith(f"/v1beta1/projects/{key}/locations/global/publishers/")
+    assert (request["status"], request["headers"]["authorization"]) == (200, "present")
+    assert "x-goog-api-key" not in request["headers"]
+
+
+def test_a_conversation_with_tools(
+    make_client: Callable[..., FlaskClient], emulator: Emulator, cloud: Metadata, key: str
+) -> None:
+    """The emulator refuses the ids and fields that Vertex AI does not know."""
+    call = {"call": {"name": "Bash", "args": {}, "id": None}, "sign": True}
+    emulator.script(key, {"chunks": [call]}, HELLO)
+    client = make_client(GEMINI_BACKEND="vertex", GOOGLE_CLOUD_PROJECT=key)
+    headers = {"User-Agent": "claude-cli/2.1.330"}
+    tools = [{"name": "Bash", "input_schema": {"type": "object", "properties": {}}}]
+    first = client.post("/v1/messages", json={**MESSAGE, "tools": tools}, headers=headers)
+    content = first.get_json()["content"]
+    result = {"type": "tool_result", "tool_use_id": content[-1]["id"], "content": "ok"}
+    messages = [
+        *MESSAGE["messages"],
+        {"role": "assistant", "content": content},
+        {"role": "user", "content": [result]},
+    ]
+    body = {**MESSAGE, "tools": tools, "messages": messages}
+    second = client.post("/v1/messages", json=body, headers=headers)
+    assert second.status_code == 200, second.get_data(as_text=True)
+    journal = emulator.journal(key)
+    issued = [sign["signature"] for sign in journal[0]["issued"]]
+    assert [sign["signature"] for sign in journal[1]["signatures"]] == issued != []
+
+
+def test_counting(
+    make_client: Callable[..., FlaskClient], emulator: Emulator, cloud: Metadata, key: str
+) -> None:
+    client = make_client(GEMINI_BACKEND="vertex")
+    body = {**MESSAGE, "system": "word " * 400}
+    answer = client.post("/v1/messages/count_tokens", json=body)
+    assert answer.get_json()["input_tokens"] > 400
+    (request,) = emulator.journal(key)
+    assert sorted(request["body"]) == ["contents", "systemInstruction"]
+    assert request["status"] == 200
+
+
+def test_a_token_is_used_until_shortly_before_its_end(cloud: Metadata) -> None:
+    backend = vertex()
+    headers = [backend.headers(Key("")) for _ in range(3)]
+    assert headers == [{"Authorization": "Bearer ya29.token-1"}] * 3
+    assert cloud.tokens == 1
+
+
+def test_a_token_is_renewed_ahead_of_its_end(cloud: Metadata) -> None:
+    """google-auth counts a token as stale 3:45 minutes before it expires."""
+    cloud.seconds = 120
+    backend = vertex()
+    assert [backend.headers(Key("")) for _ in range(2)] == [
+        {"Authorization": "Bearer ya29.token-1"},
+        {"Authorization": "Bearer ya29.token-2"},
+    ]
+
+
+def test_the_project_is_the_servers_own_unless_told(cloud: Metadata, key: str) -> None:
+    assert f"/projects/{key}/" in vertex().path("m", "x")
+    assert "/projects/other/" in vertex(GOOGLE_CLOUD_PROJECT="other").path("m", "x")
+
+
+@pytest.mark.parametrize(
+    ("environ", "headers", "message"),
+    [
+        ({}, {"X-Forwarded-For": "203.0.113.7"}, "This server asks Gemini in its own name"),
+        ({"PROXY_TOKEN": "ours"}, {}, "This server asks for its access token"),
+    ],
+)
+def test_strangers_do_not_ask_in_the_servers_name(
+    make_client: Callable[..., FlaskClient],
+    cloud: Metadata,
+    environ: dict[str, str],
+    headers: dict[str, str],
+    message: str,
+) -> None:
+    client = make_client(GEMINI_BACKEND="vertex", **environ)
+    headers = {"x-api-key": "theirs", **headers}
+    status, kind, said = error(client.post("/v1/messages", json=MESSAGE, headers=headers))
+    assert (status, kind, said.startswith(message)) == (401, "authentication_error", True)
+    assert cloud.tokens == 0
+
+
+def test_holders_of_the_token_do(
+    make_client: Callable[..., FlaskClient], emulator: Emulator, cloud: Metadata, key: str
+) -> None:
+    emulator.script(key, HELLO)
+    client = make_client(GEMINI_BACKEND="vertex", PROXY_TOKEN="ours")
+    headers = {"Authorization": "Bearer ours", "X-Forwarded-For": "203.0.113.7"}
+    assert client.post("/v1/messages", json=MESSAGE, headers=headers).status_code == 200
+
+
+# --- Elsewhere --------------------------------------------------------------------------------
+
+
+class Credentials:
+    """What google-auth may find, and fail to use."""
+
+    token_state = None
+
+    def refresh(self, request: Any) -> None:
+        raise exceptions.RefreshError("a secret of the credential server")
+
+
+def found(monkeypatch: pytest.MonkeyPatch, found: Any) -> None:
+    def default(**_: Any) -> Any:
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr(google.auth, "default", default)
+
+
+def test_a_machine_without_an_identity_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch, exceptions.DefaultCredentialsError("no file"))
+    with pytest.raises(ApiError) as caught:
+        adc.Identity().token()
+    assert (caught.value.status, caught.value.retry) == (500, False)
+    assert "Application Default Credentials" in caught.value.message
+
+
+def test_an_identity_that_gets_no_token_says_so_without_details(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found(monkeypatch, (Credentials(), None))
+    with pytest.raises(ApiError, match="RefreshError") as caught:
+        adc.Identity().token()
+    assert "secret" not in caught.value.message
+
+
+def test_an_identity_without_a_project_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch, (Credentials(), None))
+    with pytest.raises(ApiError, match="set GOOGLE_CLOUD_PROJECT"):
+        adc.Identity().project()
