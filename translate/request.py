@@ -80,15 +80,13 @@ def translate(
 
     overrides: settings that name models (see `models.resolve`). safety: the threshold for all of
     Gemini's filters, None for its own. declare: translates one tool; a caller may pass one that
-    remembers. mended: what is different after a refusal. platform: whom it is for. Raises ApiError
-    for a bad request.
+    remembers. mended: what is different after a refusal. Raises ApiError for a bad request.
     """
     asked = shapes.normalise(body, counting=counting)
     model = platforms.fit(_model(asked, overrides, is_subagent, mended), platform)
     offered = tools.sorted_out(asked.get("tools", []), asked.get("tool_choice"), model)
     form = _json_schema(asked)
-    is_said = not remedies.FORM.isdisjoint(mended.without)
-    is_said = is_said or (bool(asked.get("tools")) and not model.json_with_tools)
+    is_said = _is_form_said(asked, model, mended)
     said = _extra_instructions(asked, offered, form if is_said else None)
     request = _conversation(asked, model, offered, said, declare, mended)
     if not counting:
@@ -115,6 +113,12 @@ def _model(
     if mended.model is not None:
         return models.find(mended.model)
     return models.resolve(asked["model"], overrides, is_subagent=is_subagent)
+
+
+def _is_form_said(asked: MessagesRequest, model: Model, mended: Remedies) -> bool:
+    """Whether a form of the answer is asked for in words: it was refused, or would be."""
+    was_refused = not remedies.FORM.isdisjoint(mended.without)
+    return was_refused or (bool(asked.get("tools")) and not model.json_with_tools)
 
 
 def _private(platform: Platform) -> Json:

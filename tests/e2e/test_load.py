@@ -400,9 +400,10 @@ def raw() -> Iterator[RawServer]:
 
 
 def test_a_body_may_have_32_megabytes(
-    raw: RawServer, key: str, capfd: pytest.CaptureFixture[str]
+    raw: RawServer, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is larger hears so in the API's own words, and the log has nothing to add."""
+    monkeypatch.setattr(servers, "output", tmp_path)
     raw.play(key, [RAW_GOOD])
     with proxied(raw.url, PROXY_LOG_LEVEL="info") as url:
         statuses = []
@@ -425,6 +426,6 @@ def test_a_body_may_have_32_megabytes(
                 assert "32 MB" in error["message"]
         assert statuses == [200, 200, 413, 413]
         assert raw.attempts(key) == 2
-        output = "".join(capfd.readouterr())
+    (output,) = (file.read_text() for file in tmp_path.iterdir())
     lines = [json.loads(line) for line in output.splitlines()]
     assert [line["status"] for line in lines] == statuses
