@@ -7,6 +7,7 @@ Both architectures must resolve to the same versions: there is one zip for both.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,9 +23,15 @@ HEAD = """\
 # What build/lambda.zip holds, exactly. Made by `make lock` from requirements.txt; do not edit.
 """
 
+LEFT_OUT = ("google-auth",)
+"""Only for Vertex AI, which is asked from Google Cloud; brings a file for each architecture."""
+
 ARCHITECTURES = ("aarch64", "x86_64")
 PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux2014", "manylinux_2_17")
 """Amazon Linux 2023, under the managed runtime, has glibc 2.34; pip wants each tag by name."""
+
+
+REQUIREMENT = re.compile("[a-z]")
 
 
 def wheels_for(architecture: str) -> list[str]:
@@ -45,11 +52,13 @@ def pip(*arguments: str) -> str:
 def resolve(requirements: Path) -> str:
     """The text of the lock. pip runs under the runtime's Python: markers are judged by it."""
     found: dict[str, set[str]] = {}
+    wanted = [line for line in requirements.read_text().splitlines() if REQUIREMENT.match(line)]
     for architecture in ARCHITECTURES:
         report = pip(
             *("--python", pythons.need(), "install", "--dry-run", "--ignore-installed"),
-            *("--target", "unused", "--report", "-", "--requirement", str(requirements)),
+            *("--target", "unused", "--report", "-"),
             *wheels_for(architecture),
+            *(line for line in wanted if not line.startswith(LEFT_OUT)),
         )
         for package in json.loads(report)["install"]:
             found.setdefault(_pinned(package), set()).add(_sha256(package))

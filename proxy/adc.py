@@ -17,6 +17,7 @@ NO_IDENTITY = (
     "This server has no identity of Google Cloud (Application Default Credentials): {}. "
     "Run it there, or once `gcloud auth application-default login`."
 )
+NO_LIBRARY = "Vertex AI cannot be asked from here: google-auth is not in the zip for AWS Lambda."
 NO_PROJECT = "This server does not know its project: set GOOGLE_CLOUD_PROJECT."
 
 
@@ -38,11 +39,11 @@ class Identity:
 
     def token(self) -> str:
         """An access token, renewed ahead of its expiry. Raises ApiError where there is none."""
-        from google.auth import credentials, exceptions
-        from google.auth.transport.requests import Request
-
         with self._lock:
             self._find()
+            from google.auth import credentials, exceptions
+            from google.auth.transport.requests import Request
+
             if self._credentials.token_state != credentials.TokenState.FRESH:
                 try:
                     self._credentials.refresh(Request())
@@ -51,11 +52,13 @@ class Identity:
             return str(self._credentials.token)
 
     def _find(self) -> None:
-        import google.auth
-        from google.auth import exceptions
-
         if self._credentials is not None:
             return
+        try:
+            import google.auth
+            from google.auth import exceptions
+        except ImportError:
+            raise ApiError(500, NO_LIBRARY, retry=False) from None
         try:
             self._credentials, project = google.auth.default(scopes=SCOPES)
         except exceptions.GoogleAuthError as error:

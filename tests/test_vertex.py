@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -216,6 +217,12 @@ def test_an_identity_that_gets_no_token_says_so_without_details(
     with pytest.raises(ApiError, match="RefreshError") as caught:
         adc.Identity().token()
     assert "secret" not in caught.value.message
+
+
+def test_where_the_library_is_left_out_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google.auth", None)
+    with pytest.raises(ApiError, match="google-auth is not in the zip"):
+        adc.Identity().token()
 
 
 def test_an_identity_without_a_project_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
