@@ -22,6 +22,7 @@ from proxy.answer import Answer
 from proxy.record import Record
 from proxy.recovery import Recovery
 from proxy.upstream import Gemini
+from proxy.waiting import ClientLeft
 from translate import ApiError, Remedies, StreamTranslator, Translation, catalog, models, translate
 
 config.set_server_defaults()
@@ -43,6 +44,9 @@ def messages(request: flask.Request) -> flask.Response:
         response = route(request)(request, line)
     except HTTPException as error:
         response = refuse(as_refusal(error), line)
+    except ClientLeft:
+        line.has_left = True
+        response = flask.Response(status=record.CLIENT_LEFT)
     except Exception as error:  # noqa: BLE001 - the one place where nothing may pass
         response = refuse(line.failed(error), line)
     return finished(response, line)
@@ -212,7 +216,6 @@ def refuse(error: ApiError, line: Record) -> flask.Response:
     line.error = error.cause or error.type
     response = json_response(error.body(line.request_id), error.status)
     response.headers.extend(error.headers())
-    if error.status == 408:
-        # The framework would wait for the rest of the body, but before a stream it does not.
-        response.response = iter([response.get_data()])
+    # The framework would wait for the rest of a body without end, but before a stream it does not.
+    response.response = iter([response.get_data()])
     return response

@@ -42,7 +42,8 @@ class Answer:
     whole: whether the client gets one message, and nothing before it is complete. client: the
     socket that it listens on, where that is known.
     Creating it waits for the first block (of a whole answer, for its end), or until the client
-    has waited for long enough; a failure before that still raises ApiError with its own status.
+    has waited for long enough; a failure before that still raises ApiError with its own status,
+    and a client that has left before that raises ClientLeft.
     """
 
     def __init__(
@@ -61,8 +62,8 @@ class Answer:
         self._ping = settings.ping
         self._whole = whole
         self._translator = begin(recovery.asked, None)
-        self._client = client
         self._work = Work(self._play())
+        self._work.watch(client)
         self._events: list[Event] = []
         self._due = self._last_event = time.monotonic()
         try:
@@ -78,7 +79,6 @@ class Answer:
     def __iter__(self) -> Iterator[bytes]:
         """The answer as server-sent events, one piece for each read of the upstream."""
         try:
-            self._work.watch(self._client)
             yield self._written(self._events)
             while (batch := self._work.take(self._due - time.monotonic())) is not Sign.END:
                 if isinstance(batch, Sign):
@@ -124,7 +124,7 @@ class Answer:
                 return
             if not isinstance(batch, Sign):
                 self._events += batch
-            elif until is not None:
+            elif until is not None and time.monotonic() >= until:
                 self._events += [*self._translator.begin(), PING]
                 return
 

@@ -15,6 +15,7 @@ from proxy.answer import Answer
 from proxy.record import Record
 from proxy.recovery import Recovery
 from proxy.upstream import BrokenStream
+from proxy.waiting import ClientLeft
 from tests.answers import call, chunk, text, thought
 from translate import ApiError, StreamTranslator, Translation, remedies, translate
 
@@ -301,6 +302,30 @@ def test_a_client_that_leaves_while_nothing_comes_ends_the_upstream(client: Any)
     theirs.close()
     assert list(pieces) == []
     assert (stream.is_closed, record.has_left) == (True, True)
+
+
+def test_a_client_that_resets_while_a_whole_answer_is_made_ends_the_upstream(client: Any) -> None:
+    ours, theirs = client
+
+    def leave() -> list[Any]:
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        theirs.close()
+        waiting.pause(LONG)
+        return []
+
+    stream = Stream(chunk(text("a")), leave)
+    with pytest.raises(ClientLeft):
+        made(stream, whole=True, client=ours)
+    assert stream.is_closed
+
+
+def test_a_client_that_only_listens_gets_the_status_of_its_stream(client: Any) -> None:
+    """It closes its sending side before the first byte: no reason to begin the stream early."""
+    ours, theirs = client
+    theirs.shutdown(socket.SHUT_WR)
+    with pytest.raises(ApiError) as caught:
+        made(*[Stream(silence, overloaded)] * 6, client=ours)
+    assert caught.value.status == 529
 
 
 def test_an_answer_that_is_not_read_on_ends_the_upstream() -> None:

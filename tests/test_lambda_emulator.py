@@ -105,7 +105,8 @@ def test_a_bad_prelude_is_a_502(start: Callable[..., FunctionUrl], body: str) ->
 
 
 def test_an_answer_of_a_process_that_dies_is_cut(start: Callable[..., FunctionUrl]) -> None:
-    body = "(p or os._exit(0) for p in [b'{}' + bytes(8), b'begun', b''])"
+    die = "__import__('time').sleep(1) or os._exit(0)"  # when what it said has been passed on
+    body = f"(p or {die} for p in [b'{{}}' + bytes(8), b'begun', b''])"
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         LOCAL.get(start(scripted(body, STREAMING)).url, timeout=20)
 

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from proxy.upstream import Gemini
+from proxy.waiting import ClientLeft
 from tests.messages import MARKER
 from tests.servers import Emulator
 from translate import models
@@ -394,6 +395,23 @@ def test_the_unforeseen_is_told_without_what_was_said(
     (line,) = [told for told in map(json.loads, written.splitlines()) if "unforeseen" in told]
     assert (line["request_id"], line["unforeseen"]) == (request_id, "KeyError")
     assert said not in written
+
+
+def test_a_client_that_has_left_is_noted(
+    client: FlaskClient,
+    key: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def leave(*_: Any, **__: Any) -> Any:
+        raise ClientLeft
+
+    monkeypatch.setattr(sys.modules["main"], "Answer", leave)
+    answer = post(client, key)
+    answer.close()
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (answer.status_code, line["status"]) == (499, 499)
+    assert post(client, key).status_code == 499, "its place was given back"
 
 
 # --- The other paths --------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from google.auth import exceptions
 
+from proxy import __main__ as cli
 from proxy import adc, backends, config
 from proxy.access import Key
 from tests import metadata
@@ -63,6 +64,12 @@ def test_no_name_leaves_its_place_in_the_path() -> None:
     backend = vertex(GOOGLE_CLOUD_PROJECT="a/b")
     assert "/projects/a%2Fb/" in backend.path("x", "m")
     assert "/models/..%2Fevil%3Fx:m" in backend.path("../evil?x", "m")
+
+
+def test_the_banner_says_whom_it_asks() -> None:
+    banner = cli.banner(config.read({"GEMINI_BACKEND": "vertex"}))
+    assert "  endpoint  https://aiplatform.googleapis.com\n" in banner
+    assert "  key       none: Vertex AI is asked in the name of whom this server runs as" in banner
 
 
 def test_an_endpoint_of_ones_own_goes_before() -> None:

@@ -116,8 +116,14 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Set-Cookie", cookie)
         if has_body:
             self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
+        self._end_headers()
         return has_body
+
+    def _end_headers(self) -> None:
+        """Without the word, a client would use a connection again that it wanted closed."""
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
 
     def _write(self, piece: bytes) -> None:
         if piece:
@@ -148,6 +154,6 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
+        self._end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
