@@ -74,13 +74,17 @@ clean:  ## remove what the other targets made
 # $(call need,A B): stop, with a sentence, where A or B is not given.
 need = $(foreach name,$(1),$(if $($(name)),,$(error $@ needs $(name)=...)))
 
+# BACKEND=vertex asks Vertex AI in the service's own name: no Gemini key is needed anywhere.
+BACKEND = developer
+IS_VERTEX = $(filter vertex,$(BACKEND))
+COMMA = ,
 # What the service is lent from Secret Manager. With `SECRETS=` it is lent nothing, and every caller
 # brings a Gemini key. A key is lent to holders of PROXY_TOKEN only: the address is public.
-SECRETS = GEMINI_API_KEY=gemini-api-key:latest,PROXY_TOKEN=proxy-token:latest
+SECRETS = $(if $(IS_VERTEX),,GEMINI_API_KEY=gemini-api-key:latest$(COMMA))PROXY_TOKEN=proxy-token:latest
 # More settings, as in SETTINGS=GEMINI_SAFETY=OFF,ANTHROPIC_MODEL=gemini-4-neon
 SETTINGS =
 ACCOUNT = gemini-messages@$(PROJECT).iam.gserviceaccount.com
-APIS = run cloudbuild artifactregistry secretmanager
+APIS = run cloudbuild artifactregistry secretmanager $(if $(IS_VERTEX),aiplatform)
 PROJECT_NUMBER = $$(gcloud projects describe $(PROJECT) --format 'value(projectNumber)')
 NEW_TOKEN = $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32), end="")'
 
@@ -97,6 +101,8 @@ setup-gcp:  ## once per PROJECT: APIs, accounts and, from GEMINI_API_KEY, the se
 	gcloud projects add-iam-policy-binding $(PROJECT) --role roles/run.builder --condition None \
 		--member serviceAccount:$(PROJECT_NUMBER)-compute@developer.gserviceaccount.com
 	-gcloud iam service-accounts create gemini-messages --project $(PROJECT)
+	$(if $(IS_VERTEX),gcloud projects add-iam-policy-binding $(PROJECT) --condition None \
+		--role roles/aiplatform.user --member serviceAccount:$(ACCOUNT))
 	$(if $(findstring GEMINI_API_KEY,$(SECRETS)),$(call lend,gemini-api-key,printf %s "$$GEMINI_API_KEY"))
 	$(if $(findstring PROXY_TOKEN,$(SECRETS)),$(call lend,proxy-token,$(NEW_TOKEN)))
 
@@ -105,7 +111,7 @@ deploy-gcp:  ## to Cloud Run: PROJECT=... REGION=..., after setup-gcp
 	gcloud run deploy messages --source . --function messages --base-image python313 \
 		--project $(PROJECT) --region $(REGION) --service-account $(ACCOUNT) \
 		$(if $(SECRETS),--set-secrets $(SECRETS),--clear-secrets) \
-		--set-env-vars THREADS=256$(SETTINGS:%=,%) --concurrency 250 --timeout 3600 \
+		--set-env-vars THREADS=256$(if $(IS_VERTEX),$(COMMA)GEMINI_BACKEND=vertex)$(SETTINGS:%=,%) --concurrency 250 --timeout 3600 \
 		--cpu 1 --memory 512Mi --cpu-boost --execution-environment gen2 \
 		--min-instances 0 --max-instances 5 --no-invoker-iam-check
 

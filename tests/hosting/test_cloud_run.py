@@ -120,6 +120,20 @@ def test_a_setup_without_secrets_makes_none(tmp_path: Path) -> None:
     assert [words[0] for words, _ in setup] == ["services", "projects", "projects", "iam"]
 
 
+def test_vertex_ai_is_asked_without_a_key_in_the_services_own_name(tmp_path: Path) -> None:
+    setup = asked_of_gcloud(tmp_path, "setup-gcp", "PROJECT=x", "BACKEND=vertex")
+    made = [words[2] for words, _ in setup if words[:2] == ["secrets", "create"]]
+    assert made == ["proxy-token"]
+    assert "aiplatform.googleapis.com" in setup[0][0]
+    roles = {flags(words).get("--role"): flags(words).get("--member") for words, _ in setup}
+    assert roles["roles/aiplatform.user"] == f"serviceAccount:{ACCOUNT}"
+    (tmp_path / "log").unlink()
+    [(deploy, _)] = asked_of_gcloud(tmp_path, "deploy-gcp", *TARGET, "BACKEND=vertex")
+    assert flags(deploy)["--set-env-vars"] == "THREADS=256,GEMINI_BACKEND=vertex"
+    assert flags(deploy)["--set-secrets"] == "PROXY_TOKEN=proxy-token:latest"
+    assert DEMAND in gcloud(deploy, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("target", "missing"),
     [("deploy-gcp", "PROJECT"), ("setup-gcp", "PROJECT"), ("setup-aws", "REGION")],

@@ -64,8 +64,11 @@ def of_dockerfile(_: Path) -> list[str]:
 
 def of_makefile(home: Path) -> list[str]:
     """Those of the Cloud Run line, and those that its examples name."""
-    [line] = tools.recipe(home, "deploy-gcp", "PROJECT=x", "REGION=y")
-    given = re.findall(r"--set-(?:secrets|env-vars) (\S+)", line)
+    lines = [
+        *tools.recipe(home, "deploy-gcp", "PROJECT=x", "REGION=y"),
+        *tools.recipe(home, "deploy-gcp", "PROJECT=x", "REGION=y", "BACKEND=vertex"),
+    ]
+    given = re.findall(r"--set-(?:secrets|env-vars) (\S+)", "\n".join(lines))
     examples = re.findall(r"SETTINGS=(\S+)", (ROOT / "Makefile").read_text())
     return re.findall(r"(?:^|,)(\w+)=", "\n".join([*given, *examples]), re.MULTILINE)
 
