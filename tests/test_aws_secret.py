@@ -49,7 +49,7 @@ def test_a_variable_goes_before_the_secret() -> None:
     config.set_secrets(BOTH, environ)
     assert environ == {"GEMINI_API_KEY": "set", "PROXY_TOKEN": "token"}
     config.set_secrets({"GEMINI_API_KEY": "key"}, environ := {})
-    assert config.read(environ).api_key == "key"
+    assert config.read(environ).api_keys == ("key",)
     assert config.read(environ).token == ""
 
 

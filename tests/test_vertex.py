@@ -136,6 +136,20 @@ def test_counting(
     assert request["status"] == 200
 
 
+def test_a_refusal_has_googles_words(
+    make_client: Callable[..., FlaskClient], emulator: Emulator, cloud: Metadata, key: str
+) -> None:
+    denied = {
+        "code": 403,
+        "status": "PERMISSION_DENIED",
+        "message": "Permission 'aiplatform.endpoints.predict' denied on resource",
+    }
+    emulator.script(key, {"status": denied})
+    answer = make_client(GEMINI_BACKEND="vertex").post("/v1/messages", json=MESSAGE)
+    said = f"Google refused the request: {denied['message']}"
+    assert error(answer) == (403, "permission_error", said)
+
+
 def test_a_token_is_used_until_shortly_before_its_end(cloud: Metadata) -> None:
     backend = vertex()
     headers = [backend.headers(Key("")) for _ in range(3)]
