@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import random
 import socket
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -73,7 +73,7 @@ def create_message(request: flask.Request, line: Record) -> flask.Response:
 
 def begin_answer(request: flask.Request, body: Any, caller: access.Caller, line: Record) -> Answer:
     """Ask Gemini; returns when there is something to show, or nothing to wait for."""
-    message_id = f"msg_{uuid.uuid4().hex}"
+    message_id = line.request_id.replace("req_", "msg_")
     is_claude_code = request.headers.get("User-Agent", "").startswith("claude-cli/")
 
     def plan(mended: Remedies) -> Translation:
@@ -177,7 +177,7 @@ def framework_error(error: HTTPException) -> flask.Response:
 
 def new_record(request: flask.Request) -> Record:
     session = request.headers.get("X-Claude-Code-Session-Id", "")
-    return Record(f"req_{uuid.uuid4().hex}", request.method, request.path, session)
+    return Record(f"req_{random.getrandbits(128):032x}", request.method, request.path, session)
 
 
 def finished(response: flask.Response, line: Record) -> flask.Response:

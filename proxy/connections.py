@@ -7,6 +7,7 @@ is read.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import socket
@@ -27,27 +28,34 @@ class Patient(io.RawIOBase):
         super().__init__()
         self._sock = sock
         self._raw = raw
+        self._seconds = sock.gettimeout()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        seconds = self._sock.gettimeout()
-        while waiting.until_readable(self._sock, seconds):
-            if not (isinstance(self._sock, ssl.SSLSocket) and waiting.is_seen()):
-                return self._raw.readinto(buffer)
-            # What has come may be no data: a part of a record, or a ticket for another connection
-            # (TLS 1.3 sends two right away). A read that blocks would wait on, and not be seen to.
+        """As of a socket with a timeout; while it waits, the rest of the thread can go on.
+
+        The socket does not block meanwhile: what is there is read at once, and with encryption
+        what has come may be no data (a part of a record, or one of the tickets of TLS 1.3).
+        """
+        if not waiting.is_seen():
+            return self._raw.readinto(buffer)
+        given = self._sock.gettimeout()
+        if given != 0:
+            self._seconds = given
             self._sock.settimeout(0)
-            try:
-                return self._raw.readinto(buffer)
-            except ssl.SSLWantReadError:
-                continue
-            finally:
-                self._sock.settimeout(seconds)
-        raise TimeoutError("nothing to read")
+        while True:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                size = self._raw.readinto(buffer)
+                if size is not None:
+                    return size
+            if not waiting.until_readable(self._sock, self._seconds):
+                raise TimeoutError("nothing to read")
 
     def close(self) -> None:
+        if self._sock.fileno() >= 0 and self._sock.gettimeout() == 0:
+            self._sock.settimeout(self._seconds)
         self._raw.close()
         super().close()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from typing import IO
@@ -54,16 +55,20 @@ def read_body(stream: IO[bytes], client: socket.socket | None = None) -> bytes:
 @contextlib.contextmanager
 def _patient(client: socket.socket | None) -> Iterator[None]:
     """Reads that do not wait for ever: they would hold a thread, and a place in the gate."""
-    before = client.gettimeout() if client else None
     try:
-        if client:
-            client.settimeout(BODY_SECONDS)
+        _set_patience(client, BODY_SECONDS)
         yield
-    except TimeoutError:
+    except (TimeoutError, BlockingIOError):
         raise ApiError(408, UNFINISHED) from None
     finally:
-        if client:
-            client.settimeout(before)
+        _set_patience(client, 0)
+
+
+def _set_patience(client: socket.socket | None, seconds: float) -> None:
+    """For reads alone, and at no price: `settimeout` lets another thread go first."""
+    if client is not None:
+        timeval = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
 
 
 class Gate:

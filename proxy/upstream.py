@@ -143,11 +143,12 @@ class ChunkStream:
     def __iter__(self) -> Iterator[list[Chunk]]:
         """Raises ApiError for an error Gemini reports in mid-stream, and for a broken body."""
         try:
+            pieces: list[bytes] = []
+            # Made once, as making one waits for a lock; any iterable will do.
+            client = sseclient.SSEClient(pieces)  # type: ignore[arg-type]
             for events in complete_events(self._reads()):
-                yield [
-                    self._chunk(event.data)
-                    for event in sseclient.SSEClient(iter([events])).events()
-                ]
+                pieces[:] = [events]
+                yield [self._chunk(event.data) for event in client.events()]
         except (*FAILURES, UnicodeDecodeError) as error:
             if isinstance(error, (TimeoutError, urllib3.exceptions.ReadTimeoutError)):
                 message = "Gemini fell silent in the middle of its answer."

@@ -590,7 +590,7 @@ def test_silence_is_seen_behind_encryption(
         assert [work.take(0), work.take(SOON)] == [Sign.SILENCE] * 2
         assert time.monotonic() - before < LONG / 2
         theirs.sendall(b"ab")
-        assert [work.take(LONG), work.take(LONG), ours.gettimeout()] == [b"a", b"b", LONG]
+        assert [work.take(LONG), work.take(LONG)] == [b"a", b"b"]
         ours.settimeout(SOON)
         with pytest.raises(TimeoutError, match="nothing to read"):
             work.take(LONG)
