@@ -6,7 +6,6 @@ to know where the values come from.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import sys
@@ -18,6 +17,8 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from translate import ApiError
+
+from . import codec
 
 log = logging.getLogger("gemini_messages")
 
@@ -94,7 +95,9 @@ class Record:
             "ms": self._elapsed(),
         }
         level = logging.DEBUG if self.path == "/" else logging.INFO
-        log.log(level, {name: value for name, value in line.items() if is_told(value)})
+        if log.isEnabledFor(level):
+            told = {name: value for name, value in line.items() if is_told(value)}
+            log.handle(log.makeRecord(log.name, level, "", 0, told, (), None))
 
     def _elapsed(self) -> int:
         return round(1000 * (time.monotonic() - self.started))
@@ -137,7 +140,7 @@ class Lines(logging.StreamHandler[TextIO]):
     def format(self, record: logging.LogRecord) -> str:
         told = record.msg if isinstance(record.msg, dict) else {"message": record.getMessage()}
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        return json.dumps({"time": at, "severity": record.levelname, **told})
+        return codec.dumps({"time": at, "severity": record.levelname, **told}).decode()
 
 
 def to_stdout(level: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
-import selectors
+import select
 import socket
 import ssl
 import struct
@@ -237,15 +237,15 @@ def test_a_pause_can_be_seen(working: Make) -> None:
 
 @pytest.fixture
 def selected(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
-    """The times for which a selector was asked to wait."""
+    """The times for which the system was asked to wait."""
     times: list[float | None] = []
+    real = waiting.readable
 
-    class Counted(waiting.SELECTOR):  # type: ignore[misc, valid-type]
-        def select(self, timeout: float | None = None) -> Any:
-            times.append(timeout)
-            return super().select(timeout)
+    def counted(socks: Any, seconds: float) -> Any:
+        times.append(seconds)
+        return real(socks, seconds)
 
-    monkeypatch.setattr(waiting, "SELECTOR", Counted)
+    monkeypatch.setattr(waiting, "readable", counted)
     return times
 
 
@@ -259,6 +259,18 @@ def test_no_time_is_spent_awake(
     assert work.take(LONG) == b"a"
     assert 2 <= len(selected) <= 4
     assert all(timeout is not None and timeout <= LONG for timeout in selected)
+
+
+@pytest.mark.parametrize("has_poll", [True, False])
+def test_what_can_be_read_is_told_with_and_without_poll(
+    pairs: Callable[[], Pair], has_poll: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_poll:
+        monkeypatch.delattr(select, "poll")
+    (quiet, _), (loud, other) = pairs(), pairs()
+    assert waiting.readable([quiet, loud], 0) == []
+    other.send(b"a")
+    assert waiting.readable([quiet, loud], LONG) == [loud]
 
 
 def test_two_works_do_not_mind_each_other(pairs: Callable[[], Pair], working: Make) -> None:
@@ -464,19 +476,14 @@ def test_a_wait_beside_a_client_that_asks_for_more_is_asleep(
 def test_a_client_that_only_seemed_to_speak_has_not_left(
     upstream: Pair, client: Pair, working: Make
 ) -> None:
-    """A selector may be wrong about what is there to read."""
-
-    class Wrong(waiting.SELECTOR):  # type: ignore[misc, valid-type]
-        def select(self, timeout: float | None = None) -> Any:
-            ready = super().select(timeout)
-            return [*ready, (self.get_key(client[0]), selectors.EVENT_READ)]
-
+    """The system may be wrong about what is there to read."""
+    real = waiting.readable
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(waiting, "SELECTOR", Wrong)
+        patch.setattr(waiting, "readable", lambda *given: [*real(*given), client[0]])
         work = working(Reader(upstream[0]).items(), client[0])
-    assert work.take(0) is Sign.SILENCE
-    upstream[1].send(b"a")
-    assert work.take(LONG) == b"a"
+        assert work.take(0) is Sign.SILENCE
+        upstream[1].send(b"a")
+        assert work.take(LONG) == b"a"
     reset(client[1])
     with pytest.raises(ClientLeft):
         work.take(LONG)

@@ -30,6 +30,8 @@ VERTEX = Platform(stores=False, call_ids=False, mixes_tools=False)
 
 def fit(model: Model, platform: Platform) -> Model:
     """A model as it is behind that door."""
+    if platform == DEVELOPER:
+        return model
     return replace(
         model,
         call_ids=model.call_ids and platform.call_ids,
