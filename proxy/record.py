@@ -6,6 +6,7 @@ to know where the values come from.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
@@ -14,7 +15,6 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TextIO
 
 from translate import ApiError
 
@@ -120,22 +120,21 @@ def of_the_api(path: str) -> str:
     return named(path) if path == "/" or path.startswith("/v1/") else "?"
 
 
-class Lines(logging.StreamHandler[TextIO]):
+class Lines(logging.Handler):
     """Writes to standard output, whatever that is at the moment, as Google Cloud reads it.
 
     Without a lock: a line is written in one piece, and threads would queue behind each other.
     """
 
-    def createLock(self) -> None:
-        self.lock = None
+    def handle(self, record: logging.LogRecord) -> bool:
+        self.emit(record)
+        return True
 
-    @property
-    def stream(self) -> TextIO:
-        return sys.stdout
-
-    @stream.setter
-    def stream(self, value: TextIO) -> None:
-        pass
+    def emit(self, record: logging.LogRecord) -> None:
+        """A log that cannot be written is no reason to fail."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.write(f"{self.format(record)}\n")
+            sys.stdout.flush()
 
     def format(self, record: logging.LogRecord) -> str:
         told = record.msg if isinstance(record.msg, dict) else {"message": record.getMessage()}

@@ -313,3 +313,11 @@ def test_a_request_that_is_nested_too_deeply_is_the_clients_fault(lines: Lines) 
     shown = line.failed(caught.value)
     assert (shown.status, shown.message) == (400, "The request is nested too deeply.")
     assert (line.error, lines()) == ("invalid_request_error", [])
+
+
+def test_a_log_that_cannot_be_written_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.StringIO()
+    closed.close()
+    record.to_stdout("INFO")
+    monkeypatch.setattr("sys.stdout", closed)
+    record.Record("req_1", "POST", "/v1/messages").write()
