@@ -17,6 +17,7 @@ from translate.wire import FunctionDeclaration, Tool
 REMEMBERED_TOOLS = 1_024
 """Claude Code repeats two dozen tools on every turn; some teams add hundreds by MCP."""
 
+NO_JSON = "The request body is not valid JSON."
 TOO_DEEP = "The request is nested too deeply."
 """orjson reads 1,024 levels and writes 254 (seen 2026-11-25, version 3.11)."""
 
@@ -44,7 +45,8 @@ def loads(raw: bytes | str) -> Any:
     except RecursionError as error:
         raise ApiError(400, TOO_DEEP) from error
     except ValueError as error:
-        raise ApiError(400, "The request body is not valid JSON.") from error
+        is_deep = "recursion" in str(error).lower()  # orjson's word; json reads on from 3.12
+        raise ApiError(400, TOO_DEEP if is_deep else NO_JSON) from error
 
 
 def _refuse_constant(name: str) -> None:

@@ -358,7 +358,7 @@ def test_32_keys_and_prompts_stay_out_of_the_log(
     turns = [user(text("marker-of-a-prompt"))]
     post(asked.client, asked.key, messages=turns, system="marker-of-a-system-prompt").close()
     written = capsys.readouterr().out
-    assert '"status": 200' in written
+    assert '"status":200' in written
     assert asked.key not in written
     assert "marker-of-a" not in written
 
