@@ -41,12 +41,13 @@ def loads(raw: bytes | str) -> Any:
         pass
     try:
         lenient = json.loads(raw, parse_constant=_refuse_constant)
-        return orjson.loads(json.dumps(lenient, ensure_ascii=False).encode("utf-8", "replace"))
-    except RecursionError as error:
+        clean = json.dumps(lenient, ensure_ascii=False, allow_nan=False)
+        return orjson.loads(clean.encode("utf-8", "replace"))
+    except (RecursionError, orjson.JSONDecodeError) as error:
+        # What json has read and written is JSON: orjson can only find it too deep.
         raise ApiError(400, TOO_DEEP) from error
     except ValueError as error:
-        is_deep = "recursion" in str(error).lower()  # orjson's word; json reads on from 3.12
-        raise ApiError(400, TOO_DEEP if is_deep else NO_JSON) from error
+        raise ApiError(400, NO_JSON) from error
 
 
 def _refuse_constant(name: str) -> None:

@@ -22,7 +22,9 @@ def test_what_can_be_read(raw: bytes, expected: object) -> None:
     assert codec.loads(raw) == expected
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"{'a':1}", b'{"a":NaN}', b"\xff\xfe\xff"])
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"{'a':1}", b'{"a":NaN}', b'{"a":1e999}', b"\xff\xfe\xff"]
+)
 def test_what_cannot(raw: bytes) -> None:
     with pytest.raises(ApiError) as caught:
         codec.loads(raw)
