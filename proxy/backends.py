@@ -72,7 +72,7 @@ class Vertex:
         return f"/v1beta1/{place}/publishers/google/models/{quote(model, safe='')}:{method}"
 
     def headers(self, key: Key) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._identity.token()}"}
+        return self._identity.headers()
 
     def counting(self, model: str, request: Mapping[str, Any]) -> Json:
         return {name: value for name, value in request.items() if name in COUNTED}

@@ -1,6 +1,7 @@
 """A metadata server of Google Cloud on this machine: who a server there runs as.
 
-Knows the few paths that google-auth asks. It refuses to know what its tokens open.
+Knows the few paths that google-auth asks; also the one where a person's login is exchanged for
+a token. It refuses to know what its tokens open.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ ROOT = "/computeMetadata/v1"
 FLAVOR = {"Metadata-Flavor": "Google"}
 EMAIL = "me@project.test"
 ACCOUNTS = [f"{ROOT}/instance/service-accounts/{name}" for name in ("default", EMAIL)]
+LOGIN = "/token"
+REFUSED = ("application/json", '{"error": "invalid_grant", "error_description": "a secret"}')
 
 
 class Metadata:
-    """tokens: how many were given out. seconds: how long each of them is good."""
+    """tokens: how many were given out. seconds: how long each of them is good. statuses: those
+    of the next answers; 200 when there is none left."""
 
     def __init__(self, project: str, seconds: int) -> None:
         self.project = project
         self.seconds = seconds
         self.tokens = 0
+        self.statuses: list[int] = []
         self.url = ""
 
     @property
@@ -36,6 +41,7 @@ class Metadata:
             "GCE_METADATA_IP": host,
             "GCE_METADATA_ROOT": host,
             "GOOGLE_APPLICATION_CREDENTIALS": "",
+            "GOOGLE_CLOUD_QUOTA_PROJECT": "",
             "CLOUDSDK_CONFIG": "/nonexistent",
             "NO_GCE_CHECK": "false",
         }
@@ -43,7 +49,7 @@ class Metadata:
     def answer(self, path: str) -> tuple[str, str] | None:
         """Content type and body."""
         bare = path.partition("?")[0].rstrip("/")
-        if bare in [f"{account}/token" for account in ACCOUNTS]:
+        if bare in [LOGIN, *(f"{account}/token" for account in ACCOUNTS)]:
             self.tokens += 1
             token = {
                 "access_token": f"ya29.token-{self.tokens}",
@@ -69,9 +75,10 @@ def serving(project: str, seconds: int = 3600) -> Iterator[Metadata]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            found = metadata.answer(self.path)
+            status = metadata.statuses.pop(0) if metadata.statuses else 200
+            found = metadata.answer(self.path) if status == 200 else REFUSED
             body = found[1].encode() if found else b""
-            self.send_response(200 if found else 404)
+            self.send_response(status if found else 404)
             for name, value in FLAVOR.items():
                 self.send_header(name, value)
             self.send_header("Content-Type", found[0] if found else "text/plain")
@@ -79,11 +86,15 @@ def serving(project: str, seconds: int = 3600) -> Iterator[Metadata]:
             self.end_headers()
             self.wfile.write(body)
 
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
         def log_message(self, *_: Any) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     metadata.url = f"http://127.0.0.1:{server.server_port}"
     try:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
 
-import google.auth
 import pytest
 from flask.testing import FlaskClient
-from google.auth import exceptions
+from google.auth import _helpers
 
 from proxy import __main__ as cli
 from proxy import adc, backends, config
 from proxy.access import Key
-from tests import metadata
+from tests import metadata, servers
 from tests.metadata import Metadata
 from tests.servers import Emulator
 from tests.test_main import HELLO, MESSAGE, error, events
@@ -32,6 +35,9 @@ def cloud(key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
         # google-auth reads this variable when it is imported; here it may be imported already.
         host = served.url.removeprefix("http://")
         monkeypatch.setattr("google.auth.compute_engine._metadata._GCE_METADATA_HOST", host)
+        # Between its own tries google-auth waits for up to 15 s.
+        hasty = SimpleNamespace(sleep=lambda seconds: None)
+        monkeypatch.setattr("google.auth._exponential_backoff.time", hasty)
         yield served
 
 
@@ -153,7 +159,7 @@ def test_a_refusal_has_googles_words(
 def test_a_token_is_used_until_shortly_before_its_end(cloud: Metadata) -> None:
     backend = vertex()
     headers = [backend.headers(Key("")) for _ in range(3)]
-    assert headers == [{"Authorization": "Bearer ya29.token-1"}] * 3
+    assert headers == [{"authorization": "Bearer ya29.token-1"}] * 3
     assert cloud.tokens == 1
 
 
@@ -162,9 +168,83 @@ def test_a_token_is_renewed_ahead_of_its_end(cloud: Metadata) -> None:
     cloud.seconds = 120
     backend = vertex()
     assert [backend.headers(Key("")) for _ in range(2)] == [
-        {"Authorization": "Bearer ya29.token-1"},
-        {"Authorization": "Bearer ya29.token-2"},
+        {"authorization": "Bearer ya29.token-1"},
+        {"authorization": "Bearer ya29.token-2"},
     ]
+
+
+OUTAGE = [503] * 1000
+
+
+def test_a_token_that_cannot_be_renewed_is_used_to_its_end(
+    cloud: Metadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.seconds = 120
+    identity = adc.Identity()
+    first = identity.headers()
+    cloud.statuses = [*OUTAGE]
+    assert identity.headers() == first
+    asked = len(OUTAGE) - len(cloud.statuses)
+    assert [identity.headers() for _ in range(9)] == [first] * 9
+    assert asked == len(OUTAGE) - len(cloud.statuses) > 0, "not every request waits for that"
+    cloud.statuses = []
+    monkeypatch.setattr(adc.time, "monotonic", lambda since=time.monotonic: since() + 61)
+    assert identity.headers() == {"authorization": "Bearer ya29.token-2"}
+
+
+def test_a_token_that_has_ended_is_renewed_without_a_pause(
+    cloud: Metadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.seconds = 120
+    identity = adc.Identity()
+    first = identity.headers()
+    cloud.statuses = [*OUTAGE]
+    assert identity.headers() == first
+    ended = _helpers.utcnow() + timedelta(seconds=120)
+    monkeypatch.setattr(_helpers, "utcnow", lambda: ended)
+    with pytest.raises(ApiError, match="just now"):
+        identity.headers()
+    cloud.statuses = []
+    assert identity.headers() == {"authorization": "Bearer ya29.token-2"}
+
+
+def test_without_a_good_token_it_is_asked_again_at_once(
+    make_client: Callable[..., FlaskClient], emulator: Emulator, cloud: Metadata, key: str
+) -> None:
+    emulator.script(key, HELLO, HELLO)
+    cloud.seconds = 0
+    client = make_client(GEMINI_BACKEND="vertex")
+    assert client.post("/v1/messages", json=MESSAGE).status_code == 200
+    cloud.statuses = OUTAGE[:7]
+    answer = client.post("/v1/messages", json=MESSAGE)
+    assert (answer.status_code, answer.headers["x-gemini-tried"]) == (200, "connection")
+
+
+def test_an_outage_is_the_clients_to_wait_for(
+    make_client: Callable[..., FlaskClient], emulator: Emulator, cloud: Metadata, key: str
+) -> None:
+    emulator.script(key, HELLO, HELLO)
+    cloud.seconds = 0
+    client = make_client(GEMINI_BACKEND="vertex")
+    assert client.post("/v1/messages", json=MESSAGE).status_code == 200
+    cloud.statuses = [*OUTAGE]
+    answer = client.post("/v1/messages", json=MESSAGE)
+    status, kind, said = error(answer)
+    assert (status, kind, said) == (502, "api_error", adc.NOT_NOW.format("RefreshError"))
+    assert "x-should-retry" not in answer.headers
+    cloud.statuses = []
+    assert client.post("/v1/messages", json=MESSAGE).status_code == 200
+
+
+def test_a_project_that_was_not_known_at_first_is_looked_up_again(
+    cloud: Metadata, key: str
+) -> None:
+    identity = adc.Identity()
+    cloud.statuses = [200, 404]
+    with pytest.raises(ApiError, match="set GOOGLE_CLOUD_PROJECT") as caught:
+        identity.project()
+    assert (caught.value.status, caught.value.retry) == (500, False)
+    assert [identity.project() for _ in range(2)] == [key] * 2
 
 
 def test_the_project_is_the_servers_own_unless_told(cloud: Metadata, key: str) -> None:
@@ -202,51 +282,75 @@ def test_holders_of_the_token_do(
     assert client.post("/v1/messages", json=MESSAGE, headers=headers).status_code == 200
 
 
+# --- A person's login -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def login(cloud: Metadata, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Metadata:
+    """What `gcloud auth application-default login` leaves. Its token_uri is read by nobody."""
+    file = tmp_path / "application_default_credentials.json"
+    names = dict.fromkeys(("client_id", "client_secret", "refresh_token"), "x")
+    file.write_text(json.dumps({"type": "authorized_user", "quota_project_id": "payer", **names}))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    exchange_at(f"{cloud.url}{metadata.LOGIN}", monkeypatch)
+    return cloud
+
+
+def exchange_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("google.oauth2.credentials._GOOGLE_OAUTH2_TOKEN_ENDPOINT", url)
+
+
+def test_a_person_says_which_project_pays(
+    make_client: Callable[..., FlaskClient], emulator: Emulator, login: Metadata, key: str
+) -> None:
+    """Else it would be gcloud's own, for which Vertex AI is not switched on."""
+    emulator.script(key, HELLO)
+    client = make_client(GEMINI_BACKEND="vertex", GOOGLE_CLOUD_PROJECT=key)
+    assert client.post("/v1/messages", json=MESSAGE).status_code == 200
+    assert client.post("/v1/messages/count_tokens", json=MESSAGE).status_code == 200
+    payers = [each["headers"]["x-goog-user-project"] for each in emulator.journal(key)]
+    assert (payers, login.tokens) == (["payer"] * 2, 1)
+
+
+def test_a_server_has_no_other_payer_than_its_project(cloud: Metadata) -> None:
+    assert adc.Identity().headers().keys() == {"authorization"}
+
+
+def test_a_login_that_has_ended_is_not_tried_again(login: Metadata) -> None:
+    login.statuses = [400]
+    with pytest.raises(ApiError, match="RefreshError") as caught:
+        adc.Identity().headers()
+    assert (caught.value.status, caught.value.retry, caught.value.cause) == (500, False, "")
+    assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_login_that_cannot_be_exchanged_now_is(
+    login: Metadata, is_there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login.statuses = [*OUTAGE]
+    if not is_there:
+        exchange_at(f"http://127.0.0.1:{servers.free_port()}", monkeypatch)
+    with pytest.raises(ApiError, match="just now") as caught:
+        adc.Identity().headers()
+    assert (caught.value.status, caught.value.retry) == (502, None)
+    assert caught.value.cause == "connection"
+
+
 # --- Elsewhere --------------------------------------------------------------------------------
 
 
-class Credentials:
-    """What google-auth may find, and fail to use."""
-
-    token_state = None
-
-    def refresh(self, request: Any) -> None:
-        raise exceptions.RefreshError("a secret of the credential server")
-
-
-def found(monkeypatch: pytest.MonkeyPatch, found: Any) -> None:
-    def default(**_: Any) -> Any:
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    monkeypatch.setattr(google.auth, "default", default)
-
-
-def test_a_machine_without_an_identity_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    found(monkeypatch, exceptions.DefaultCredentialsError("no file"))
+def test_a_machine_without_an_identity_says_so(
+    cloud: Metadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nonexistent")
     with pytest.raises(ApiError) as caught:
-        adc.Identity().token()
+        adc.Identity().headers()
     assert (caught.value.status, caught.value.retry) == (500, False)
     assert "Application Default Credentials" in caught.value.message
-
-
-def test_an_identity_that_gets_no_token_says_so_without_details(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    found(monkeypatch, (Credentials(), None))
-    with pytest.raises(ApiError, match="RefreshError") as caught:
-        adc.Identity().token()
-    assert "secret" not in caught.value.message
 
 
 def test_where_the_library_is_left_out_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "google.auth", None)
     with pytest.raises(ApiError, match="google-auth is not in the zip"):
-        adc.Identity().token()
-
-
-def test_an_identity_without_a_project_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    found(monkeypatch, (Credentials(), None))
-    with pytest.raises(ApiError, match="set GOOGLE_CLOUD_PROJECT"):
-        adc.Identity().project()
+        adc.Identity().headers()
