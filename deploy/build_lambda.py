@@ -1,16 +1,16 @@
-"""`make build`: one build/lambda.zip, the same bytes for the same sources, lock and Python.
+"""`make build`: one build/lambda.zip, the same bytes for the same sources, lock, Python and zlib.
 
 Knows wheels, byte code and zip files. It refuses to know what the code in them does.
-The binary modules of both architectures lie side by side (their names differ), so that one
-file runs on arm64 and on x86_64. Byte code is compiled here, for the runtime's Python, and never
-checked there: the task folder is read-only, so that otherwise every cold start compiled anew.
+Byte code depends on the patch release of the runtime's Python, packed bytes on the zlib of the
+Python that runs this file. The binary modules of both architectures lie side by side (their names
+differ), so that one file runs on arm64 and on x86_64. Byte code is compiled here and never checked
+there: the task folder is read-only, so that otherwise every cold start compiled anew.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,7 +23,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from deploy import pythons
 from deploy.lock_lambda import ARCHITECTURES, LOCK, ROOT, pip, wheels_for
 
-SOURCES = ("main.py", "proxy", "translate")
+SOURCES = ("main.py", "proxy/*.py", "translate/*.py")
+"""Nothing else that lies beside them travels: it may be somebody's secret."""
+
 WRAPPER = "bootstrap"
 TASK = "/var/task"
 """Where Lambda unpacks the zip; tracebacks name it."""
@@ -60,27 +62,23 @@ def pack(wheels: Iterable[Path], files: dict[str, Path], output: Path) -> Path:
 
 
 def download(folder: Path, lock: Path = LOCK) -> list[Path]:
-    """The wheels of a lock, for both architectures; once for each lock."""
+    """The wheels of a lock, for both architectures; once for each lock, all of them or none."""
     wheels = folder / f"wheels-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     if not wheels.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as draft:
+        with tempfile.TemporaryDirectory(dir=folder) as beside:
+            draft = Path(beside, "wheels")
             for architecture in ARCHITECTURES:
-                wanted = ("--no-deps", "--requirement", str(lock), "--dest", draft)
+                wanted = ("--no-deps", "--requirement", str(lock), "--dest", str(draft))
                 pip("download", *wanted, *wheels_for(architecture))
-            shutil.copytree(draft, wheels)
+            draft.rename(wheels)
     return list(wheels.glob("*.whl"))
 
 
 def sources(root: Path) -> dict[str, Path]:
     """Our own files: name in the zip -> file."""
-    found = [root / source for source in SOURCES]
-    found += [file for folder in found for file in folder.rglob("*")]
-    return {
-        str(file.relative_to(root)): file
-        for file in found
-        if file.is_file() and "__pycache__" not in file.parts
-    }
+    found = [file for pattern in SOURCES for file in root.glob(pattern)]
+    return {file.relative_to(root).as_posix(): file for file in found if file.is_file()}
 
 
 def unpack(wheel: Path, stage: Path) -> None:

@@ -33,6 +33,7 @@ MARGIN_SECONDS = 1.0
 OUT_OF_TIME = (
     "The function on AWS Lambda has run for as long as it may (its Timeout, at most 15 minutes)."
 )
+LATE = "%s: the function's time was over before the answer was"
 BROKEN = "The function failed; its log says where."
 NO_REQUEST = "This is no event of a Function URL (payload format 2.0)."
 
@@ -174,6 +175,7 @@ def answer(runtime: Runtime, invocation: Invocation, run: Run) -> None:
             for piece in pieces:
                 outlet.send(piece)
         except OutOfTime:
+            log.warning(LATE, invocation.id)
             break_off(outlet, run.head)
         except AppFailed as failed:
             outlet.fail(blame(invocation, failed.cause), BROKEN)
@@ -183,6 +185,7 @@ def answer(runtime: Runtime, invocation: Invocation, run: Run) -> None:
 
 def refuse(runtime: Runtime, invocation: Invocation) -> None:
     """Out of time without a byte: an error with a status. Again it would take as long."""
+    log.warning(LATE, invocation.id)
     request_id = f"req_{invocation.id}"
     error = ApiError(504, OUT_OF_TIME, retry=False)
     headers = {"content-type": "application/json", "request-id": request_id, **error.headers()}
@@ -194,11 +197,14 @@ def refuse(runtime: Runtime, invocation: Invocation) -> None:
 
 
 def break_off(outlet: Outlet, head: Head) -> None:
-    """Out of time in mid-answer: a stream of events ends with one, anything else is cut."""
+    """Out of time in mid-answer: a stream of events ends with one, anything else is cut.
+
+    Not with an `overloaded_error`, which Claude Code would repeat three times.
+    """
     if not head.get("content-type").startswith("text/event-stream"):
         outlet.fail(OutOfTime.__name__, OUT_OF_TIME)
         return
-    outlet.send(sse([ApiError(529, OUT_OF_TIME).body(head.get("request-id"))]))
+    outlet.send(sse([ApiError(504, OUT_OF_TIME).body(head.get("request-id"))]))
     outlet.end()
 
 

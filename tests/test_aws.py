@@ -236,7 +236,7 @@ def test_a_stream_ends_with_a_word_when_time_is_up(api: RuntimeApi) -> None:
     kind, data, *blank = last.decode().split("\n")
     assert (kind, blank) == ("event: error", ["", ""])
     said = json.loads(data.removeprefix("data: "))
-    assert said["error"] == {"type": "overloaded_error", "message": aws.OUT_OF_TIME}
+    assert said["error"] == {"type": "timeout_error", "message": aws.OUT_OF_TIME}
     assert said["request_id"] == "req_1"
     app.speaks.set()
     assert app.is_over.wait(PATIENCE_SECONDS), "what nobody waits for stops"

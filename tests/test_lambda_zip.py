@@ -72,16 +72,65 @@ def test_the_lock_is_what_the_requirements_ask_for() -> None:
 
 
 def test_another_clone_builds_the_same_bytes(tmp_path: Path) -> None:
+    """Also where somebody has worked in it: nothing but modules is taken from there."""
     clone = tmp_path / "elsewhere/clone"
-    for name in (*build_lambda.SOURCES, "deploy"):
-        copy = shutil.copytree if (servers.ROOT / name).is_dir() else shutil.copyfile
-        (clone / name).parent.mkdir(parents=True, exist_ok=True)
-        copy(servers.ROOT / name, clone / name)
+    for name in ("proxy", "translate", "deploy"):
+        shutil.copytree(servers.ROOT / name, clone / name)
+    shutil.copyfile(servers.ROOT / "main.py", clone / "main.py")
+    (clone / "proxy/__pycache__").mkdir(exist_ok=True)
+    for name in (".env", "sa.json", ".DS_Store", "__pycache__/old.pyc", "../translate/old.py~"):
+        (clone / "proxy" / name).write_bytes(b"These words stay at home.")
     first = built().read_bytes()
     for wheels in (servers.ROOT / "build").glob("wheels-*"):
         shutil.copytree(wheels, clone / "build" / wheels.name)
     subprocess.run([sys.executable, clone / "deploy/build_lambda.py"], check=True, umask=0o077)
     assert (clone / "build/lambda.zip").read_bytes() == first
+
+
+CUT_OFF = """
+import itertools, os, sys
+from pathlib import Path
+from deploy import build_lambda
+
+def pip(*arguments):
+    draft = Path(arguments[arguments.index("--dest") + 1])
+    draft.mkdir(exist_ok=True)
+    for name in ("a", "b"):
+        (draft / f"{name}-{arguments[-1]}.whl").touch()
+
+build_lambda.pip = pip
+for step in itertools.count(1):
+    folder = Path(str(step))
+    if os.fork() == 0:
+        left = iter(range(step))
+        sys.addaudithook(lambda *_: next(left, None) is None and os._exit(1))
+        build_lambda.download(folder)
+        os._exit(0)
+    _, status = os.wait()
+    assert len(build_lambda.download(folder)) == 4, step
+    if status == 0:
+        break
+print(step)
+"""
+"""Ends a download at its first step, then another at its second, until one has come to its end."""
+
+
+def test_a_download_that_was_cut_off_is_begun_anew(tmp_path: Path) -> None:
+    command, environ = [sys.executable, "-c", CUT_OFF], {"PYTHONPATH": str(servers.ROOT)}
+    assert int(subprocess.check_output(command, cwd=tmp_path, env=environ, timeout=60)) > 10
+
+
+def test_a_download_that_failed_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pip(*arguments: str) -> None:
+        Path(arguments[arguments.index("--dest") + 1], "x").mkdir(parents=True)
+        raise SystemExit("No network.")
+
+    monkeypatch.setattr(build_lambda, "pip", pip)
+    with pytest.raises(SystemExit, match="No network"):
+        build_lambda.download(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_zip_fits_both_architectures_and_the_runtime() -> None:
@@ -217,11 +266,12 @@ def test_answers_end_before_the_function_is_ended(emulator: Emulator, key: str) 
         assert LOCAL.get(function.url, timeout=10).ok
         process = function.processes()
         *_, last = events(post(function, key))
-        assert last["error"] == {"type": "overloaded_error", "message": aws.OUT_OF_TIME}
+        assert last["error"] == {"type": "timeout_error", "message": aws.OUT_OF_TIME}
         refused = post(function, key)
         assert (refused.status_code, refused.json()["error"]["type"]) == (504, "timeout_error")
         assert events(post(function, key))[-1]["type"] == "message_stop"
         assert function.processes() == process, "nothing had to be killed"
+        assert function.log.read_text().count(aws.LATE.removeprefix("%s")) == 2
 
 
 def test_each_stream_has_an_environment_of_its_own(emulator: Emulator, key: str) -> None:

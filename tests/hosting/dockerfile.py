@@ -7,8 +7,8 @@ to know what they build.
 
 from __future__ import annotations
 
-import fnmatch
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -99,20 +99,23 @@ def _copy(image: Image, rest: str) -> None:
 
 
 def is_sent(context: Path, path: Path) -> bool:
-    """Whether .dockerignore lets a file through: the last line that fits it decides."""
-    name = path.relative_to(context).as_posix()
-    parts = name.split("/")
-    ways = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+    """Whether .dockerignore lets a file through: the last line that fits it, or a folder around
+    it, decides."""
+    name = path.relative_to(context)
+    ways = [way.as_posix() for way in (name, *name.parents)][:-1]
     sent = True
     for line in (context / ".dockerignore").read_text().splitlines():
-        pattern = line.strip().removeprefix("!")
-        if not pattern or pattern.startswith("#"):
-            continue
-        anywhere = pattern.removeprefix("**/")
-        tried = ways if anywhere == pattern else [*ways, *parts]
-        if any(fnmatch.fnmatch(way, anywhere) for way in tried):
-            sent = line.startswith("!")
+        if line and not line.startswith("#"):
+            pattern = _compiled(line.removeprefix("!"))
+            if any(pattern.fullmatch(way) for way in ways):
+                sent = line.startswith("!")
     return sent
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """A star stays within a folder. Of Docker's other wildcards none is known here."""
+    assert not re.search(r"\*\*|[?\[\\]", pattern), pattern
+    return re.compile("[^/]*".join(map(re.escape, pattern.split("*"))))
 
 
 def _run(image: Image, rest: str) -> None:

@@ -29,7 +29,9 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     (folder / "proxy/__pycache__").mkdir()
-    for name in (".env", "proxy/__pycache__/stale.pyc", "secret.json"):
+    lies = [".env", "secret.json", "proxy/.env", "proxy/sa.json", "proxy/.DS_Store"]
+    lies += ["proxy/__pycache__/stale.pyc", "translate/old.py~"]
+    for name in lies:
         (folder / name).write_bytes(PRIVATE)
     return folder
 
