@@ -81,16 +81,19 @@ COMMA = ,
 # What the service is lent from Secret Manager. With `SECRETS=` it is lent nothing, and every caller
 # brings a Gemini key. A key is lent to holders of PROXY_TOKEN only: the address is public.
 SECRETS = $(if $(IS_VERTEX),,GEMINI_API_KEY=gemini-api-key:latest$(COMMA))PROXY_TOKEN=proxy-token:latest
-# More settings, as in SETTINGS=GEMINI_SAFETY=OFF,ANTHROPIC_MODEL=gemini-4-neon
+# More settings, as in SETTINGS='GEMINI_SAFETY=OFF;GEMINI_FALLBACK_MODELS=gemini-3.8-flash,gemini-3.6-flash'
 SETTINGS =
 ACCOUNT = gemini-messages@$(PROJECT).iam.gserviceaccount.com
-APIS = run cloudbuild artifactregistry secretmanager $(if $(IS_VERTEX),aiplatform)
+APIS = iam run cloudbuild artifactregistry secretmanager $(if $(IS_VERTEX),aiplatform)
 PROJECT_NUMBER = $$(gcloud projects describe $(PROJECT) --format 'value(projectNumber)')
 NEW_TOKEN = $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32), end="")'
 
-# $(call lend,a secret's name,what prints it): an existing secret is left as it is.
+# $(call unless,a thing of gcloud's,how it is made): what is there already is left as it is.
+unless = gcloud $(1) --project $(PROJECT) >/dev/null 2>&1 || { $(2) --project $(PROJECT); }
+
+# $(call lend,a secret's name,what prints it)
 define lend
--$(2) | gcloud secrets create $(1) --data-file - --project $(PROJECT)
+$(call unless,secrets describe $(1),$(2) | gcloud secrets create $(1) --data-file -)
 gcloud secrets add-iam-policy-binding $(1) --project $(PROJECT) \
 	--member serviceAccount:$(ACCOUNT) --role roles/secretmanager.secretAccessor
 endef
@@ -100,7 +103,7 @@ setup-gcp:  ## once per PROJECT: APIs, accounts and, from GEMINI_API_KEY, the se
 	gcloud services enable $(APIS:%=%.googleapis.com) --project $(PROJECT)
 	gcloud projects add-iam-policy-binding $(PROJECT) --role roles/run.builder --condition None \
 		--member serviceAccount:$(PROJECT_NUMBER)-compute@developer.gserviceaccount.com
-	-gcloud iam service-accounts create gemini-messages --project $(PROJECT)
+	$(call unless,iam service-accounts describe $(ACCOUNT),gcloud iam service-accounts create gemini-messages)
 	$(if $(IS_VERTEX),gcloud projects add-iam-policy-binding $(PROJECT) --condition None \
 		--role roles/aiplatform.user --member serviceAccount:$(ACCOUNT))
 	$(if $(findstring GEMINI_API_KEY,$(SECRETS)),$(call lend,gemini-api-key,printf %s "$$GEMINI_API_KEY"))
@@ -111,15 +114,17 @@ deploy-gcp:  ## to Cloud Run: PROJECT=... REGION=..., after setup-gcp
 	gcloud run deploy messages --source . --function messages --base-image python313 \
 		--project $(PROJECT) --region $(REGION) --service-account $(ACCOUNT) \
 		$(if $(SECRETS),--set-secrets $(SECRETS),--clear-secrets) \
-		--set-env-vars THREADS=256$(if $(IS_VERTEX),$(COMMA)GEMINI_BACKEND=vertex)$(SETTINGS:%=,%) --concurrency 250 --timeout 3600 \
-		--cpu 1 --memory 512Mi --cpu-boost --execution-environment gen2 \
+		--set-env-vars '^;^THREADS=256$(if $(IS_VERTEX),;GEMINI_BACKEND=vertex)$(SETTINGS:%=;%)' \
+		--concurrency 250 --timeout 3600 --cpu 1 --memory 1Gi --cpu-boost --execution-environment gen2 \
 		--min-instances 0 --max-instances 5 --no-invoker-iam-check
 
 # One secret holds both settings, so that there is one thing to look after.
 NEW_SECRET = $(PYTHON) -c 'import json, os, secrets; \
 	print(json.dumps({"GEMINI_API_KEY": os.environ["GEMINI_API_KEY"], "PROXY_TOKEN": secrets.token_urlsafe(32)}))'
-# More parameters of template.yaml, as in PARAMETERS="GeminiSafety=OFF MaxStreams=50"
+# More parameters of template.yaml, as in PARAMETERS='GeminiSafety=OFF OpusModel=""'
 PARAMETERS =
+# A new one with each deployment, so that no instance goes on with an old secret.
+NOW = $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 
 setup-aws:  ## once per REGION: the secret, from GEMINI_API_KEY; prints its SECRET_ARN
 	$(call need,REGION GEMINI_API_KEY)
@@ -130,8 +135,8 @@ deploy-aws: build .venv-sam/done  ## to Lambda: REGION=... SECRET_ARN=... (or SE
 	$(call need,REGION)$(if $(filter undefined,$(origin SECRET_ARN)),$(error $@ needs SECRET_ARN=...))
 	.venv-sam/bin/sam deploy --template-file template.yaml --stack-name gemini-messages \
 		--region $(REGION) --resolve-s3 --capabilities CAPABILITY_IAM \
-		--no-confirm-changeset --no-fail-on-empty-changeset \
-		--parameter-overrides ParameterKey=SecretArn,ParameterValue=$(SECRET_ARN) $(PARAMETERS)
+		--no-confirm-changeset --on-failure DELETE \
+		--parameter-overrides 'SecretArn="$(SECRET_ARN)" Deployed=$(NOW) $(PARAMETERS)'
 
 # AWS Lambda
 

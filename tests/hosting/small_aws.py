@@ -92,8 +92,8 @@ def expanding(backend: CloudFormationBackend, *, template: str, **rest: Any) -> 
     return make_change_set(backend, template=expand(template), **rest)
 
 
-def creating(backend: CloudFormationBackend, change_set_name: str, stack_name: str) -> None:
-    """Execute a change set that makes a stack; moto's own way forgets the stack's outputs."""
+def executing(backend: CloudFormationBackend, change_set_name: str, stack_name: str) -> None:
+    """Execute a change set. moto's own way forgets the outputs of a stack, and changes none."""
     change_set = backend.describe_change_set(change_set_name)
     stack = Stack(
         stack_id=change_set.stack_id,
@@ -104,12 +104,16 @@ def creating(backend: CloudFormationBackend, change_set_name: str, stack_name: s
         region_name=backend.region_name,
         tags=change_set.tags,
     )
+    if change_set.change_set_type == "UPDATE":
+        backend.stacks[stack.stack_id].delete()
     backend.stacks[stack.stack_id] = stack
     stack.create_resources()
+    stack.status = f"{change_set.change_set_type}_COMPLETE"
+    stack._add_stack_event(stack.status)
 
 
 if __name__ == "__main__":
     parsing.clean_json = without_nothing
     CloudFormationBackend.create_change_set = expanding
-    CloudFormationBackend.execute_change_set = creating
+    CloudFormationBackend.execute_change_set = executing
     main(["--host", "127.0.0.1", "--port", sys.argv[1]])

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.cloud
 KEY = "the-gemini-key"
 STACK = "gemini-messages"
 OTHER_REGION = "us-east-1"
+LATER_REGION = "eu-west-1"
 NEEDED_TO_READ = {"secretsmanager:GetSecretValue", "ssm:GetParameter"}
 MODELS = dict.fromkeys(config.MODEL_VARIABLES, "")
 
@@ -135,6 +136,14 @@ def lending(home: Path, cloud: dict[str, str], secret_arn: str) -> Deployed:
 
 
 @pytest.fixture(scope="module")
+def taken_back(home: Path, cloud: dict[str, str], secret_arn: str) -> Deployed:
+    """Deployed with the secret, and later without."""
+    before = ["PARAMETERS=OpusModel=gemini-4-neon FallbackModels=gemini-3.8-flash,gemini-3.6-flash"]
+    deploy(home, cloud, LATER_REGION, f"SECRET_ARN={secret_arn}", *before)
+    return deploy(home, cloud, LATER_REGION, "SECRET_ARN=", 'PARAMETERS=OpusModel=""')
+
+
+@pytest.fixture(scope="module")
 def bare(home: Path, cloud: dict[str, str]) -> Deployed:
     """Deployed without a secret, with other parameters."""
     more = "PARAMETERS=MaxStreams=0 GeminiSafety=OFF OpusModel=gemini-4-neon Timeout=60"
@@ -203,14 +212,26 @@ def test_what_can_be_spent_has_an_end(lending: Deployed, bare: Deployed) -> None
 def test_without_a_secret_nothing_may_be_read(bare: Deployed) -> None:
     assert bare.own_statements() == []
     variables = bare.function["Environment"]["Variables"]
+    assert variables.pop("DEPLOYED")
     assert variables == {
         **MODELS,
         "ANTHROPIC_DEFAULT_OPUS_MODEL": "gemini-4-neon",
         "AWS_LAMBDA_EXEC_WRAPPER": "/var/task/bootstrap",
+        "GEMINI_FALLBACK_MODELS": "",
         "GEMINI_SAFETY": "OFF",
         "GEMINI_SECRET_ARN": "",
+        "PROXY_LOG_LEVEL": "info",
     }
     assert bare.function["Timeout"] == 60
+
+
+def test_a_lent_key_can_be_taken_back(taken_back: Deployed) -> None:
+    assert taken_back.own_statements() == []
+    variables = taken_back.function["Environment"]["Variables"]
+    assert variables["GEMINI_SECRET_ARN"] == ""
+    assert variables["ANTHROPIC_DEFAULT_OPUS_MODEL"] == ""
+    # What is not named keeps its value.
+    assert variables["GEMINI_FALLBACK_MODELS"] == "gemini-3.8-flash,gemini-3.6-flash"
 
 
 def test_what_a_stack_says_is_a_setting_the_function_understands(bare: Deployed) -> None:
@@ -300,6 +321,8 @@ def test_osls_and_sam_deploy_the_same(home: Path, lending: Deployed, secret_arn:
     template, ours = json.loads(path.read_text()), lending.function
     [function] = of_type(template, "AWS::Lambda::Function")
     same = ("Runtime", "Handler", "MemorySize", "Timeout", "Description", "Environment")
+    times = [each["Environment"]["Variables"].pop("DEPLOYED") for each in (function, ours)]
+    assert all(times)
     assert {name: function[name] for name in same} == {name: ours[name] for name in same}
     assert function["Architectures"] == [lending.template["Parameters"]["Architecture"]["Default"]]
     assert function["ReservedConcurrentExecutions"] == 20

@@ -45,17 +45,20 @@ given = sys.stdin.read() if "-" in sys.argv else None
 with open(os.environ["GCLOUD_LOG"], "a") as log:
     print(json.dumps([sys.argv[1:], given]), file=log)
 print("4711")
+sys.exit("describe" in sys.argv and sys.argv[1] != "projects" and "IS_NEW" in os.environ)
 """
-"""A gcloud that writes down what it is asked."""
+"""A gcloud that writes down what it is asked, and has nothing yet where IS_NEW is set."""
 
 
-def asked_of_gcloud(folder: Path, *arguments: str) -> list[tuple[list[str], str | None]]:
+def asked_of_gcloud(
+    folder: Path, *arguments: str, is_new: bool = True
+) -> list[tuple[list[str], str | None]]:
     """What a make command asks of gcloud: arguments and input."""
     program = folder / "gcloud"
     program.write_text(STAND_IN)
     program.chmod(0o755)
     log = folder / "log"
-    environ = tools.alone(folder, GCLOUD_LOG=str(log))
+    environ = tools.alone(folder, GCLOUD_LOG=str(log), **({"IS_NEW": "1"} if is_new else {}))
     environ["PATH"] = f"{folder}:{environ['PATH']}"
     made = tools.run(["make", *arguments], ROOT, environ)
     assert made.returncode == 0, made.stderr
@@ -117,7 +120,20 @@ def test_the_secrets_are_made_as_they_are_deployed(tmp_path: Path) -> None:
 
 def test_a_setup_without_secrets_makes_none(tmp_path: Path) -> None:
     setup = asked_of_gcloud(tmp_path, "setup-gcp", "PROJECT=x", "SECRETS=")
-    assert [words[0] for words, _ in setup] == ["services", "projects", "projects", "iam"]
+    assert {words[0] for words, _ in setup} == {"services", "projects", "iam"}
+
+
+def test_a_second_setup_leaves_what_is_there(tmp_path: Path) -> None:
+    arguments = ("setup-gcp", "PROJECT=x", f"GEMINI_API_KEY={KEY}")
+    first = asked_of_gcloud(tmp_path, *arguments)
+    (tmp_path / "log").unlink()
+    second = asked_of_gcloud(tmp_path, *arguments, is_new=False)
+    made = [words[:3] for words, _ in first if words not in [again for again, _ in second]]
+    assert made == [
+        ["iam", "service-accounts", "create"],
+        ["secrets", "create", "gemini-api-key"],
+        ["secrets", "create", "proxy-token"],
+    ]
 
 
 def test_vertex_ai_is_asked_without_a_key_in_the_services_own_name(tmp_path: Path) -> None:
@@ -129,7 +145,7 @@ def test_vertex_ai_is_asked_without_a_key_in_the_services_own_name(tmp_path: Pat
     assert roles["roles/aiplatform.user"] == f"serviceAccount:{ACCOUNT}"
     (tmp_path / "log").unlink()
     [(deploy, _)] = asked_of_gcloud(tmp_path, "deploy-gcp", *TARGET, "BACKEND=vertex")
-    assert flags(deploy)["--set-env-vars"] == "THREADS=256,GEMINI_BACKEND=vertex"
+    assert flags(deploy)["--set-env-vars"] == "^;^THREADS=256;GEMINI_BACKEND=vertex"
     assert flags(deploy)["--set-secrets"] == "PROXY_TOKEN=proxy-token:latest"
     assert DEMAND in gcloud(deploy, tmp_path)
 
@@ -197,6 +213,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     folder = home / "workplace"
     dirty = [".env", "secret.json", ".venv/lib/broken.py", "build/x.py", "node_modules/x.py"]
     dirty += ["proxy/__pycache__/old.pyc", "other/main.py"]
+    dirty += ["proxy/.env", "proxy/sa.json", "proxy/.DS_Store", "translate/old.py~"]
     for name in [*tools.tracked(home), *dirty]:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -231,8 +248,9 @@ def test_strangers_need_the_token_for_the_lent_key(deployed: Service) -> None:
 
 def test_a_lent_key_can_be_taken_back(deployed: Service, workplace: Workplace) -> None:
     assert "GEMINI_API_KEY" in deployed.settings
-    more = workplace.deploy("SECRETS=", "SETTINGS=GEMINI_SAFETY=OFF,ANTHROPIC_MODEL=gemini-4-neon")
-    settings = {"GEMINI_SAFETY": "OFF", "ANTHROPIC_MODEL": "gemini-4-neon"}
+    settings = {"GEMINI_SAFETY": "OFF", "GEMINI_FALLBACK_MODELS": "gemini-4-neon,gemini-3.8-flash"}
+    given = ";".join(f"{name}={value}" for name, value in settings.items())
+    more = workplace.deploy("SECRETS=", f"SETTINGS={given}")
     assert more.settings == {"THREADS": "256", **settings}
 
 

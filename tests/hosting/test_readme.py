@@ -40,7 +40,7 @@ def test_a_parameter_that_is_a_setting_names_it() -> None:
     table = rows("| Parameter |")
     variables = TEMPLATE["Resources"]["Messages"]["Properties"]["Environment"]["Variables"]
     named = {parameter: name for name, parameter in variables.items()}
-    for parameter in list(TEMPLATE["Parameters"])[6:]:
+    for parameter in list(TEMPLATE["Parameters"])[7:]:
         assert table[f"`{parameter}`"][0] == f"`{named[parameter]}`"
 
 

@@ -15,6 +15,7 @@ from tests.servers import ROOT
 
 OF_THE_PLATFORM = {
     "AWS_LAMBDA_EXEC_WRAPPER": "Lambda starts the function with it",
+    "DEPLOYED": "Lambda starts all instances anew when it changes",
     "HOME": "gunicorn's",
     "PORT": "Functions Framework's",
     "PYTHONUNBUFFERED": "Python's",
@@ -69,8 +70,8 @@ def of_makefile(home: Path) -> list[str]:
         *tools.recipe(home, "deploy-gcp", "PROJECT=x", "REGION=y", "BACKEND=vertex"),
     ]
     given = re.findall(r"--set-(?:secrets|env-vars) (\S+)", "\n".join(lines))
-    examples = re.findall(r"SETTINGS=(\S+)", (ROOT / "Makefile").read_text())
-    return re.findall(r"(?:^|,)(\w+)=", "\n".join([*given, *examples]), re.MULTILINE)
+    examples = re.findall(r"SETTINGS='(\S+)'", (ROOT / "Makefile").read_text())
+    return re.findall(r"(?:^|[,;^])(\w+)=", "\n".join([*given, *examples]), re.MULTILINE)
 
 
 def of_the_secret(home: Path) -> list[str]:
