@@ -27,6 +27,12 @@ PING: Event = {"type": "ping"}
 REAL_EVENT_SECONDS = 230
 """Claude Code 2.1.197 hangs up after 300 s with nothing but pings (seen 2026-11-23)."""
 
+LINGER_SECONDS = 1
+"""Between two reads once the answer is complete: the connection is reused if the body ends too."""
+
+ROUND_SECONDS = 60
+"""The same where it may go on all the same: code that Google runs has 30 s."""
+
 MOST_RESUMPTIONS = 3
 """In a row, without getting further: https://ai.google.dev/gemini-api/docs/long-decode."""
 
@@ -99,9 +105,7 @@ class Answer:
 
     def headers(self) -> dict[str, str]:
         """What a curious client may know about the way its answer came about."""
-        headers = {"x-gemini-model": self._recovery.asked.model.name}
-        if self._recovery.tried:
-            headers["x-gemini-tried"] = told(self._recovery.tried)
+        headers = {"x-gemini-model": self._recovery.asked.model.name, **told(self._recovery.tried)}
         if self._recovery.warning:
             headers["x-gemini-warning"] = self._recovery.warning
         return headers
@@ -184,6 +188,7 @@ class Answer:
     def _hop(self, stream: ChunkStream) -> Iterator[list[Event]]:
         """One request's chunks. After the end of the answer little more is waited for."""
         translator = self._translator
+        linger = ROUND_SECONDS if self._recovery.asked.has_built_in else LINGER_SECONDS
         try:
             for chunks in stream:
                 self._record.first_byte()
@@ -191,7 +196,7 @@ class Answer:
                 if translator.is_cut:
                     return
                 if translator.is_finished:
-                    stream.hurry()
+                    stream.hurry(linger)
             if not translator.has_ended:
                 raise BrokenStream
         except ApiError:

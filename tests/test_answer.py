@@ -50,13 +50,14 @@ class Stream:
     def __init__(self, *steps: Any) -> None:
         self._steps = steps
         self.is_closed = False
+        self.linger = 0.0
 
     def __iter__(self) -> Iterator[list[Any]]:
         for step in self._steps:
             yield step() if callable(step) else [step]
 
-    def hurry(self) -> None:
-        pass
+    def hurry(self, seconds: float) -> None:
+        self.linger = seconds
 
     def close(self) -> None:
         self.is_closed = True
@@ -121,6 +122,30 @@ def test_an_answer_is_sent_as_it_comes() -> None:
     assert stream.is_closed
     assert (record.gemini, record.has_left, record.error) == ("gemini-4-hydrogen", False, "")
     assert told.headers() == {"x-gemini-model": "gemini-4-hydrogen"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "seconds"),
+    [
+        ({"name": "Bash", "input_schema": {}}, answer.LINGER_SECONDS),
+        ({"type": "web_search_20250305", "name": "web_search"}, answer.ROUND_SECONDS),
+    ],
+)
+def test_an_answer_that_googles_tools_work_on_may_go_on_after_its_end(
+    tool: Any, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BODY, "tools", [tool])
+    stream = Stream(chunk(text("Hel"), **END), chunk(text("lo."), **END))
+    told, _, _ = made(stream)
+    assert said(events(told)) == "Hello."
+    assert stream.linger == seconds
+
+
+def test_an_answer_that_breaks_off_after_a_round_does_not_look_complete() -> None:
+    stream = Stream(chunk(text("Hel"), **END), chunk(text("lo")), overloaded)
+    told, _, _ = made(stream)
+    shown = events(told)
+    assert (said(shown), shown[-1]["type"]) == ("Hello", "error")
 
 
 def test_a_model_that_is_silent_lets_the_stream_begin() -> None:

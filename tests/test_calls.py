@@ -155,7 +155,10 @@ def test_calls_in_sequence_may_each_be_signed() -> None:
     "chunks",
     [
         pytest.param([chunk(call("f1")), chunk(text("Now."), finish="STOP")], id="text follows"),
-        pytest.param([chunk(call("f1"), finish="STOP"), chunk(text("Now."))], id="finish precedes"),
+        pytest.param(
+            [chunk(call("f1"), finish="STOP"), chunk(text("Now."), finish="STOP")],
+            id="finish precedes",
+        ),
     ],
 )
 def test_unsigned_calls_go_on_without_a_carrier(chunks: Any) -> None:

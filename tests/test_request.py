@@ -274,6 +274,15 @@ def test_a_form_that_is_not_known(fields: Any, path: str) -> None:
     assert caught.value.message == f"{path}: expected type 'json_schema' and a schema"
 
 
+def test_whether_googles_own_tools_may_work_on_an_answer() -> None:
+    own = {"name": "Bash", "input_schema": {"type": "object"}}
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    code = {"type": "code_execution_20250825", "name": "code_execution"}
+    offered = ([], [own], [search], [code], [own, search])
+    found = [translate({**MINIMAL, "tools": tools}, {}).has_built_in for tools in offered]
+    assert found == [False, False, True, True, True]
+
+
 def test_a_web_search_with_a_filter() -> None:
     search = {"type": "web_search_20250305", "name": "web_search", "allowed_domains": ["a.com"]}
     forced = {"type": "tool", "name": "web_search"}

@@ -482,6 +482,35 @@ def test_thinking_is_no_answer(part: Any, limits: Any, expected: bool) -> None:
 THOUGHT = {"usageMetadata": {"thoughtsTokenCount": 5}}
 
 
+CODE = {"executableCode": {"language": "PYTHON", "code": "1"}}
+
+
+def test_a_round_of_googles_own_tools_is_no_end() -> None:
+    machine = translator()
+    machine.feed(chunk(CODE, finish="STOP"))
+    assert machine.has_ended
+    machine.feed(chunk(text("It is ")))
+    assert not machine.has_ended
+    with pytest.raises(ApiError, match="ended before it was complete"):
+        machine.finish()
+    machine.feed(chunk(text("1."), finish="STOP"))
+    assert machine.has_ended
+
+
+def test_a_refusal_of_a_round_is_none_when_it_goes_on() -> None:
+    blocked = [{"category": "X", "blocked": True}]
+    first = chunk(text("a"), finish="SAFETY", safetyRatings=blocked)
+    assert told(first, chunk(text("b"), finish="STOP"))[-2] == "end_turn"
+
+
+@pytest.mark.parametrize("after", [chunk(text("")), chunk(signed("S")), chunk()])
+def test_what_brings_nothing_leaves_an_end_an_end(after: Any) -> None:
+    machine = translator()
+    machine.feed(chunk(text("a"), finish="STOP"))
+    machine.feed(after)
+    assert machine.has_ended
+
+
 @pytest.mark.parametrize(
     ("given", "changes", "expected"),
     [
@@ -494,6 +523,8 @@ THOUGHT = {"usageMetadata": {"thoughtsTokenCount": 5}}
         (chunk(finish="UNEXPECTED_TOOL_CALL"), {}, "malformed"),
         (chunk(finish="MALFORMED_RESPONSE"), {}, "malformed"),
         (chunk(finish="MISSING_THOUGHT_SIGNATURE"), {}, "signature"),
+        (chunk(finish="OTHER"), {}, "empty"),
+        ({**chunk(finish="TOO_MANY_TOOL_CALLS"), **THOUGHT}, {}, "thoughts"),
         (chunk(finish="SAFETY"), {}, ""),
         ({**chunk(finish="MAX_TOKENS"), **THOUGHT}, {}, ""),
         ({"promptFeedback": {"blockReason": "OTHER"}}, {}, ""),

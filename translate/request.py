@@ -64,6 +64,12 @@ class Translation(NamedTuple):
     schemas: Mapping[str, Json]
     most_calls: int | None
 
+    @property
+    def has_built_in(self) -> bool:
+        """Whether Google's own tools may work on the answer, in rounds."""
+        offered = self.request.get("tools", ())
+        return any(name != "functionDeclarations" for tool in offered for name in tool)
+
 
 def translate(
     body: object,

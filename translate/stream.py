@@ -87,11 +87,12 @@ class StreamTranslator:
     @property
     def shortfall(self) -> str:
         """Why an attempt that has ended is no answer to go on with; empty where it is one."""
-        if self.has_answer or self.is_cut:
+        reason = self._finish_reason
+        if reason is None or self.has_answer or self.is_cut:
             return ""
-        if self._finish_reason == "STOP":
+        if stop_reason(reason, has_calls=False) == "end_turn":
             return "thoughts" if self._totals.thoughts or self._out.has_block else "empty"
-        return SHORTFALLS.get(str(self._finish_reason), "")
+        return SHORTFALLS.get(reason, "")
 
     @property
     def repairs(self) -> Mapping[str, int]:
@@ -202,6 +203,9 @@ class StreamTranslator:
 
     def _candidate(self, candidate: Candidate) -> None:
         parts = (candidate.get("content") or {}).get("parts") or []
+        if self.is_finished and any(has_content(part) for part in parts):
+            # Google's own tools work in rounds, and each may end with a reason (seen 2026-11-26).
+            self._finish_reason = self._refusal = None
         for part in parts:
             for key, handle in PARTS:
                 if key in part and not self.is_cut:
@@ -263,6 +267,11 @@ class StreamTranslator:
             "usage": self._totals.usage(),
         }
         self._out.begin(message)
+
+
+def has_content(part: Part) -> bool:
+    """Whether a part is more than the carrier of a signature."""
+    return any(part.get(key) for key, _ in PARTS[:-1])
 
 
 PARTS: tuple[tuple[str, Callable[[StreamTranslator, Part], None]], ...] = (
