@@ -20,7 +20,7 @@ from werkzeug.exceptions import HTTPException
 from proxy import access, backends, codec, config, limits, record, tokens
 from proxy.answer import Answer
 from proxy.record import Record
-from proxy.recovery import Recovery
+from proxy.recovery import Recovery, told
 from proxy.upstream import Gemini
 from proxy.waiting import ClientLeft
 from translate import ApiError, Remedies, StreamTranslator, Translation, catalog, models, translate
@@ -195,7 +195,7 @@ def admit(request: flask.Request, line: Record) -> access.Caller:
 
 
 def read_json(request: flask.Request) -> Any:
-    return codec.loads(limits.read_body(request.stream, client_socket(request)))
+    return codec.loads_request(limits.read_body(request.stream, client_socket(request)))
 
 
 def client_socket(request: flask.Request) -> socket.socket | None:
@@ -209,13 +209,16 @@ def as_refusal(error: HTTPException) -> ApiError:
 
 
 def json_response(body: object, status: int = 200) -> flask.Response:
-    return flask.Response(codec.dumps(body), status, mimetype="application/json")
+    """Streamed, in one piece: before any other answer the framework reads all of the request's
+    body, however long that is and takes."""
+    text = codec.dumps(body)
+    response = flask.Response(iter([text]), status, mimetype="application/json")
+    response.content_length = len(text)
+    return response
 
 
 def refuse(error: ApiError, line: Record) -> flask.Response:
     line.error = error.cause or error.type
     response = json_response(error.body(line.request_id), error.status)
-    response.headers.extend(error.headers())
-    # The framework would wait for the rest of a body without end, but before a stream it does not.
-    response.response = iter([response.get_data()])
+    response.headers.extend({**error.headers(), **told(line.tried)})
     return response

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from typing import Any
 
 import orjson
@@ -17,6 +18,11 @@ from translate.wire import FunctionDeclaration, Tool
 REMEMBERED_TOOLS = 1_024
 """Claude Code repeats two dozen tools on every turn; some teams add hundreds by MCP."""
 
+MOST_VALUES = 1_000_000
+"""Of a request's body: 32 MB of the smallest ones would take 1 GB, and all threads' time."""
+
+STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+TOO_MANY = f"The request has more than {MOST_VALUES:,} values."
 NO_JSON = "The request body is not valid JSON."
 TOO_DEEP = "The request is nested too deeply."
 """orjson reads 1,024 levels and writes 254 (seen 2026-11-25, version 3.11)."""
@@ -48,6 +54,19 @@ def loads(raw: bytes | str) -> Any:
         raise ApiError(400, TOO_DEEP) from error
     except ValueError as error:
         raise ApiError(400, NO_JSON) from error
+
+
+def loads_request(raw: bytes) -> Any:
+    """A request's body. Raises ApiError, also 413 for one with too many lists and objects."""
+    has_many = len(raw) > MOST_VALUES and _marks(raw) > MOST_VALUES
+    if has_many and _marks(STRING.sub(b"", raw)) > MOST_VALUES:
+        raise ApiError(413, TOO_MANY)
+    return loads(raw)
+
+
+def _marks(raw: bytes) -> int:
+    """As many as there are values, or more: those in a text are none."""
+    return sum(map(raw.count, (b",", b"[", b"{")))
 
 
 def _refuse_constant(name: str) -> None:

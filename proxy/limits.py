@@ -13,6 +13,8 @@ import threading
 from collections.abc import Iterator
 from typing import IO
 
+from werkzeug.exceptions import HTTPException
+
 from translate import ApiError
 
 MOST_BYTES = 32_000_000
@@ -30,6 +32,7 @@ BUSY_SECONDS = 5
 
 TOO_LARGE = f"The request is larger than {MOST_BYTES // 1_000_000} MB."
 UNFINISHED = "The rest of the request did not come."
+UNREADABLE = "The request's body cannot be read to its end."
 BUSY = "This server is working on as many answers as it can ({} at once); try again."
 
 
@@ -60,6 +63,10 @@ def _patient(client: socket.socket | None) -> Iterator[None]:
         yield
     except (TimeoutError, BlockingIOError):
         raise ApiError(408, UNFINISHED) from None
+    except HTTPException:
+        raise
+    except Exception:  # noqa: BLE001 - each server has its own for a body that is cut or garbled
+        raise ApiError(400, UNREADABLE) from None
     finally:
         _set_patience(client, 0)
 

@@ -150,9 +150,9 @@ CURES = {
 """Cause -> what is done about it. A quota that comes back soon is the client's to wait for."""
 
 
-def told(tried: Sequence[str]) -> str:
-    """The causes in short, for a header and the log: `overloaded x2, malformed`."""
-    return ", ".join(_counted(tried))
+def told(tried: Sequence[str]) -> dict[str, str]:
+    """The header that says what has failed before, `overloaded x2, malformed`; none, if nothing."""
+    return {"x-gemini-tried": ", ".join(_counted(tried))} if tried else {}
 
 
 def _counted(tried: Sequence[str]) -> Iterator[str]:

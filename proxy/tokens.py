@@ -16,8 +16,8 @@ from .upstream import Gemini
 BYTES_PER_TOKEN = 4
 """Of JSON text; Google's own rule of thumb is four characters a token."""
 
-FINAL = (400, 401, 403)
-"""What the client is told; for everything else an estimate serves it better."""
+FINAL = frozenset({"key", "region", "billing", "disabled", "restricted", "forbidden"})
+"""Causes that the client is told of; for everything else an estimate serves it better."""
 
 
 def count(gemini: Gemini, asked: Translation, keys: Sequence[Key]) -> int:
@@ -25,7 +25,7 @@ def count(gemini: Gemini, asked: Translation, keys: Sequence[Key]) -> int:
     try:
         return _counted(gemini, asked, keys)
     except ApiError as error:
-        if error.status in FINAL:
+        if error.cause in FINAL:
             raise
     return max(1, len(codec.dumps(asked.request)) // BYTES_PER_TOKEN)
 

@@ -27,8 +27,8 @@ from .access import Key
 from .backends import Backend
 from .connections import PatientAdapter
 
-LINGER_SECONDS = 1
-"""Between two reads once the answer is complete: the connection is reused if the body ends too."""
+COUNT_SECONDS = 10
+"""For a count of tokens: a client that asks for a dozen at once waits for all of them."""
 
 READ_BYTES = 65_536
 MOST_ERROR_BYTES = 1_048_576
@@ -77,7 +77,8 @@ class Gemini:
 
         body: a GenerateContentRequest as JSON. Raises ApiError for every refusal and failure.
         """
-        response = self._post(model, "streamGenerateContent?alt=sse", body, key)
+        response = self._post(model, "streamGenerateContent?alt=sse", body, key, self._timeouts)
+        response.request.body = None  # not to be kept for as long as the answer takes
         if not response.headers.get("Content-Type", "").startswith(CHUNK_EVENTS):
             raise _failure(response, key)
         return ChunkStream(response, key)
@@ -88,16 +89,19 @@ class Gemini:
         return self._backend.platform
 
     def count_tokens(self, model: str, request: Mapping[str, Any], key: Key) -> int:
-        """Input tokens of a GenerateContentRequest. Raises ApiError."""
+        """Input tokens of a GenerateContentRequest, told soon or not at all. Raises ApiError."""
         body = codec.dumps(self._backend.counting(model, request))
-        response = self._post(model, "countTokens", body, key)
+        timeouts = self._timeouts[0], min(COUNT_SECONDS, self._timeouts[1])
+        response = self._post(model, "countTokens", body, key, timeouts)
         answer = _read_json(response)
         tokens = answer.get("totalTokens", 0) if isinstance(answer, dict) else None
         if not isinstance(tokens, int):
             raise ApiError(502, "Gemini's token count is not a number.")
         return tokens
 
-    def _post(self, model: str, method: str, body: bytes, key: Key) -> requests.Response:
+    def _post(
+        self, model: str, method: str, body: bytes, key: Key, timeouts: tuple[float, float]
+    ) -> requests.Response:
         request = self._prepared(model, method).copy()
         request.body = body
         request.headers["Content-Length"] = str(len(body))
@@ -106,7 +110,7 @@ class Gemini:
             response = self._session.get_adapter(self._endpoint).send(
                 request,
                 stream=True,
-                timeout=self._timeouts,
+                timeout=timeouts,
                 verify=self._environment["verify"] or True,
                 cert=self._environment["cert"],
                 proxies=self._environment["proxies"],
@@ -155,11 +159,11 @@ class ChunkStream:
                 raise ApiError(504, message, cause="silence") from error
             raise BrokenStream from error
 
-    def hurry(self) -> None:
-        """The answer is complete: do not wait long for the end of the body."""
+    def hurry(self, seconds: float) -> None:
+        """The answer is complete: wait no longer than that for the end of the body."""
         connection = self._response.raw.connection
         if connection is not None and connection.sock is not None:
-            connection.sock.settimeout(LINGER_SECONDS)
+            connection.sock.settimeout(seconds)
 
     def close(self) -> None:
         self._response.close()

@@ -274,13 +274,18 @@ NO_CONNECTION = error(502, "api_error", UNREACHED, 3)
 TOKEN = base64.b64encode(b"checkpoint").decode()
 CHECKPOINT: Json = {"text": HALF, "candidate": {"continuationToken": TOKEN}}
 CUT: Json = {"cut": True}
+ROUND: Json = {"text": HALF[:3], "candidate": {"finishReason": "STOP"}}
+"""Of Google's own tools: it ends with a reason, and the answer goes on."""
+SEARCH: Json = {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}
 REPLY_REST: Json = {"chunks": [{"text": REST}], "repeat": True}
 
 
 def tried_again(
     name: str, cause: str, *bad: Play, always: Outcome = INCOMPLETE, attempts: int = 2, **more: Any
 ) -> Fault:
-    """A fault that another attempt makes good."""
+    """A fault that another attempt makes good; in the end the error tells of the others."""
+    if always.status != 200:
+        always = replace(always, tried=always.tried or f"{cause} x2")
     return Fault(name, bad, answer(cause, attempts), always, **more)
 
 
@@ -301,7 +306,7 @@ def shown(name: str, cause: str, problem: Outcome, *bad: Play, **more: Any) -> F
 def refused_once(name: str, cause: str, said: str, **more: Any) -> Fault:
     """A 400 with a remedy that is tried once."""
     reply = google(400, "INVALID_ARGUMENT", said)
-    always = error(400, "invalid_request_error", said, 2)
+    always = error(400, "invalid_request_error", said, 2, tried=cause)
     return tried_again(name, cause, reply, always=always, **more)
 
 
@@ -315,7 +320,7 @@ CONNECTIONS = (
         "refused",
         "connection x2",
         proxy="closed",
-        always=replace(NO_CONNECTION, attempts=0),
+        always=replace(NO_CONNECTION, attempts=0, tried="connection x2"),
         attempts=1,
     ),
     tried_again(
@@ -494,7 +499,14 @@ REFUSALS = (
         "quota of the day, another model",
         ({**SPENT, "when": {"model": MODEL}},),
         answer("spent", 2, model=FALLBACK),
-        error(429, "rate_limit_error", "Today's quota", 2, retry="x-should-retry: false"),
+        error(
+            429,
+            "rate_limit_error",
+            "Today's quota",
+            2,
+            retry="x-should-retry: false",
+            tried="spent",
+        ),
         proxy="fallback",
         stays=(SPENT,),
     ),
@@ -502,7 +514,7 @@ REFUSALS = (
         "a corrupted signature",
         (),
         answer("signature", 2),
-        error(400, "invalid_request_error", NO_SIGNATURE, 2),
+        error(400, "invalid_request_error", NO_SIGNATURE, 2, tried="signature"),
         body=FORGED,
         stays=(google(400, "INVALID_ARGUMENT", NO_SIGNATURE),),
     ),
@@ -513,7 +525,7 @@ REFUSALS = (
         "a model that is gone",
         (),
         answer("model", 2, model="gemini-3.1-pro-preview", warning=f"{GONE} is gone"),
-        error(404, "not_found_error", NO_MODEL, 2),
+        error(404, "not_found_error", NO_MODEL, 2, tried="model"),
         body={"model": GONE},
         stays=(google(404, "NOT_FOUND", NO_MODEL),),
     ),
@@ -526,7 +538,14 @@ REFUSALS = (
     ),
     settled(
         "every key revoked",
-        error(401, "authentication_error", "server's own key", 0, retry="x-should-retry: false"),
+        error(
+            401,
+            "authentication_error",
+            "server's own key",
+            0,
+            retry="x-should-retry: false",
+            tried="key",
+        ),
         GOOD,
         proxy="revoked",
     ),
@@ -557,11 +576,22 @@ IN_STREAM = (
         OVERLOADED,
         {"chunks": [{"text": HALF}, {"raw_error": UNAVAILABLE}]},
     ),
+    unseen(
+        "a pause between two rounds",
+        {"chunks": [ROUND, {"delay": 1.6}, {"text": TEXT[3:]}]},
+        body=SEARCH,
+    ),
+    shown(
+        "an error in the second round",
+        "overloaded",
+        OVERLOADED,
+        {"chunks": [ROUND, {"text": HALF[3:]}, {"error": UNAVAILABLE}]},
+    ),
     Fault(
         "cut right behind a checkpoint",
         ({"chunks": [CHECKPOINT, CUT]},),
         answer("resumed", 2),
-        error(529, "overloaded_error", ENDED, 6),
+        error(529, "overloaded_error", ENDED, 6, tried="resumed x3, broken x2"),
         streamed_once=answer(attempts=2),
         streamed_always=broken_off("overloaded_error", ENDED, 4),
         good=(REPLY_REST,),

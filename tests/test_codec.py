@@ -34,6 +34,30 @@ def test_what_cannot(raw: bytes) -> None:
     )
 
 
+def refusal(raw: bytes) -> tuple[int, str]:
+    with pytest.raises(ApiError) as caught:
+        codec.loads_request(raw)
+    return caught.value.status, caught.value.message
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{}", b'""', b"1"])
+def test_of_the_smallest_values_there_may_be_a_million(value: bytes) -> None:
+    most, more = (b"[%b]" % b",".join([value] * count) for count in (480_000, 1_000_001))
+    assert len(codec.loads_request(most)) == 480_000
+    assert refusal(more) == (413, "The request has more than 1,000,000 values.")
+
+
+@pytest.mark.parametrize("text", [b"a", rb"\"", rb"\\", rb"\\\""])
+def test_what_is_in_a_text_is_no_value(text: bytes) -> None:
+    raw = b'["%b","%b"]' % (text, b",[" * 600_000)
+    assert len(codec.loads_request(raw)) == 2
+
+
+@pytest.mark.parametrize("text", [b",", rb"\","])
+def test_a_text_without_an_end_is_soon_refused(text: bytes) -> None:
+    assert refusal(b'["' + text * 1_100_000) == (400, "The request body is not valid JSON.")
+
+
 def nested(levels: int) -> Any:
     deep: list[Any] = []
     for _ in range(levels):

@@ -126,6 +126,11 @@ def test_the_endpoint_is_a_host_or_a_base_url(value: str, endpoint: str) -> None
             "expected one of OFF, BLOCK_NONE, BLOCK_ONLY_HIGH, BLOCK_MEDIUM_AND_ABOVE, "
             "BLOCK_LOW_AND_ABOVE, got 'none'",
         ),
+        *(
+            (name, value, "holds a character that is no part of a key, such as an ellipsis")
+            for name in config.SECRETS
+            for value in ("AIza…", "AIza\nb", "a\tb")
+        ),
         ("GEMINI_ENDPOINT", "ftp://x", "expected a host or a base URL like https://host/path"),
         (
             "GEMINI_ENDPOINT",

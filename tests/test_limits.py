@@ -9,6 +9,8 @@ import threading
 
 import pytest
 from flask.testing import FlaskClient
+from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, NoMoreData
+from werkzeug.exceptions import ClientDisconnected
 
 from proxy import limits
 from proxy.limits import BUSY_SECONDS, Gate, read_body
@@ -115,6 +117,30 @@ def test_whoever_sent_half_a_body_is_told(
         server = {"gunicorn.socket": ours, "wsgi.input": stream, "wsgi.input_terminated": True}
         answer = client.post("/v1/messages", headers={"x-api-key": "key"}, environ_overrides=server)
     assert (answer.status_code, answer.get_json()["error"]["type"]) == (408, "timeout_error")
+
+
+class Garbled:
+    """A body in chunks that are none, as gunicorn reads it."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def read(self, size: int) -> bytes:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    "error", [InvalidChunkSize(b"zz"), NoMoreData(b""), ChunkMissingTerminator(b"x")]
+)
+def test_a_body_that_is_cut_or_garbled_is_the_clients_fault(error: Exception) -> None:
+    with pytest.raises(ApiError) as caught:
+        read_body(Garbled(error))  # type: ignore[arg-type]
+    assert (caught.value.status, caught.value.message) == (400, limits.UNREADABLE)
+
+
+def test_what_the_framework_says_of_a_body_is_left_as_it_is() -> None:
+    with pytest.raises(ClientDisconnected):
+        read_body(Garbled(ClientDisconnected()))  # type: ignore[arg-type]
 
 
 def test_a_gate_lets_so_many_pass_and_refuses_the_next_at_once() -> None:

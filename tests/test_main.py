@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +18,7 @@ from proxy.upstream import Gemini
 from proxy.waiting import ClientLeft
 from tests.messages import MARKER
 from tests.servers import Emulator
-from translate import models
+from translate import ApiError, models
 
 MESSAGE: dict[str, Any] = {
     "model": "claude-opus-5",
@@ -195,7 +197,7 @@ def test_a_long_answer_is_joined_from_its_hops(
 def test_a_complete_answer_is_complete_whatever_follows(
     client: FlaskClient, emulator: Emulator, key: str, after: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.upstream.LINGER_SECONDS", 0.1)
+    monkeypatch.setattr("proxy.answer.LINGER_SECONDS", 0.1)
     end = {"text": "lo.", "candidate": {"finishReason": "STOP"}}
     emulator.script(key, {"chunks": [{"text": "Hel"}, end, {"delay": 0.05}, after], "finish": None})
     message = post(client, key).get_json()
@@ -449,6 +451,52 @@ def test_a_withdrawn_key_is_followed_by_the_next(
     assert (answer.status_code, answer.headers["x-gemini-tried"]) == (200, "key")
     assert client.post("/v1/messages/count_tokens", json=MESSAGE).get_json()["input_tokens"] > 0
     assert [request["status"] for request in emulator.journal(key)] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("cause", "is_told"),
+    [
+        *((cause, True) for cause in ("key", "region", "billing", "disabled", "forbidden")),
+        *((cause, False) for cause in ("schema", "parameter", "model", "quota", "silence")),
+    ],
+)
+def test_only_what_an_answer_would_be_refused_for_is_told(
+    client: FlaskClient, key: str, cause: str, is_told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an answer is mended, a count is estimated."""
+
+    def refuse(*_: object) -> int:
+        raise ApiError(400, "No.", cause=cause)
+
+    monkeypatch.setattr("proxy.upstream.Gemini.count_tokens", refuse)
+    answer = post(client, key, "/v1/messages/count_tokens")
+    assert answer.status_code == (400 if is_told else 200)
+
+
+def test_counting_does_not_wait_for_a_silent_gemini(
+    make_client: Callable[..., FlaskClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.upstream.COUNT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = make_client(GEMINI_ENDPOINT=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        answer = post(client, "key", "/v1/messages/count_tokens")
+    assert answer.get_json()["input_tokens"] > 5
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/models", "/v1/models/claude-gemini-4-neon", "/x"])
+def test_a_body_that_nobody_needs_is_not_read(client: FlaskClient, key: str, path: str) -> None:
+    """It could be without end."""
+
+    class Unread(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            raise AssertionError("it is read")
+
+    server = {"wsgi.input": Unread(), "wsgi.input_terminated": True, "CONTENT_LENGTH": "9"}
+    answer = client.get(path, headers={"x-api-key": key}, environ_overrides=server)
+    assert (answer.status_code, answer.content_length) == (
+        404 if path == "/x" else 200,
+        len(answer.get_data()),
+    )
 
 
 def test_counting_with_a_bad_key_is_refused(client: FlaskClient) -> None:

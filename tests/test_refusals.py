@@ -255,6 +255,12 @@ SAY_DAY = (
     "Today's quota for this model is spent; Google renews it at midnight Pacific time. "
     f"{CHOOSE}. Google says: "
 )
+
+
+def say_for(seconds: int) -> str:
+    return f"The quota for this model is spent for {seconds} s. {CHOOSE}. Google says: "
+
+
 SAY_TIER = f"This key's tier does not include this model. {CHOOSE}. Google says: "
 
 QUOTAS = {
@@ -277,8 +283,8 @@ QUOTAS = {
     "just beyond it": limited(EXHAUSTED, retry_in("60.1s"), after=60, cause="spent"),
     "beyond it, in the text": limited(exceeded(2, "120.5s"), after=60, cause="spent"),
     "the longest wait": limited(EXHAUSTED, retry_in("300s"), after=60, cause="spent"),
-    "longer than that": spent("", EXHAUSTED, retry_in("301s")),
-    "longer than that, in the text": spent("", exceeded(2, "3600s"), violated(MINUTE)),
+    "longer than that": spent(say_for(301), EXHAUSTED, retry_in("301s")),
+    "longer than that, in the text": spent(say_for(3600), exceeded(2, "3600s"), violated(MINUTE)),
     "a day's requests": spent(SAY_DAY, exceeded(50), HELP, violated(DAY)),
     "a day's requests with a delay": spent(
         SAY_DAY, exceeded(50, "32.1s"), violated(MINUTE, DAY), retry_in("32s")
@@ -300,6 +306,10 @@ QUOTAS = {
 
 OVERFLOW = "The input token count (1200345) exceeds the maximum number of tokens allowed (1048576)."
 OVERFLOW_OLDER = "The input token count exceeds the maximum number of tokens allowed 1048576."
+OVERFLOW_VERTEX = (
+    "Unable to submit request because the input token count is 1200345 but the model only supports "
+    "up to 1048576. Reduce the input token count and try again."
+)
 UNKNOWN = "Invalid JSON payload received. Unknown name "
 PROPERTY = "tools[0].function_declarations[6].parameters.properties[3]"
 BAD_NAME = (
@@ -441,6 +451,7 @@ REQUESTS = {
     ),
     "a full context": overflow(OVERFLOW, 1200345, 1048576),
     "a full context of an older kind": overflow(OVERFLOW_OLDER, 1048577, 1048576),
+    "a full context on Vertex": overflow(OVERFLOW_VERTEX, 1200345, 1048576),
     "a full context in another place": overflow(OVERFLOW_OLDER[:-8] + "65536.", 65537, 65536),
     "a payload": Case(
         google("INVALID_ARGUMENT", PAYLOAD), 413, "request_too_large", PAYLOAD, "payload"
@@ -658,6 +669,7 @@ def test_a_full_context_is_told_in_the_clients_own_words() -> None:
         "a full context": ("1200345", "1048576"),
         "a full context of an older kind": ("1048577", "1048576"),
         "a full context in another place": ("65537", "65536"),
+        "a full context on Vertex": ("1200345", "1048576"),
     }
 
 

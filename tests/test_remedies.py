@@ -75,6 +75,8 @@ def test_a_schema_is_put_in_the_other_form(said: str, expected: set[str]) -> Non
     assert reshaped(NONE, FUNCTIONS, said) == Remedies(openapi=frozenset(expected))
     before = Remedies(openapi=frozenset({"x"}))
     assert reshaped(before, FUNCTIONS, said) == Remedies(openapi=frozenset({"x", *expected}))
+    before = Remedies(openapi=frozenset({"x", "y"}))
+    assert reshaped(before, FUNCTIONS, said).openapi == {"x", "y", *FUNCTIONS}
 
 
 @pytest.mark.parametrize(

@@ -163,8 +163,10 @@ RETRY_TEXT = re.compile(r"[Rr]etry in (\d+(?:\.\d+)?)(ms|s)\b")
 DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s)$")
 PER_MINUTE = "PerMinute"
 TOO_LONG = re.compile(
-    r"input token count(?: \((\d+)\))? exceeds the maximum number of tokens allowed \(?(\d+)\)?"
+    r"input token count(?:(?: \((\d+)\))? exceeds the maximum number of tokens allowed"
+    r"| is (\d+) but (?:the )?model (?:only )?supports up to) \(?(\d+)\)?"
 )
+"""The Gemini API's words, with and without the count, and Vertex AI's."""
 
 
 def from_google(status: int, body: Any, key_hint: str = KEY_HINT) -> ApiError:
@@ -179,17 +181,20 @@ def from_google(status: int, body: Any, key_hint: str = KEY_HINT) -> ApiError:
     message = str(error.get("message") or f"Gemini answered with status {status}.")
     too_long = TOO_LONG.search(message) if status == 400 else None
     if too_long:
-        limit = int(too_long[2])
-        used = int(too_long[1] or limit + 1)
+        limit = int(too_long[3])
+        used = int(too_long[1] or too_long[2] or limit + 1)
         shown = f"prompt is too long: {used} tokens > {limit} maximum"
         return ApiError(400, shown, cause="context")
     rule = _rule(status, " ".join([*_reasons(error), message]))
     wait = _wait(error, message) if rule.cause == "quota" else None
     is_spent = wait is not None and wait > PATIENCE_SECONDS
     is_late = wait is not None and wait > LONGEST_WAIT_SECONDS
+    shown = rule.say.format(message=message, hint=key_hint)
+    if is_late:
+        shown = f"The quota for this model is spent for {wait} s. {CHOOSE}. Google says: {message}"
     return ApiError(
         rule.status,
-        rule.say.format(message=message, hint=key_hint),
+        shown,
         cause="spent" if is_spent else rule.cause,
         retry=False if is_late else rule.retry,
         retry_after=None if wait is None or is_late else min(wait, PATIENCE_SECONDS),

@@ -17,6 +17,8 @@ IN_FORM = re.compile("GenerationConfig|generation_config|response_json_schema|re
 FORM = frozenset({"responseMimeType", "responseJsonSchema"})
 """The fields that set the form of an answer; without them it is asked for in words."""
 THINKING = frozenset({"thinkingConfig"})
+FEW = 2
+"""Refused schemas, after which the others need not be refused one by one."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def unthinking(sofar: Remedies, functions: Sequence[str], said: str) -> Remedies
 
 
 def reshaped(sofar: Remedies, functions: Sequence[str], said: str) -> Remedies:
-    """The schema that was refused in the other form; all of them where Google does not tell.
+    """The schema that was refused in the other form; all of them where Google does not tell,
+    or where a few were refused already.
 
     A form of the answer that was refused is asked for in words.
     """
@@ -62,7 +65,9 @@ def reshaped(sofar: Remedies, functions: Sequence[str], said: str) -> Remedies:
     named += [name for name in BY_NAME.findall(said) if name in functions]
     if not named and (IN_FORM.search(said) or not functions):
         return replace(sofar, without=sofar.without | FORM)
-    return replace(sofar, openapi=sofar.openapi | frozenset(named or functions))
+    if not named or len(sofar.openapi) >= FEW:
+        named = [*functions]
+    return replace(sofar, openapi=sofar.openapi | frozenset(named))
 
 
 def reduced(sofar: Remedies, functions: Sequence[str], said: str) -> Remedies:
