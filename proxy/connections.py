@@ -1,24 +1,54 @@
 """Connections of requests and urllib3 on which one waits visibly (see waiting.py).
 
-Knows where http.client reads from its socket, head and body, plain and encrypted, and how its
-classes are put in place: by the class attributes that are there for it. It refuses to know what
-is read.
+Knows where http.client connects, writes to its socket and reads from it, head and body, plain
+and encrypted, and how its classes are put in place: by the class attributes that are there for
+it. It refuses to know what is sent and read. What stays unseen: the look-up of a name, whose time
+the system limits, and the handshake of TLS, whose time the timeout does.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import io
+import itertools
+import os
 import socket
 import ssl
+import time
+from collections.abc import Iterable
 from typing import Any
 
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    LocationParseError,
+    NameResolutionError,
+    NewConnectionError,
+)
+from urllib3.util import Timeout
+from urllib3.util.connection import allowed_gai_family
 
 from . import waiting
+
+PIECE_BYTES = 65_536
+"""What is sent at once. A request no larger is hardly ever waited for, as the system holds it."""
+
+TRIES = 4
+"""To send a piece, evenly over the timeout."""
+
+SHARES = 4
+"""The first of many addresses may take a fourth of the time, and each other one of what is left."""
+
+CONNECTING = {errno.EINPROGRESS, errno.EWOULDBLOCK}
+"""A connection has been begun. The second is what Windows calls it."""
+
+
+Found = tuple[Any, ...]
+"""What `getaddrinfo` finds: family, kind, protocol, name and address."""
 
 
 class Patient(io.RawIOBase):
@@ -50,7 +80,7 @@ class Patient(io.RawIOBase):
                 size = self._raw.readinto(buffer)
                 if size is not None:
                     return size
-            if not waiting.until_readable(self._sock, self._seconds):
+            if not waiting.until_ready(self._sock, self._seconds):
                 raise TimeoutError("nothing to read")
 
     def close(self) -> None:
@@ -69,11 +99,105 @@ class PatientResponse(http.client.HTTPResponse):
 
 
 class PatientConnection(HTTPConnection):
+    """urllib3's connection; while it connects and sends, the rest of the thread can go on."""
+
     response_class = PatientResponse
 
+    def send(self, data: Any) -> None:
+        """As http.client's, but each piece of a large body has the timeout, not all of it."""
+        sock = self.sock
+        is_large = isinstance(data, bytes) and len(data) > PIECE_BYTES
+        if not is_large or not isinstance(sock, socket.socket):
+            super().send(data)
+            return
+        seconds = sock.gettimeout()
+        sock.settimeout(0)
+        try:
+            self._upload(sock, memoryview(data), seconds)
+        finally:
+            sock.settimeout(seconds)
 
-class PatientSecureConnection(HTTPSConnection):
-    response_class = PatientResponse
+    def _upload(self, sock: socket.socket, left: memoryview, seconds: float | None) -> None:
+        """A socket says only late that it takes more: so it is tried before it is given up."""
+        in_vain = 0
+        while left:
+            try:
+                left = left[sock.send(left[:PIECE_BYTES]) :]
+                in_vain = 0
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError) as error:
+                if in_vain == TRIES:
+                    message = f"Nothing was taken by {self.host}. (connect timeout={seconds})"
+                    raise ConnectTimeoutError(self, message) from error
+                writes = not isinstance(error, ssl.SSLWantReadError)
+                is_ready = waiting.until_ready(sock, seconds and seconds / TRIES, writes)
+                in_vain = 0 if is_ready else in_vain + 1
+
+    def _new_conn(self) -> socket.socket:
+        """As urllib3's, but all addresses of a name have the timeout together, not each."""
+        try:
+            return self._connected()
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except UnicodeError:
+            raise LocationParseError(f"'{self.host}', label empty or too long") from None
+        except TimeoutError as error:
+            message = f"Connection to {self.host} timed out. (connect timeout={self.timeout})"
+            raise ConnectTimeoutError(self, message) from error
+        except OSError as error:
+            message = f"Failed to establish a new connection: {error}"
+            raise NewConnectionError(self, message) from error
+
+    def _connected(self) -> socket.socket:
+        """To the first address that answers. Each has a share of the time that is left."""
+        host, family = self._dns_host.strip("[]"), allowed_gai_family()
+        addresses = in_turn(socket.getaddrinfo(host, self.port, family, socket.SOCK_STREAM))
+        seconds = Timeout.resolve_default_timeout(self.timeout)
+        deadline = None if seconds is None else time.monotonic() + seconds
+        for left in range(len(addresses), 0, -1):
+            until = None if deadline is None else max(0.0, deadline - time.monotonic())
+            share = None if until is None else until / min(left, SHARES)
+            try:
+                sock = self._connected_to(addresses[-left], share)
+                sock.settimeout(seconds)
+                return sock
+            except OSError:
+                if left == 1:
+                    raise
+        raise OSError("the name has no address")
+
+    def _connected_to(self, found: Found, seconds: float | None) -> socket.socket:
+        family, kind, protocol, _, address = found
+        sock = socket.socket(family, kind, protocol)
+        try:
+            for option in self.socket_options or ():
+                sock.setsockopt(*option)
+            if self.source_address:
+                sock.bind(self.source_address)
+            sock.settimeout(0)
+            code = sock.connect_ex(address)
+            if code in CONNECTING:
+                if not waiting.until_ready(sock, seconds, writes=True):
+                    raise TimeoutError("timed out")
+                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                raise OSError(code, os.strerror(code))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+def in_turn(found: Iterable[Found]) -> list[Found]:
+    """An address of each family in turn: where one has no way out, the other is tried soon."""
+    families: dict[int, list[Found]] = {}
+    for address in found:
+        families.setdefault(address[0], []).append(address)
+    rows = itertools.zip_longest(*families.values())
+    return [address for row in rows for address in row if address is not None]
+
+
+class PatientSecureConnection(PatientConnection, HTTPSConnection):
+    """The same, encrypted."""
 
 
 class PatientPool(urllib3.HTTPConnectionPool):

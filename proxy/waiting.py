@@ -77,12 +77,12 @@ class Work(greenlet.greenlet, Generic[T]):
         assert self.parent is not None
         self.parent.switch(item)
 
-    def wait(self, sock: socket.socket | None, seconds: float | None) -> bool:
-        """Called by the work itself: whether there is something to read within that time."""
+    def wait(self, sock: socket.socket | None, seconds: float | None, writes: bool = False) -> bool:
+        """Called by the work itself: whether a socket can be read from, or written to, in time."""
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
             until = self._due if deadline is None else min(self._due, deadline)
-            if self._is_readable(sock, max(0.0, until - time.monotonic())):
+            if self._is_ready(sock, max(0.0, until - time.monotonic()), writes):
                 return True
             now = time.monotonic()
             if deadline is not None and now >= deadline:
@@ -90,11 +90,13 @@ class Work(greenlet.greenlet, Generic[T]):
             if now >= self._due:
                 self._give(Sign.SILENCE)
 
-    def _is_readable(self, sock: socket.socket | None, seconds: float) -> bool:
-        ready = readable([each for each in (sock, self._client) if each is not None], seconds)
-        if self._client in ready:
+    def _is_ready(self, sock: socket.socket | None, seconds: float, writes: bool) -> bool:
+        client = [] if self._client is None else [self._client]
+        mine = [] if sock is None else [sock]
+        found = ready(client, mine, seconds) if writes else ready(mine + client, [], seconds)
+        if self._client in found:
             self._look_at(self._client)
-        return sock in ready
+        return sock in found
 
     def _look_at(self, client: socket.socket) -> None:
         """A client that can be read from has hung up, or (rarely) asks for more already.
@@ -113,32 +115,36 @@ class Work(greenlet.greenlet, Generic[T]):
             self._due = 0.0
 
 
-def readable(socks: Sequence[socket.socket], seconds: float) -> list[socket.socket]:
-    """Those that can be read from, as soon as there is one; none after so many seconds.
+def ready(
+    readers: Sequence[socket.socket], writers: Sequence[socket.socket], seconds: float | None
+) -> list[socket.socket]:
+    """Those that can be read from, or written to, as soon as there is one; none after that time.
 
     `select` knows no descriptors above 1,023, and `poll` is not everywhere; the classes of
     `selectors`, which would choose, cost ten times as much, once for each chunk.
     """
     if not hasattr(select, "poll"):
-        return select.select(socks, [], [], seconds)[0]
+        # A connection that has failed can be written to; on Windows it is an exception.
+        found = select.select(readers, writers, writers, seconds)
+        return [*found[0], *found[1], *found[2]]
     poll = select.poll()
-    for sock in socks:
+    for sock in readers:
         poll.register(sock, select.POLLIN)
-    ready = {fd for fd, _ in poll.poll(math.ceil(seconds * 1000))}
-    return [sock for sock in socks if sock.fileno() in ready]
+    for sock in writers:
+        poll.register(sock, select.POLLOUT)
+    fds = {fd for fd, _ in poll.poll(None if seconds is None else math.ceil(seconds * 1000))}
+    return [sock for sock in (*readers, *writers) if sock.fileno() in fds]
 
 
-def until_readable(sock: socket.socket, seconds: float | None) -> bool:
-    """Whether a socket can be read from within that time; None: however long it takes.
+def until_ready(sock: socket.socket, seconds: float | None, writes: bool = False) -> bool:
+    """Whether a socket can be read from, or written to, within that time (None: some time).
 
-    Outside of a Work nothing is waited for: the socket's own timeout does.
+    In a Work this can be seen. A socket that connects can be written to when it has, or failed.
     """
     work = greenlet.getcurrent()
-    if not isinstance(work, Work):
-        return True
-    if isinstance(sock, ssl.SSLSocket) and sock.pending():
-        return True
-    return work.wait(sock, seconds)
+    if isinstance(work, Work):
+        return work.wait(sock, seconds, writes)
+    return bool(ready([], [sock], seconds) if writes else ready([sock], [], seconds))
 
 
 def is_seen() -> bool:

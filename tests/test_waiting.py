@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import io
 import select
 import socket
 import ssl
@@ -13,20 +12,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from proxy import waiting
-from proxy.connections import Patient
-from proxy.waiting import ClientLeft, Sign, Work, is_seen, pause, until_readable
+from proxy.waiting import ClientLeft, Sign, Work, is_seen, pause, until_ready
 
 SOON = 0.02
 """Seconds that are waited for in vain."""
@@ -103,7 +94,7 @@ class Reader:
         self.notes.append("started")
         try:
             while True:
-                if not until_readable(self.sock, self.seconds):
+                if not until_ready(self.sock, self.seconds):
                     raise TimeoutError("nothing to read")
                 read = self.sock.recv(100)
                 if not read:
@@ -183,7 +174,7 @@ def test_the_work_goes_on_from_where_it_waited(upstream: Pair, working: Make) ->
     def whole_lines() -> Generator[bytes, None, None]:
         with upstream[0].makefile("rb") as file:
             held = b""
-            while until_readable(upstream[0], None) and (read := file.read1(1)):
+            while until_ready(upstream[0], None) and (read := file.read1(1)):
                 held += read
                 if read == b"\n":
                     yield held
@@ -239,13 +230,13 @@ def test_a_pause_can_be_seen(working: Make) -> None:
 def selected(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
     """The times for which the system was asked to wait."""
     times: list[float | None] = []
-    real = waiting.readable
+    real = waiting.ready
 
-    def counted(socks: Any, seconds: float) -> Any:
+    def counted(readers: Any, writers: Any, seconds: float) -> Any:
         times.append(seconds)
-        return real(socks, seconds)
+        return real(readers, writers, seconds)
 
-    monkeypatch.setattr(waiting, "readable", counted)
+    monkeypatch.setattr(waiting, "ready", counted)
     return times
 
 
@@ -262,15 +253,47 @@ def test_no_time_is_spent_awake(
 
 
 @pytest.mark.parametrize("has_poll", [True, False])
-def test_what_can_be_read_is_told_with_and_without_poll(
+def test_what_is_ready_is_told_with_and_without_poll(
     pairs: Callable[[], Pair], has_poll: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not has_poll:
         monkeypatch.delattr(select, "poll")
-    (quiet, _), (loud, other) = pairs(), pairs()
-    assert waiting.readable([quiet, loud], 0) == []
+    (quiet, _), (loud, other), (full, _) = pairs(), pairs(), pairs()
+    fill(full)
+    assert waiting.ready([quiet, loud], [full], 0) == []
     other.send(b"a")
-    assert waiting.readable([quiet, loud], LONG) == [loud]
+    assert waiting.ready([quiet, loud], [full], LONG) == [loud]
+    assert waiting.ready([quiet, loud], [full, other], None) == [loud, other]
+
+
+def fill(sock: socket.socket) -> None:
+    """Write until nothing more is taken."""
+    sock.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sock.send(bytes(65_536))
+
+
+def test_what_cannot_be_written_is_waited_for(
+    upstream: Pair, selected: list[float | None], working: Make
+) -> None:
+    def items() -> Generator[bool, None, None]:
+        yield until_ready(upstream[0], 2 * SOON, writes=True)
+        yield until_ready(upstream[0], None, writes=True)
+
+    fill(upstream[0])
+    work = working(items())
+    assert [work.take(0), work.take(LONG), work.take(SOON)] == [Sign.SILENCE, False, Sign.SILENCE]
+    assert len(selected) <= 5
+    drain(upstream[1])
+    assert [work.take(LONG), work.take(LONG)] == [True, Sign.END]
+
+
+def drain(sock: socket.socket) -> None:
+    sock.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sock.recv(65_536)
 
 
 def test_two_works_do_not_mind_each_other(pairs: Callable[[], Pair], working: Make) -> None:
@@ -428,6 +451,20 @@ def test_a_client_that_leaves_while_it_is_waited_ends_the_wait(
     later.join()
 
 
+def test_a_client_that_leaves_ends_a_wait_to_write(
+    upstream: Pair, client: Pair, working: Make
+) -> None:
+    def items() -> Generator[bool, None, None]:
+        yield until_ready(upstream[0], LONG, writes=True)
+
+    fill(upstream[0])
+    work = working(items(), client[0])
+    assert work.take(0) is Sign.SILENCE
+    reset(client[1])
+    with pytest.raises(ClientLeft):
+        work.take(LONG)
+
+
 def test_a_client_that_leaves_ends_a_pause(client: Pair, working: Make) -> None:
     def items() -> Generator[None, None, None]:
         pause(LONG)
@@ -477,9 +514,9 @@ def test_a_client_that_only_seemed_to_speak_has_not_left(
     upstream: Pair, client: Pair, working: Make
 ) -> None:
     """The system may be wrong about what is there to read."""
-    real = waiting.readable
+    real = waiting.ready
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(waiting, "readable", lambda *given: [*real(*given), client[0]])
+        patch.setattr(waiting, "ready", lambda *given: [*real(*given), client[0]])
         work = working(Reader(upstream[0]).items(), client[0])
         assert work.take(0) is Sign.SILENCE
         upstream[1].send(b"a")
@@ -487,6 +524,25 @@ def test_a_client_that_only_seemed_to_speak_has_not_left(
     reset(client[1])
     with pytest.raises(ClientLeft):
         work.take(LONG)
+
+
+def test_a_client_behind_encryption_is_not_looked_at(
+    upstream: Pair, client: Pair, working: Make
+) -> None:
+    class Encrypted(ssl.SSLSocket):
+        """Without a handshake."""
+
+        def __new__(cls, *_: Any, **__: Any) -> Encrypted:
+            return socket.socket.__new__(cls)
+
+        def __init__(self, plain: socket.socket) -> None:
+            socket.socket.__init__(self, fileno=plain.detach())
+
+    with Encrypted(client[0]) as sock:
+        work = working(Reader(upstream[0]).items(), sock)
+        client[1].close()
+        assert work.take(0) is Sign.SILENCE
+        work.stop()
 
 
 def test_what_has_come_is_taken_only_by_those_who_are_there(
@@ -499,140 +555,20 @@ def test_what_has_come_is_taken_only_by_those_who_are_there(
         work.take(LONG)
 
 
-# --- Encryption -------------------------------------------------------------------------------
-
-
-class Encrypted(ssl.SSLSocket):
-    """An SSLSocket without a handshake, around a plain one."""
-
-    def __new__(cls, *_: Any, **__: Any) -> Encrypted:
-        return socket.socket.__new__(cls)
-
-    def __init__(self, plain: socket.socket, waits: int = 0) -> None:
-        socket.socket.__init__(self, fileno=plain.detach())
-        self.waits = waits
-
-    def pending(self) -> int:
-        return self.waits
-
-    def recv(self, size: int = 1024, flags: int = 0) -> bytes:
-        self.waits = 0
-        return socket.socket.recv(self, size, flags)
-
-
-def test_what_is_decrypted_already_is_not_waited_for(upstream: Pair, working: Make) -> None:
-    def items() -> Generator[bool, None, None]:
-        with Encrypted(upstream[0], waits=5) as sock:
-            yield until_readable(sock, LONG)
-            sock.waits = 0
-            yield until_readable(sock, SOON)
-
-    work = working(items())
-    assert work.take(0) is True
-    assert work.take(0) is Sign.SILENCE
-    assert work.take(LONG) is False
-
-
-def test_a_client_behind_encryption_is_not_looked_at(
-    upstream: Pair, client: Pair, working: Make
-) -> None:
-    with Encrypted(client[0]) as sock:
-        work = working(Reader(upstream[0]).items(), sock)
-        client[1].close()
-        assert work.take(0) is Sign.SILENCE
-        work.stop()
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A file with a key and a certificate that nobody need trust."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    start = datetime(2020, 1, 1, tzinfo=UTC)
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key())
-        .serial_number(1)
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=36_500))
-        .sign(key, hashes.SHA256())
-    )
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    path.write_bytes(secret + signed.public_bytes(Encoding.PEM))
-    return str(path)
-
-
-def encrypted(pair: Pair, certificate: str, version: ssl.TLSVersion) -> tuple[ssl.SSLSocket, ...]:
-    """The two sides of a connection after the handshake."""
-    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    theirs.load_cert_chain(certificate)
-    theirs.maximum_version = version
-    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ours.check_hostname, ours.verify_mode = False, ssl.CERT_NONE
-    with ThreadPoolExecutor(1) as other:
-        shaking = other.submit(theirs.wrap_socket, pair[1], server_side=True)
-        return ours.wrap_socket(pair[0]), shaking.result(LONG)
-
-
-TLS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
-
-
-def reading(sock: socket.socket) -> Generator[bytes, None, None]:
-    """Reads as urllib3 does it (see connections.py), a byte at a time."""
-    with io.BufferedReader(Patient(sock, sock.makefile("rb", buffering=0))) as file:
-        while read := file.read1(1):
-            yield read
-
-
-@pytest.mark.parametrize("version", TLS, ids=lambda version: version.name)
-def test_silence_is_seen_behind_encryption(
-    upstream: Pair, certificate: str, version: ssl.TLSVersion, working: Make
-) -> None:
-    """TLS 1.3 sends tickets after the handshake: they make a socket readable, without data."""
-    ours, theirs = encrypted(upstream, certificate, version)
-    with ours, theirs:
-        ours.settimeout(LONG)
-        work = working(reading(ours))
-        before = time.monotonic()
-        assert [work.take(0), work.take(SOON)] == [Sign.SILENCE] * 2
-        assert time.monotonic() - before < LONG / 2
-        theirs.sendall(b"ab")
-        assert [work.take(LONG), work.take(LONG)] == [b"a", b"b"]
-        ours.settimeout(SOON)
-        with pytest.raises(TimeoutError, match="nothing to read"):
-            work.take(LONG)
-
-
-@pytest.mark.parametrize("version", TLS, ids=lambda version: version.name)
-def test_the_end_of_an_encrypted_stream_is_seen(
-    upstream: Pair, certificate: str, version: ssl.TLSVersion, working: Make
-) -> None:
-    ours, theirs = encrypted(upstream, certificate, version)
-    with ours:
-        work = working(reading(ours))
-        theirs.sendall(b"a")
-        assert work.take(LONG) == b"a"
-        theirs.close()
-        assert work.take(LONG) is Sign.END
-
-
-def test_outside_of_a_work_an_encrypted_read_waits_itself(upstream: Pair, certificate: str) -> None:
-    ours, theirs = encrypted(upstream, certificate, ssl.TLSVersion.TLSv1_3)
-    with ours, theirs:
-        ours.settimeout(LONG)
-        later = threading.Timer(SOON, theirs.sendall, [b"a"])
-        later.start()
-        assert next(reading(ours)) == b"a"
-        later.join()
-
-
 # --- Outside of a work ------------------------------------------------------------------------
 
 
-def test_outside_of_a_work_the_socket_waits_itself(upstream: Pair) -> None:
-    before = time.monotonic()
-    assert (until_readable(upstream[0], LONG), is_seen()) == (True, False)
-    assert time.monotonic() - before < LONG / 2
+@pytest.mark.parametrize("seconds", [LONG, None])
+def test_outside_of_a_work_a_wait_is_not_seen(upstream: Pair, seconds: float | None) -> None:
+    assert not is_seen()
+    assert not until_ready(upstream[0], SOON)
+    later = threading.Timer(SOON, upstream[1].send, [b"a"])
+    later.start()
+    assert until_ready(upstream[0], seconds)
+    assert until_ready(upstream[0], seconds, writes=True)
+    later.join()
+    fill(upstream[0])
+    assert not until_ready(upstream[0], SOON, writes=True)
 
 
 def test_outside_of_a_work_a_pause_is_a_sleep() -> None:
