@@ -117,7 +117,7 @@ deploy-gcp:  ## to Cloud Run: PROJECT=... REGION=..., after setup-gcp
 	gcloud run deploy messages --source . --function messages --base-image python313 \
 		--project $(PROJECT) --region $(REGION) --service-account $(ACCOUNT) \
 		$(if $(SECRETS),--set-secrets $(SECRETS),--clear-secrets) \
-		--set-env-vars '^;^THREADS=256$(if $(IS_VERTEX),;GEMINI_BACKEND=vertex)$(SETTINGS:%=;%)' \
+		--set-env-vars '^;^THREADS=256$(if $(IS_VERTEX),;GEMINI_BACKEND=vertex)$(if $(SETTINGS),;$(SETTINGS))' \
 		--concurrency 250 --timeout 3600 --cpu 1 --memory 1Gi --cpu-boost --execution-environment gen2 \
 		--min-instances 0 --max-instances 5 --no-invoker-iam-check
 

@@ -14,8 +14,9 @@ from translate import ApiError
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 
-PAUSE_SECONDS = 60
-"""Between two tries to renew a token that is still good: one may take google-auth 15 s."""
+PAUSES = {"STALE": 60.0, "INVALID": 5.0}
+"""Seconds between two tries to renew a token that is still good, or is not. One may take
+google-auth 15 s, for which all others wait."""
 
 NO_IDENTITY = (
     "This server has no identity of Google Cloud (Application Default Credentials): {}. "
@@ -33,8 +34,8 @@ class Identity:
         self._lock = threading.Lock()
         self._credentials: Any = None
         self._project = ""
-        self._next_try = 0.0
-        """When a token that is still good may be renewed."""
+        self._failures: dict[str, tuple[float, Exception]] = {}
+        """A token's state -> when it may be renewed again, and why it was not."""
 
     def project(self) -> str:
         """The project that the identity belongs to. Raises ApiError where it is not known."""
@@ -58,19 +59,20 @@ class Identity:
     def _renew(self) -> None:
         """Ahead of the token's end; where that fails, the token is used to its end."""
         from google.auth import exceptions
-        from google.auth.credentials import TokenState
         from google.auth.transport.requests import Request
 
-        state = self._credentials.token_state
-        is_early = state == TokenState.STALE and time.monotonic() < self._next_try
-        if state == TokenState.FRESH or is_early:
-            return
-        try:
-            self._credentials.refresh(Request())
-        except exceptions.GoogleAuthError as error:
-            if self._credentials.token_state == TokenState.INVALID:
-                raise _none(error) from None
-            self._next_try = time.monotonic() + PAUSE_SECONDS
+        state = self._credentials.token_state.name
+        until, _ = self._failures.get(state, (0.0, None))
+        if state != "FRESH" and time.monotonic() >= until:
+            try:
+                self._credentials.refresh(Request())
+            except exceptions.GoogleAuthError as error:
+                state = self._credentials.token_state.name
+                self._failures[state] = time.monotonic() + PAUSES[state], error
+            else:
+                return
+        if state == "INVALID":
+            raise _none(self._failures[state][1])
 
     def _find(self) -> None:
         try:
@@ -93,5 +95,5 @@ def _none(error: Any) -> ApiError:
     # google-auth wraps what the metadata server's connection says (2.63.0, seen 2026-11-26).
     is_transport = any(isinstance(each, TransportError) for each in (error, error.__cause__))
     if is_transport or error.retryable:
-        return ApiError(502, NOT_NOW.format(kind), cause="connection")
+        return ApiError(502, NOT_NOW.format(kind))
     return ApiError(500, NO_IDENTITY.format(kind), retry=False)

@@ -66,6 +66,7 @@ class Answer:
         self._begin = begin
         self._record = record
         self._ping = settings.ping
+        self._silence = settings.silence
         self._whole = whole
         self._translator = begin(recovery.asked, None)
         self._work = Work(self._play())
@@ -189,14 +190,16 @@ class Answer:
         """One request's chunks. After the end of the answer little more is waited for."""
         translator = self._translator
         linger = ROUND_SECONDS if self._recovery.asked.has_built_in else LINGER_SECONDS
+        is_hurried = False
         try:
             for chunks in stream:
                 self._record.first_byte()
                 yield [event for chunk in chunks for event in translator.feed(chunk)]
                 if translator.is_cut:
                     return
-                if translator.is_finished:
-                    stream.hurry(linger)
+                if translator.is_finished or is_hurried:
+                    is_hurried = translator.is_finished
+                    stream.wait(linger if is_hurried else self._silence)
             if not translator.has_ended:
                 raise BrokenStream
         except ApiError:

@@ -6,6 +6,7 @@ Knows orjson and its limits. It refuses to know what the JSON means.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 from typing import Any
@@ -58,15 +59,26 @@ def loads(raw: bytes | str) -> Any:
 
 def loads_request(raw: bytes) -> Any:
     """A request's body. Raises ApiError, also 413 for one with too many lists and objects."""
-    has_many = len(raw) > MOST_VALUES and _marks(raw) > MOST_VALUES
-    if has_many and _marks(STRING.sub(b"", raw)) > MOST_VALUES:
+    if len(raw) > MOST_VALUES and _has_too_many_values(raw):
         raise ApiError(413, TOO_MANY)
     return loads(raw)
 
 
+def _has_too_many_values(raw: bytes) -> bool:
+    """Counts without a copy, and lets other threads go on. A value has two strings at the most."""
+    if raw.count(b'"') - raw.count(b'\\"') > 4 * MOST_VALUES:
+        return True
+    marks = _marks(raw)
+    for string in itertools.islice(STRING.finditer(raw), 2 * MOST_VALUES):
+        if marks <= MOST_VALUES:
+            break
+        marks -= _marks(string[0])
+    return marks > MOST_VALUES
+
+
 def _marks(raw: bytes) -> int:
-    """As many as there are values, or more: those in a text are none."""
-    return sum(map(raw.count, (b",", b"[", b"{")))
+    """As many as there are values, or more: those in a string are none."""
+    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
 
 
 def _refuse_constant(name: str) -> None:

@@ -131,8 +131,8 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         is_vertex=is_vertex,
         project=_get(environ, "GOOGLE_CLOUD_PROJECT"),
         location=_get(environ, "GOOGLE_CLOUD_LOCATION"),
-        api_keys=_list(_secret(environ, "GEMINI_API_KEY")),
-        token=_secret(environ, "PROXY_TOKEN"),
+        api_keys=_secrets("GEMINI_API_KEY", _list(_get(environ, "GEMINI_API_KEY"))),
+        token=_secrets("PROXY_TOKEN", (_get(environ, "PROXY_TOKEN"),))[0],
         overrides={name: value for name in MODEL_VARIABLES if (value := _get(environ, name))},
         fallbacks=_list(_get(environ, "GEMINI_FALLBACK_MODELS")),
         safety=_choice("GEMINI_SAFETY", _get(environ, "GEMINI_SAFETY"), THRESHOLDS),
@@ -201,12 +201,11 @@ def _get(environ: Mapping[str, str], name: str) -> str:
     return environ.get(name, "").strip() or DEFAULTS.get(name, "")
 
 
-def _secret(environ: Mapping[str, str], name: str) -> str:
-    """A value that travels in a header."""
-    value = _get(environ, name)
-    if not (value.isascii() and value.isprintable()):
+def _secrets(name: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    """What travels in a header."""
+    if not all(value.isascii() and value.isprintable() for value in values):
         raise BadSetting(name, "holds a character that is no part of a key, such as an ellipsis")
-    return value
+    return values
 
 
 def _choice(name: str, value: str, choices: tuple[str, ...]) -> str | None:

@@ -159,8 +159,8 @@ class ChunkStream:
                 raise ApiError(504, message, cause="silence") from error
             raise BrokenStream from error
 
-    def hurry(self, seconds: float) -> None:
-        """The answer is complete: wait no longer than that for the end of the body."""
+    def wait(self, seconds: float) -> None:
+        """Between two reads from now on, no longer than that."""
         connection = self._response.raw.connection
         if connection is not None and connection.sock is not None:
             connection.sock.settimeout(seconds)

@@ -50,14 +50,14 @@ class Stream:
     def __init__(self, *steps: Any) -> None:
         self._steps = steps
         self.is_closed = False
-        self.linger = 0.0
+        self.waits: list[float] = []
 
     def __iter__(self) -> Iterator[list[Any]]:
         for step in self._steps:
             yield step() if callable(step) else [step]
 
-    def hurry(self, seconds: float) -> None:
-        self.linger = seconds
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
 
     def close(self) -> None:
         self.is_closed = True
@@ -135,10 +135,10 @@ def test_an_answer_that_googles_tools_work_on_may_go_on_after_its_end(
     tool: Any, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(BODY, "tools", [tool])
-    stream = Stream(chunk(text("Hel"), **END), chunk(text("lo."), **END))
-    told, _, _ = made(stream)
+    steps = [chunk(text("H")), chunk(text("e"), **END), chunk(text("llo")), chunk(text("."), **END)]
+    told, _, _ = made(stream := Stream(*steps))
     assert said(events(told)) == "Hello."
-    assert stream.linger == seconds
+    assert stream.waits == [seconds, float(config.DEFAULTS["PROXY_SILENCE_SECONDS"]), seconds]
 
 
 def test_an_answer_that_breaks_off_after_a_round_does_not_look_complete() -> None:

@@ -1,5 +1,6 @@
 """proxy/codec.py: JSON at the edges."""
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,21 @@ def test_of_the_smallest_values_there_may_be_a_million(value: bytes) -> None:
     most, more = (b"[%b]" % b",".join([value] * count) for count in (480_000, 1_000_001))
     assert len(codec.loads_request(most)) == 480_000
     assert refusal(more) == (413, "The request has more than 1,000,000 values.")
+
+
+@pytest.mark.parametrize("value", [b'""', b'"", ""', b'{"":1}', rb'"\\"', b"[]"])
+def test_that_there_are_too_many_is_found_out_without_a_copy(
+    value: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As 32 MB could be sent by anybody, at any time."""
+    monkeypatch.setattr(codec, "MOST_VALUES", 10_000)
+    raw = b"[%b]" % b",".join([value] * (85_000 // (len(value) + 1)))
+    tracemalloc.start()
+    try:
+        assert refusal(raw)[0] == 413
+        assert tracemalloc.get_traced_memory()[1] < len(raw) / 2
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("text", [b"a", rb"\"", rb"\\", rb"\\\""])

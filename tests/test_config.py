@@ -152,6 +152,10 @@ def test_a_bad_setting_ends_the_program_with_a_sentence(
     assert str(caught.value) == f"{name}: {message}"
 
 
+def test_keys_may_stand_on_lines_of_their_own() -> None:
+    assert read({"GEMINI_API_KEY": "new,\n  old\n"}).api_keys == ("new", "old")
+
+
 def test_the_server_gets_enough_threads_unless_told_otherwise() -> None:
     environ: dict[str, str] = {}
     config.set_server_defaults(environ)

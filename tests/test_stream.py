@@ -503,6 +503,12 @@ def test_a_refusal_of_a_round_is_none_when_it_goes_on() -> None:
     assert told(first, chunk(text("b"), finish="STOP"))[-2] == "end_turn"
 
 
+def test_a_block_that_comes_with_content_is_a_block() -> None:
+    machine = translator()
+    machine.feed({**chunk(text("a")), "promptFeedback": {"blockReason": "OTHER"}})
+    assert machine.finish()[-2]["delta"]["stop_reason"] == "refusal"
+
+
 @pytest.mark.parametrize("after", [chunk(text("")), chunk(signed("S")), chunk()])
 def test_what_brings_nothing_leaves_an_end_an_end(after: Any) -> None:
     machine = translator()

@@ -98,7 +98,7 @@ def failure(gemini: Gemini) -> tuple[int, str]:
 def test_chunks_come_in_one_list_for_each_read(serve: Serve) -> None:
     stream = serve(b'data: {"a": 1}\r\n\r\ndata: {"b": 2}\r\n\r\n').stream("m", b"{}", KEY)
     assert list(stream) == [[{"a": 1}, {"b": 2}]]
-    stream.hurry(1)
+    stream.wait(1)
     stream.close()
 
 

@@ -176,6 +176,10 @@ def test_a_token_is_renewed_ahead_of_its_end(cloud: Metadata) -> None:
 OUTAGE = [503] * 1000
 
 
+def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    monkeypatch.setattr(adc.time, "monotonic", lambda since=time.monotonic: since() + seconds)
+
+
 def test_a_token_that_cannot_be_renewed_is_used_to_its_end(
     cloud: Metadata, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,7 +192,7 @@ def test_a_token_that_cannot_be_renewed_is_used_to_its_end(
     assert [identity.headers() for _ in range(9)] == [first] * 9
     assert asked == len(OUTAGE) - len(cloud.statuses) > 0, "not every request waits for that"
     cloud.statuses = []
-    monkeypatch.setattr(adc.time, "monotonic", lambda since=time.monotonic: since() + 61)
+    later(monkeypatch, 61)
     assert identity.headers() == {"authorization": "Bearer ya29.token-2"}
 
 
@@ -204,24 +208,21 @@ def test_a_token_that_has_ended_is_renewed_without_a_pause(
     monkeypatch.setattr(_helpers, "utcnow", lambda: ended)
     with pytest.raises(ApiError, match="just now"):
         identity.headers()
+    asked = len(cloud.statuses)
+    with pytest.raises(ApiError, match="just now"):
+        identity.headers()
+    assert len(cloud.statuses) == asked, "not every request waits for that"
     cloud.statuses = []
+    later(monkeypatch, 6)
     assert identity.headers() == {"authorization": "Bearer ya29.token-2"}
 
 
-def test_without_a_good_token_it_is_asked_again_at_once(
-    make_client: Callable[..., FlaskClient], emulator: Emulator, cloud: Metadata, key: str
-) -> None:
-    emulator.script(key, HELLO, HELLO)
-    cloud.seconds = 0
-    client = make_client(GEMINI_BACKEND="vertex")
-    assert client.post("/v1/messages", json=MESSAGE).status_code == 200
-    cloud.statuses = OUTAGE[:7]
-    answer = client.post("/v1/messages", json=MESSAGE)
-    assert (answer.status_code, answer.headers["x-gemini-tried"]) == (200, "connection")
-
-
 def test_an_outage_is_the_clients_to_wait_for(
-    make_client: Callable[..., FlaskClient], emulator: Emulator, cloud: Metadata, key: str
+    make_client: Callable[..., FlaskClient],
+    emulator: Emulator,
+    cloud: Metadata,
+    key: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     emulator.script(key, HELLO, HELLO)
     cloud.seconds = 0
@@ -233,6 +234,7 @@ def test_an_outage_is_the_clients_to_wait_for(
     assert (status, kind, said) == (502, "api_error", adc.NOT_NOW.format("RefreshError"))
     assert "x-should-retry" not in answer.headers
     cloud.statuses = []
+    later(monkeypatch, 6)
     assert client.post("/v1/messages", json=MESSAGE).status_code == 200
 
 
@@ -334,7 +336,6 @@ def test_a_login_that_cannot_be_exchanged_now_is(
     with pytest.raises(ApiError, match="just now") as caught:
         adc.Identity().headers()
     assert (caught.value.status, caught.value.retry) == (502, None)
-    assert caught.value.cause == "connection"
 
 
 # --- Elsewhere --------------------------------------------------------------------------------

@@ -113,12 +113,12 @@ class StreamTranslator:
         """The events that one chunk makes, message_start before all others."""
         self._totals.update(chunk.get("usageMetadata") or {})
         self._begin()
+        for candidate in (chunk.get("candidates") or [])[:1]:
+            self._candidate(candidate)
         block_reason = (chunk.get("promptFeedback") or {}).get("blockReason")
         if block_reason not in UNBLOCKED:
             self._finish_reason = "PROHIBITED_CONTENT"
             self._refusal = f"Gemini blocked this request: {block_reason}."
-        for candidate in (chunk.get("candidates") or [])[:1]:
-            self._candidate(candidate)
         return self._out.taken()
 
     def begin(self) -> list[Event]:
