@@ -64,8 +64,8 @@ def admit(headers: Headers, remote_address: str | None, settings: Settings) -> C
 
     With PROXY_TOKEN set, a caller must present it; the server's key is then used (or, where it
     has none, the caller's second credential). Vertex AI is asked without a key, in the server's
-    name. Without PROXY_TOKEN, the server's key serves only
-    programs on the same machine; everybody else brings a key.
+    name. Without PROXY_TOKEN, the server's key serves only programs on the same machine;
+    everybody else brings a key.
     """
     presented = credentials(headers)
     lent = tuple(Key(key, SERVERS_HINT) for key in settings.api_keys)

@@ -163,6 +163,7 @@ def answer(runtime: Runtime, invocation: Invocation, run: Run) -> None:
     try:
         first = next(pieces, b"")
     except OutOfTime:
+        log.warning(LATE, invocation.id)
         refuse(runtime, invocation)
         return
     except AppFailed as failed:
@@ -185,7 +186,6 @@ def answer(runtime: Runtime, invocation: Invocation, run: Run) -> None:
 
 def refuse(runtime: Runtime, invocation: Invocation) -> None:
     """Out of time without a byte: an error with a status. Again it would take as long."""
-    log.warning(LATE, invocation.id)
     request_id = f"req_{invocation.id}"
     error = ApiError(504, OUT_OF_TIME, retry=False)
     headers = {"content-type": "application/json", "request-id": request_id, **error.headers()}

@@ -90,11 +90,11 @@ class Settings:
 
     endpoint: base URL of Gemini, without a trailing slash; empty for Vertex AI's own. is_vertex:
     whether Vertex AI is asked instead, in this project (empty: the server's own) and location.
-    api_keys: the server's own, the first
-    that Google takes is used. overrides: variable -> model name, as far as set. fallbacks: Gemini
-    models to ask when another cannot be had. safety: the threshold of all safety filters, None
-    for Google's own. first_byte, ping, connect, silence: seconds (see README). concurrency:
-    answers that one process works on at once. threads: requests that it holds at once.
+    api_keys: the server's own, the first that Google takes is used. overrides: variable -> model
+    name, as far as set. fallbacks: Gemini models to ask when another cannot be had. safety: the
+    threshold of all safety filters, None for Google's own. first_byte, ping, connect, silence:
+    seconds (see README). concurrency: answers that one process works on at once. threads:
+    requests that it holds at once.
     """
 
     endpoint: str
@@ -125,14 +125,15 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
     threads = _count("THREADS", _get(environ, "THREADS"))
     concurrency = _get(environ, "PROXY_CONCURRENCY") or str(default_concurrency(threads))
     is_vertex = _choice("GEMINI_BACKEND", _get(environ, "GEMINI_BACKEND"), BACKENDS) == "VERTEX"
+    api_keys = _list(_get(environ, "GEMINI_API_KEY"))
     endpoint = _get(environ, "GEMINI_ENDPOINT") or ("" if is_vertex else DEVELOPER_ENDPOINT)
     return Settings(
         endpoint=_endpoint(endpoint) if endpoint else "",
         is_vertex=is_vertex,
         project=_get(environ, "GOOGLE_CLOUD_PROJECT"),
         location=_get(environ, "GOOGLE_CLOUD_LOCATION"),
-        api_keys=_secrets("GEMINI_API_KEY", _list(_get(environ, "GEMINI_API_KEY"))),
-        token=_secrets("PROXY_TOKEN", (_get(environ, "PROXY_TOKEN"),))[0],
+        api_keys=tuple(_secret("GEMINI_API_KEY", key) for key in api_keys),
+        token=_secret("PROXY_TOKEN", _get(environ, "PROXY_TOKEN")),
         overrides={name: value for name in MODEL_VARIABLES if (value := _get(environ, name))},
         fallbacks=_list(_get(environ, "GEMINI_FALLBACK_MODELS")),
         safety=_choice("GEMINI_SAFETY", _get(environ, "GEMINI_SAFETY"), THRESHOLDS),
@@ -201,11 +202,11 @@ def _get(environ: Mapping[str, str], name: str) -> str:
     return environ.get(name, "").strip() or DEFAULTS.get(name, "")
 
 
-def _secrets(name: str, values: tuple[str, ...]) -> tuple[str, ...]:
+def _secret(name: str, value: str) -> str:
     """What travels in a header."""
-    if not all(value.isascii() and value.isprintable() for value in values):
+    if not (value.isascii() and value.isprintable()):
         raise BadSetting(name, "holds a character that is no part of a key, such as an ellipsis")
-    return values
+    return value
 
 
 def _choice(name: str, value: str, choices: tuple[str, ...]) -> str | None:

@@ -46,7 +46,6 @@ SHARES = 4
 CONNECTING = {errno.EINPROGRESS, errno.EWOULDBLOCK}
 """A connection has been begun. The second is what Windows calls it."""
 
-
 Found = tuple[Any, ...]
 """What `getaddrinfo` finds: family, kind, protocol, name and address."""
 
@@ -154,8 +153,8 @@ class PatientConnection(HTTPConnection):
         seconds = Timeout.resolve_default_timeout(self.timeout)
         deadline = None if seconds is None else time.monotonic() + seconds
         for left in range(len(addresses), 0, -1):
-            until = None if deadline is None else max(0.0, deadline - time.monotonic())
-            share = None if until is None else until / min(left, SHARES)
+            shares = min(left, SHARES)
+            share = None if deadline is None else max(0.0, deadline - time.monotonic()) / shares
             try:
                 sock = self._connected_to(addresses[-left], share)
                 sock.settimeout(seconds)

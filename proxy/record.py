@@ -65,7 +65,7 @@ class Record:
         An exception's text may quote a prompt, so neither the log nor the client gets it.
         """
         if isinstance(error, RecursionError):
-            error = ApiError(400, "The request is nested too deeply.")
+            error = ApiError(400, codec.TOO_DEEP)
         if not isinstance(error, ApiError):
             frames = "".join(traceback.format_tb(error.__traceback__))
             kind = type(error).__name__

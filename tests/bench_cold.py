@@ -15,7 +15,7 @@ from pathlib import Path
 
 from deploy import build_lambda, pythons
 from tests.lambda_emulator.__main__ import unpack
-from tests.lambda_emulator.environments import Function, Settings
+from tests.lambda_emulator.environments import WRAPPER, Function, Settings
 from tests.lambda_emulator.function_url import FunctionUrl
 from tests.servers import LOCAL, ROOT
 
@@ -50,8 +50,7 @@ def build_hello(folder: Path) -> Path:
 
 def cold_start(task: Path, python: str) -> float:
     """Seconds from a request that finds no process to the first byte of its answer."""
-    environ = {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/bootstrap"}
-    server = FunctionUrl(Function(Settings(task, python, environ)))
+    server = FunctionUrl(Function(Settings(task, python, WRAPPER)))
     try:
         began = time.perf_counter()
         answer = LOCAL.get(server.url, timeout=60, stream=True)

@@ -20,10 +20,8 @@ import pytest
 from deploy import build_lambda, pythons
 from tests import servers
 from tests.lambda_emulator.__main__ import unpack
-from tests.lambda_emulator.environments import Function, Settings
+from tests.lambda_emulator.environments import WRAPPER, Function, Settings
 from tests.lambda_emulator.function_url import FunctionUrl
-
-WRAPPER = {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/bootstrap"}
 
 
 @dataclass(frozen=True)

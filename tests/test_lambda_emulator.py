@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.lambda_emulator.environments import Function, Settings
+from tests.lambda_emulator.environments import WRAPPER, Function, Settings
 from tests.lambda_emulator.events import MOST_PRELUDE_BYTES, SEPARATOR, Prelude
 from tests.lambda_emulator.function_url import FunctionUrl
 from tests.lambda_emulator.invocations import Invocation
@@ -36,9 +36,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., FunctionUrl]]:
         wrapper = tmp_path / "bootstrap"
         wrapper.write_text(script)
         wrapper.chmod(0o755)
-        environ = {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/bootstrap"}
         servers.append(
-            FunctionUrl(Function(Settings(tmp_path, sys.executable, environ, timeout=timeout)))
+            FunctionUrl(Function(Settings(tmp_path, sys.executable, WRAPPER, timeout=timeout)))
         )
         return servers[-1]
 

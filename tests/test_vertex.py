@@ -180,41 +180,43 @@ def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(adc.time, "monotonic", lambda since=time.monotonic: since() + seconds)
 
 
-def test_a_token_that_cannot_be_renewed_is_used_to_its_end(
-    cloud: Metadata, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def stale(cloud: Metadata) -> adc.Identity:
+    """With a token that is still good, and could not be renewed."""
     cloud.seconds = 120
     identity = adc.Identity()
     first = identity.headers()
     cloud.statuses = [*OUTAGE]
     assert identity.headers() == first
+    return identity
+
+
+def test_a_token_that_cannot_be_renewed_is_used_to_its_end(
+    cloud: Metadata, stale: adc.Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = len(OUTAGE) - len(cloud.statuses)
-    assert [identity.headers() for _ in range(9)] == [first] * 9
+    first = {"authorization": "Bearer ya29.token-1"}
+    assert [stale.headers() for _ in range(9)] == [first] * 9
     assert asked == len(OUTAGE) - len(cloud.statuses) > 0, "not every request waits for that"
     cloud.statuses = []
     later(monkeypatch, 61)
-    assert identity.headers() == {"authorization": "Bearer ya29.token-2"}
+    assert stale.headers() == {"authorization": "Bearer ya29.token-2"}
 
 
 def test_a_token_that_has_ended_is_renewed_without_a_pause(
-    cloud: Metadata, monkeypatch: pytest.MonkeyPatch
+    cloud: Metadata, stale: adc.Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cloud.seconds = 120
-    identity = adc.Identity()
-    first = identity.headers()
-    cloud.statuses = [*OUTAGE]
-    assert identity.headers() == first
     ended = _helpers.utcnow() + timedelta(seconds=120)
     monkeypatch.setattr(_helpers, "utcnow", lambda: ended)
     with pytest.raises(ApiError, match="just now"):
-        identity.headers()
+        stale.headers()
     asked = len(cloud.statuses)
     with pytest.raises(ApiError, match="just now"):
-        identity.headers()
+        stale.headers()
     assert len(cloud.statuses) == asked, "not every request waits for that"
     cloud.statuses = []
     later(monkeypatch, 6)
-    assert identity.headers() == {"authorization": "Bearer ya29.token-2"}
+    assert stale.headers() == {"authorization": "Bearer ya29.token-2"}
 
 
 def test_an_outage_is_the_clients_to_wait_for(

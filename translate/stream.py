@@ -271,7 +271,7 @@ class StreamTranslator:
 
 def has_content(part: Part) -> bool:
     """Whether a part is more than the carrier of a signature."""
-    return any(part.get(key) for key, _ in PARTS[:-1])
+    return any(part.get(key) for key, _ in PARTS if key != "thoughtSignature")
 
 
 PARTS: tuple[tuple[str, Callable[[StreamTranslator, Part], None]], ...] = (

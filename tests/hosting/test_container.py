@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy import pythons
 from tests import servers
 from tests.hosting import dockerfile, tools
 from tests.hosting.dockerfile import Image
@@ -40,8 +41,8 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def image(context: Path, tmp_path_factory: pytest.TempPathFactory) -> Image:
     """Built with the Python of the base image, where this machine has it."""
     steps = dict(dockerfile.steps((context / dockerfile.FILE).read_text()))
-    version = re.findall(r"\d+\.\d+", steps["FROM"])[0]
-    python = tools.python(version) or sys.executable
+    assert f":{pythons.VERSION}-" in steps["FROM"]
+    python = pythons.find() or sys.executable
     return dockerfile.build(context, tmp_path_factory.mktemp("image"), python)
 
 

@@ -6,10 +6,8 @@ is deployed: the lines are those of the Makefile.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
-import os
 import shutil
 import subprocess
 import zipfile
@@ -48,17 +46,6 @@ def sam(program: str = "sam") -> str:
 def aws() -> None:
     if shutil.which("aws") is None:
         pytest.skip("NOT TESTED with the AWS CLI: it is missing. Install it: pip install awscli.")
-
-
-def python(version: str) -> str | None:
-    """A Python of this version (3.13), on the path or of pyenv."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    found = [f"python{version}", *pyenv.glob(f"versions/{version}.*/bin/python")]
-    for program in map(str, found):
-        with contextlib.suppress(OSError, subprocess.CalledProcessError):
-            subprocess.run([program, "-c", ""], check=True, capture_output=True)
-            return program
-    return None
 
 
 @functools.cache

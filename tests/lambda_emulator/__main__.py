@@ -14,7 +14,7 @@ from pathlib import Path
 
 from deploy import pythons
 
-from .environments import Function, Settings
+from .environments import WRAPPER, Function, Settings
 from .function_url import FunctionUrl
 
 PASSED_ON = ("GEMINI_", "PROXY_", "ANTHROPIC_", "CLAUDE_CODE_SUBAGENT_MODEL", "THREADS")
@@ -37,10 +37,9 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, default=900, help="seconds, as the function's")
     arguments = parser.parse_args()
     environ = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
-    environ["AWS_LAMBDA_EXEC_WRAPPER"] = "/var/task/bootstrap"
     with tempfile.TemporaryDirectory() as folder:
         task = unpack(arguments.zip, Path(folder))
-        settings = Settings(task, pythons.need(), environ, arguments.timeout)
+        settings = Settings(task, pythons.need(), {**environ, **WRAPPER}, arguments.timeout)
         server = FunctionUrl(Function(settings), arguments.port)
         print(f"{arguments.zip} as a Lambda function on {server.url}", flush=True)
         try:

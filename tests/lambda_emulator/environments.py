@@ -21,6 +21,8 @@ from .runtime_api import RuntimeApi
 TASK = "/var/task"
 PATIENCE_SECONDS = 0.5
 BOOTSTRAP = "/var/runtime/bootstrap.py"
+WRAPPER = {"AWS_LAMBDA_EXEC_WRAPPER": f"{TASK}/bootstrap"}
+"""The variable by which a function is started with a program of its own."""
 
 
 class Throttled(Exception):
