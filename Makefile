@@ -38,7 +38,7 @@ golden: .venv/run  ## write the golden exchanges anew; `git diff` is the review
 	$(BIN)/python tests/golden.py
 
 faults: .venv/run  ## every way Gemini can fail, and what a client gets: a table
-	PROXY_LOG_LEVEL=critical $(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.faults
 
 format: .venv/dev  ## format the code
 	$(BIN)/ruff format .
