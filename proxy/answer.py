@@ -33,8 +33,9 @@ LINGER_SECONDS = 1
 ROUND_SECONDS = 60
 """The same where it may go on all the same: code that Google runs has 30 s."""
 
-MOST_RESUMPTIONS = 3
-"""In a row, without getting further: https://ai.google.dev/gemini-api/docs/long-decode."""
+RESUMPTIONS = (0.0, 0.5, 1.5)
+"""Seconds before each, as many as there may be in a row without getting further:
+https://ai.google.dev/gemini-api/docs/long-decode."""
 
 RESUMABLE = frozenset({"broken", "connection", "internal", "overloaded", "silence", "timeout"})
 
@@ -68,6 +69,8 @@ class Answer:
         self._ping = settings.ping
         self._silence = settings.silence
         self._whole = whole
+        self._in_vain = 0
+        """Failures in a row behind the same checkpoint."""
         self._translator = begin(recovery.asked, None)
         self._work = Work(self._play())
         self._work.watch(client)
@@ -152,39 +155,42 @@ class Answer:
         while True:
             try:
                 yield from self._attempt()
-                error, cause, said = None, self._translator.shortfall, ""
+                error, cause = None, self._translator.shortfall
             except ApiError as raised:
-                if self._translator.has_shown and not self._whole:
+                is_shown = self._translator.has_shown and not self._whole
+                if is_shown or self._in_vain > len(RESUMPTIONS):
                     raise
-                error, cause, said = raised, raised.cause, raised.message
-            pause = self._recovery.prepare(cause, said) if cause else None
+                error, cause = raised, raised.cause
+            pause = self._recovery.prepare(cause, error) if cause else None
             if pause is None:
                 break
             waiting.pause(pause)
             before = None if self._whole else self._translator
             self._translator = self._begin(self._recovery.asked, before)
         if error is not None:
-            raise error
+            raise self._recovery.verdict(error)
         yield self._translator.finish()
 
     def _attempt(self) -> Iterator[list[Event]]:
         """The requests that one answer takes: mostly one, more for a long or a broken one."""
         token: str | None = None
-        failures = 0
+        self._in_vain = 0
         while True:
             try:
                 yield from self._hop(self._recovery.ask(token))
-                token, failures = self._translator.continuation(), 0
+                token, self._in_vain = self._translator.continuation(), 0
                 if token is None:
                     return
             except ApiError as error:
                 checkpoint = self._translator.resumption()
-                failures = failures + 1 if checkpoint == token else 1
-                is_stuck = failures > MOST_RESUMPTIONS or error.cause not in RESUMABLE
-                if checkpoint is None or is_stuck:
+                if checkpoint is None or error.cause not in RESUMABLE:
+                    raise
+                self._in_vain = self._in_vain + 1 if checkpoint == token else 1
+                if self._in_vain > len(RESUMPTIONS):
                     raise
                 token = checkpoint
                 self._recovery.tried.append("resumed")
+                waiting.pause(RESUMPTIONS[self._in_vain - 1])
 
     def _hop(self, stream: ChunkStream) -> Iterator[list[Event]]:
         """One request's chunks. After the end of the answer little more is waited for."""

@@ -42,6 +42,8 @@ class Recovery:
         """The causes of all attempts that failed and were followed by another."""
         self.warning = ""
         """What the client's owner should know: a model of the past was asked for."""
+        self._left_for: ApiError | None = None
+        """Why the model that was asked for was given up, when another stands in for it."""
 
     def ask(self, token: str | None) -> ChunkStream:
         """The stream of an attempt; with a continuation token, of what follows. Raises ApiError."""
@@ -49,21 +51,32 @@ class Recovery:
         body = codec.dumps({**self.asked.request, **more})
         return self._gemini.stream(self.asked.model.name, body, self._key)
 
-    def prepare(self, cause: str, said: str) -> float | None:
+    def prepare(self, cause: str, error: ApiError | None) -> float | None:
         """Make ready for another attempt, and say after how many seconds; None: there is none.
 
-        said: the text of the error, where there was one.
+        error: what the attempt ended with, where it was an error.
         """
+        said = error.message if error else ""
         cure = CURES.get(cause, NO_CURE)
         tries = self._tries[cause]
         self._tries[cause] += 1
         if tries < len(cure.pauses) and cure.change(self, said):
             self.tried.append(cause)
             return cure.pauses[tries]
-        if cure.other_model and self.next_model():
+        if (cure.other_model or self._left_for) and self.next_model():
+            self._left_for = self._left_for or error
             self.tried.append(cause)
             return 0.0
         return None
+
+    def verdict(self, error: ApiError) -> ApiError:
+        """What the client is shown in the end, of the error of the last attempt.
+
+        What is wrong with a stand-in is no news of the model that was asked for: it counts only
+        where it passes, as then the whole can be tried again.
+        """
+        passes = error.retry is not False and (error.status == 429 or error.status >= 500)
+        return error if self._left_for is None or passes else self._left_for
 
     def next_key(self, said: str) -> bool:
         """The next of the server's keys: one was withdrawn, or its successor is not yet known."""

@@ -152,7 +152,15 @@ class ChunkStream:
             client = sseclient.SSEClient(pieces)  # type: ignore[arg-type]
             for events in complete_events(self._reads()):
                 pieces[:] = [events]
-                yield [self._chunk(event.data) for event in client.events()]
+                chunks: list[Chunk] = []
+                try:
+                    for event in client.events():
+                        chunks.append(self._chunk(event.data))
+                except ApiError:
+                    if chunks:
+                        yield chunks
+                    raise
+                yield chunks
         except (*FAILURES, UnicodeDecodeError) as error:
             if isinstance(error, (TimeoutError, urllib3.exceptions.ReadTimeoutError)):
                 message = "Gemini fell silent in the middle of its answer."
@@ -231,12 +239,12 @@ def _failure(response: requests.Response, key: Key) -> ApiError:
             return _reported(answer, 502, key)
         message = "Gemini answered with something that is not a stream of events."
         return ApiError(502, message, cause="internal")
-    return _reported(answer, status if status >= 400 else 502, key)
+    return _reported(answer, status, key, response.headers.get("Retry-After"))
 
 
-def _reported(answer: Any, status: int, key: Key) -> ApiError:
-    """Google's error; should it quote the key, without it."""
-    error = from_google(status, answer, key.hint)
+def _reported(answer: Any, status: int, key: Key, wait: str | None = None) -> ApiError:
+    """Google's error; should it quote the key, without it. wait: its Retry-After."""
+    error = from_google(status, answer, key.hint, wait)
     if key.value:
         error.message = error.message.replace(key.value, "[key]")
     return error

@@ -131,8 +131,14 @@ FORGED: Json = {
 }
 
 GOOD: Json = {"chunks": [{"text": HALF}, {"text": REST}], "repeat": True}
-WHOLE: Json = {"candidates": [{"content": {"parts": [{"text": TEXT}], "role": "model"}}]}
-WHOLE["candidates"][0]["finishReason"] = "STOP"
+
+
+def said(text: str, **candidate: str) -> Json:
+    """A chunk as Google writes it."""
+    return {"candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, **candidate}]}
+
+
+WHOLE = said(TEXT, finishReason="STOP")
 
 
 class Reset:
@@ -282,6 +288,13 @@ SEARCH: Json = {"tools": [{"type": "web_search_20250305", "name": "web_search"}]
 REPLY_REST: Json = {"chunks": [{"text": REST}], "repeat": True}
 
 
+def in_one_read(*events: Json) -> Raw:
+    return (head(), b"".join(map(event, events)))
+
+
+LATE_ERROR: Json = {"error": UNAVAILABLE}
+
+
 def tried_again(
     name: str, cause: str, *bad: Play, always: Outcome = INCOMPLETE, attempts: int = 2, **more: Any
 ) -> Fault:
@@ -372,7 +385,7 @@ BYTES = (
         "internal",
         (head("302 Found", "text/html", "Location: http://127.0.0.1:1/"),),
         proxy="raw",
-        always=error(502, "api_error", "answered with status 502", 3),
+        always=error(502, "api_error", "answered with status 302", 3),
     ),
     unseen("gzip", (ZIPPED_HEAD, framed(ZIPPED), LAST), proxy="raw"),
     tried_again("gzip, cut", "broken", (ZIPPED_HEAD, framed(ZIPPED[:60])), proxy="raw"),
@@ -579,6 +592,32 @@ IN_STREAM = (
         {"chunks": [{"text": HALF}, {"raw_error": UNAVAILABLE}]},
     ),
     unseen(
+        "an error in the same read as the end",
+        in_one_read(WHOLE, LATE_ERROR),
+        proxy="raw",
+    ),
+    shown(
+        "an error in the same read as a text",
+        "overloaded",
+        OVERLOADED,
+        in_one_read(said(HALF), LATE_ERROR),
+        proxy="raw",
+    ),
+    Fault(
+        "an error in the same read as a checkpoint",
+        (in_one_read(said(HALF, continuationToken=TOKEN), LATE_ERROR),),
+        answer("resumed", 2),
+        error(529, "overloaded_error", "overloaded", 4, tried="resumed x3"),
+        streamed_once=answer(attempts=2),
+        streamed_always=broken_off("overloaded_error", "overloaded", 4),
+        proxy="raw",
+        good=(in_one_read(said(REST, finishReason="STOP")),),
+        stays=(
+            in_one_read(said(HALF, continuationToken=TOKEN), LATE_ERROR),
+            in_one_read(LATE_ERROR),
+        ),
+    ),
+    unseen(
         "a pause between two rounds",
         {"chunks": [ROUND, {"delay": 1.6}, {"text": TEXT[3:]}]},
         body=SEARCH,
@@ -593,7 +632,7 @@ IN_STREAM = (
         "cut right behind a checkpoint",
         ({"chunks": [CHECKPOINT, CUT]},),
         answer("resumed", 2),
-        error(529, "overloaded_error", ENDED, 6, tried="resumed x3, broken x2"),
+        error(529, "overloaded_error", ENDED, 4, tried="resumed x3"),
         streamed_once=answer(attempts=2),
         streamed_always=broken_off("overloaded_error", ENDED, 4),
         good=(REPLY_REST,),

@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -78,8 +79,8 @@ class Fake(Recovery):
         self.asked_with.append(token)
         return self.streams[len(self.asked_with) - 1]
 
-    def prepare(self, cause: str, said: str) -> float | None:
-        pause = super().prepare(cause, said)
+    def prepare(self, cause: str, error: ApiError | None) -> float | None:
+        pause = super().prepare(cause, error)
         return None if pause is None else 0.0
 
 
@@ -221,6 +222,23 @@ def test_a_failure_that_stays_keeps_its_status() -> None:
     assert caught.value.status == 529
 
 
+@pytest.mark.parametrize("is_streamed_since", [False, True])
+def test_a_failure_of_the_model_that_stood_in_is_not_the_clients(is_streamed_since: bool) -> None:
+    """Its context is smaller; the client is not to compact a conversation for that."""
+
+    def spent() -> list[Any]:
+        raise ApiError(429, "Spent.", cause="spent", retry=False)
+
+    def too_long() -> list[Any]:
+        raise ApiError(400, "prompt is too long: 3 tokens > 2 maximum", cause="context")
+
+    first = Stream(*([chunk(thought("Hm."))] if is_streamed_since else []), spent)
+    with pytest.raises(ApiError, match="Spent") if not is_streamed_since else nullcontext():
+        told, _, recovery = made(first, Stream(too_long))
+        assert events(told)[-1]["error"] == {"type": "rate_limit_error", "message": "Spent."}
+        assert recovery.tried == ["spent"]
+
+
 def test_an_answer_that_stays_empty_ends() -> None:
     told, record, _ = made(*[Stream(chunk(**END))] * 3)
     assert kinds(told) == ["message_start", "message_delta", "message_stop"]
@@ -275,12 +293,28 @@ def test_a_cut_behind_what_was_shown_since_is_an_error() -> None:
     assert recovery.asked_with == [None]
 
 
-def test_a_stream_that_cannot_be_resumed_is_given_up() -> None:
-    told, _, recovery = made(
-        Stream(chunk(text("a"), continuationToken="t1"), broken), *[Stream(broken)] * 9
-    )
-    assert events(told)[-1]["type"] == "error"
-    assert recovery.asked_with == [None, "t1", "t1", "t1"]
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(
+    ("first", "asked"),
+    [
+        ([chunk(text("a"), continuationToken="t1"), broken], 4),
+        ([chunk(text("a"), continuationToken="t1", finish="CONTINUATION")], 5),
+    ],
+    ids=["it is cut", "it is long"],
+)
+def test_a_stream_that_cannot_be_resumed_is_given_up(
+    first: list[Any], asked: int, whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while, and for good: from its beginning it would cost as much once more."""
+    pauses: list[float] = []
+    monkeypatch.setattr(waiting, "pause", pauses.append)
+    streams = [Stream(*first), *(Stream(overloaded) for _ in range(9))]
+    with pytest.raises(ApiError, match="Overloaded") if whole else nullcontext():
+        told, _, recovery = made(*streams, whole=whole)
+        assert events(told)[-1]["error"]["message"] == "Overloaded."
+        assert recovery.asked_with == [None, *["t1"] * (asked - 1)]
+    assert [stream.is_closed for stream in streams].count(True) == asked
+    assert pauses == [0.0, 0.5, 1.5]
 
 
 def test_a_refusal_is_not_resumed() -> None:

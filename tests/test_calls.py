@@ -310,12 +310,27 @@ def test_a_call_in_pieces_takes_the_signature_before_it() -> None:
     ]
 
 
-def test_a_call_that_breaks_off_is_still_whole_json() -> None:
+@pytest.mark.parametrize(
+    ("finish", "stop_reason"),
+    [("MAX_TOKENS", "max_tokens"), ("MALFORMED_FUNCTION_CALL", "tool_use"), ("SAFETY", "refusal")],
+)
+def test_a_call_that_is_broken_off_cannot_be_run(finish: str, stop_reason: str) -> None:
+    """Claude Code runs a tool as soon as its block ends, if its input can be read."""
     machine = translator()
-    events = machine.feed(chunk(piece(city("Bos", more=True), name="weather"), finish="MAX_TOKENS"))
+    events = machine.feed(chunk(piece(city("Bos", more=True), name="weather"), finish=finish))
+    events += machine.finish()
+    parts = [event["delta"].get("partial_json", "") for event in events if "delta" in event]
+    assert "".join(parts) == '{"city":"Bos'
+    message = collect(events)
+    assert (message["content"][0]["input"], message["stop_reason"]) == ({}, stop_reason)
+
+
+def test_a_call_whose_end_is_not_told_is_whole() -> None:
+    machine = translator()
+    events = machine.feed(chunk(piece(city("Bos", more=True), name="weather"), finish="STOP"))
     message = collect(events + machine.finish())
     assert message["content"][0]["input"] == {"city": "Bos"}
-    assert message["stop_reason"] == "max_tokens"
+    assert message["stop_reason"] == "tool_use"
 
 
 def test_a_second_call_in_pieces_may_be_unwanted() -> None:

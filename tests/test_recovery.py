@@ -67,7 +67,7 @@ class Attempts:
         self.recovery.ask(None)
 
     def fail(self, cause: str, said: str = "") -> float | None:
-        pause = self.recovery.prepare(cause, said)
+        pause = self.recovery.prepare(cause, ApiError(400, said))
         if pause is not None:
             self.recovery.ask(None)
         return pause
@@ -250,9 +250,9 @@ def test_a_change_that_cannot_be_made_leaves_all_as_it_was() -> None:
     gemini = Gemini()
     recovery = Recovery(gemini, plan, [Key("key")], [])  # type: ignore[arg-type]
     asked = recovery.asked
-    assert recovery.prepare("malformed", "") == 0.0
+    assert recovery.prepare("malformed", None) == 0.0
     assert recovery.asked is asked
-    assert recovery.prepare("signature", "") == 0.0
+    assert recovery.prepare("signature", ApiError(400, "")) == 0.0
     assert recovery.asked == translate(BODY, {}, mended=Remedies(unsigned=True))
 
 
@@ -312,6 +312,39 @@ def test_without_a_fallback_model_that_can_the_error_is_shown() -> None:
     attempts = Attempts(fallbacks=[MODEL, FLASH], refuses=[FLASH])
     assert attempts.fail("spent") is None
     assert (attempts.recovery.tried, attempts.recovery.asked.model.name) == ([], MODEL)
+
+
+def test_a_fallback_model_that_fails_in_its_own_way_is_followed_by_the_next() -> None:
+    attempts = Attempts(fallbacks=[FLASH, CARBON, "gemini-3.7-flash"])
+    assert attempts.fails("spent", "") == [0.0]
+    assert attempts.fail("context") == 0.0
+    assert attempts.recovery.prepare("empty", None) == 0.0
+    assert attempts.recovery.prepare("empty", None) == 0.5
+    assert attempts.recovery.prepare("empty", None) == 0.0
+    assert attempts.recovery.asked.model.name == "gemini-3.7-flash"
+
+
+OURS = ApiError(429, "Spent.", retry=False)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "is_told"),
+    [
+        (ApiError(529, "Overloaded."), True),
+        (ApiError(500, "Oops."), True),
+        (ApiError(429, "Slow down.", retry_after=7), True),
+        (ApiError(429, "limit: 0", retry=False), False),
+        (ApiError(404, "There is none."), False),
+        (ApiError(400, "prompt is too long: 3 tokens > 2 maximum"), False),
+    ],
+)
+def test_of_a_fallback_model_only_what_passes_is_told(theirs: ApiError, is_told: bool) -> None:
+    recovery = Attempts(fallbacks=[FLASH, CARBON]).recovery
+    assert recovery.verdict(theirs) is theirs
+    recovery.prepare("spent", OURS)
+    recovery.prepare("spent", theirs)
+    assert recovery.asked.model.name == CARBON
+    assert recovery.verdict(theirs) is (theirs if is_told else OURS)
 
 
 # --- Models of the past -----------------------------------------------------------------------

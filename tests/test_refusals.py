@@ -284,6 +284,8 @@ QUOTAS = {
     "beyond it, in the text": limited(exceeded(2, "120.5s"), after=60, cause="spent"),
     "the longest wait": limited(EXHAUSTED, retry_in("300s"), after=60, cause="spent"),
     "longer than that": spent(say_for(301), EXHAUSTED, retry_in("301s")),
+    "minutes, in the text": limited(exceeded(2, "1m2.5s"), after=60, cause="spent"),
+    "hours, in the text": spent(say_for(30_907), exceeded(2, "8h35m6.4s")),
     "longer than that, in the text": spent(say_for(3600), exceeded(2, "3600s"), violated(MINUTE)),
     "a day's requests": spent(SAY_DAY, exceeded(50), HELP, violated(DAY)),
     "a day's requests with a delay": spent(
@@ -469,9 +471,6 @@ REQUESTS = {
         f"{NO_MODEL} {CHOOSE}; /v1/models lists some.",
         "model",
     ),
-    "a conflict": Case(
-        google("ABORTED", "Aborted."), 400, "invalid_request_error", "Aborted.", "request"
-    ),
     "something that cannot be processed": Case(
         google("INVALID_ARGUMENT", "No.", code=422), 400, "invalid_request_error", "No.", "request"
     ),
@@ -521,6 +520,9 @@ FAILURES = {
     "lost data": internal(google("DATA_LOSS", INTERNAL_SHORT), INTERNAL_SHORT),
     "cancelled": internal(google("CANCELLED", CANCELLED), CANCELLED),
     "not implemented": internal(google("UNIMPLEMENTED", "Later."), "Later."),
+    "a conflict": internal(google("ABORTED", "Aborted."), "Aborted.", 500),
+    "a redirect": internal(None, "Gemini answered with status 301.", 502, given=301),
+    "an answer without content": internal(None, "Gemini answered with status 204.", 502, given=204),
     "a gateway": internal("<html>", "Gemini answered with status 502.", 502, given=502),
     "an empty list": internal([], "Gemini answered with status 502.", 502, given=502),
     "no error object": internal(
@@ -589,6 +591,23 @@ def test_a_key_of_the_servers_own_has_its_own_hint() -> None:
     assert error.message == f"Google refused the API key: {NOT_VALID} Tell the owner."
     error = from_google(403, google("PERMISSION_DENIED", LEAKED), "Tell the owner.")
     assert error.message.endswith("make a new one. Tell the owner.")
+
+
+@pytest.mark.parametrize(
+    ("header", "details", "expected"),
+    [
+        ("33", [], 33),
+        ("0", [], 1),
+        ("33", [retry_in("7s")], 7),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", [], None),
+        ("", [violated(MINUTE)], 60),
+    ],
+)
+def test_the_time_in_a_header_counts_where_google_tells_no_other(
+    header: str, details: list[Any], expected: int | None
+) -> None:
+    body = google("RESOURCE_EXHAUSTED", EXHAUSTED, *details)
+    assert from_google(429, body, retry_after=header).retry_after == expected
 
 
 def test_a_message_with_braces_is_shown_as_it_is() -> None:

@@ -44,6 +44,14 @@ def test_calls_turn_an_end_into_tool_use(
     assert stop_reason(finish_reason, has_calls=has_calls) == expected
 
 
+def test_a_count_that_is_null_counts_nothing() -> None:
+    totals = Totals()
+    totals.update({"promptTokenCount": 7, "candidatesTokenCount": None})  # type: ignore[typeddict-item]
+    totals.update({"promptTokenCount": None, "candidatesTokenCount": 2})  # type: ignore[typeddict-item]
+    usage = totals.usage()
+    assert (usage["input_tokens"], usage["output_tokens"]) == (7, 2)
+
+
 HOP: UsageMetadata = {
     "promptTokenCount": 18234,
     "cachedContentTokenCount": 16320,

@@ -71,6 +71,7 @@ def serve() -> Iterator[Serve]:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 self.send_response(status)
                 self.send_header("Content-Type", content_type)
+                self.send_header("Retry-After", "33")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -102,9 +103,27 @@ def test_chunks_come_in_one_list_for_each_read(serve: Serve) -> None:
     stream.close()
 
 
+@pytest.mark.parametrize("bad", [b'{"error": {"code": 503}}', b"[DONE]", b'{"candi'])
+def test_what_came_before_a_bad_event_in_the_same_read_is_not_lost(
+    serve: Serve, bad: bytes
+) -> None:
+    body = b'data: {"a": 1}\r\n\r\ndata: {"b": 2}\r\n\r\ndata: %b\r\n\r\n' % bad
+    chunks = iter(serve(body).stream("m", b"{}", KEY))
+    assert next(chunks) == [{"a": 1}, {"b": 2}]
+    with pytest.raises(ApiError):
+        next(chunks)
+
+
 def test_an_error_is_read_from_its_body(serve: Serve) -> None:
     body = json.dumps({"error": {"code": 429, "message": "Slow down, secret."}}).encode()
     assert failure(serve(body, 429, "application/json")) == (429, "Slow down, [key].")
+
+
+def test_a_quotas_time_may_be_in_a_header(serve: Serve) -> None:
+    body = b'{"error": {"code": 429, "message": "Resource has been exhausted."}}'
+    with pytest.raises(ApiError) as caught:
+        serve(body, 429, "application/json").stream("m", b"{}", KEY)
+    assert caught.value.retry_after == 33
 
 
 def test_an_error_in_a_list_under_status_200(serve: Serve) -> None:
@@ -121,7 +140,7 @@ def test_an_error_in_a_list_under_status_200(serve: Serve) -> None:
             (502, "Gemini answered with something that is not a stream of events."),
         ),
         (b"<html>", 503, (529, "Gemini answered with status 503.")),
-        (b"", 301, (502, "Gemini answered with status 502.")),
+        (b"", 301, (502, "Gemini answered with status 301.")),
         (b"[]", 200, (502, "Gemini answered with status 502.")),
         (b'{"error": "text"}', 500, (500, "Gemini answered with status 500.")),
     ],

@@ -98,10 +98,14 @@ class Calls:
             self._show(part["functionCall"], signature)
             signature = None
 
-    def finish(self) -> None:
-        """The answer ends: nothing more is waited for, and no JSON is left open."""
+    def finish(self, *, is_whole: bool) -> None:
+        """The answer ends: nothing more is waited for.
+
+        The JSON of a call that was broken off stays open, as with Anthropic: closed, it could be
+        run. is_whole: whether nothing was broken off.
+        """
         self.release()
-        if self._partial is not None:
+        if self._partial is not None and is_whole:
             self._piece(self._partial, {})
 
     def _whole(self, part: Part) -> None:

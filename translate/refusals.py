@@ -133,7 +133,7 @@ RULES = (
     ),
     Rule("thinking", {400}, "[Tt]hinking[ _]?([Ll]evel|[Bb]udget|[Cc]onfig)", 400),
     Rule("parameter", {400}, "Unknown name|an invalid argument|not enabled for this model", 400),
-    Rule("request", {400, 409, 422}, None, 400),
+    Rule("request", {400, 422}, None, 400),
     Rule(
         "spent",
         {429},
@@ -154,13 +154,14 @@ RULES = (
     Rule("quota", {429}, None, 429),
     Rule("timeout", {408, 504}, None, 504),
     Rule("overloaded", {503, 529}, None, 529),
-    Rule("internal", {499, 500, 501}, None, 500),
-    Rule("internal", range(502, 600), None, 502),
+    Rule("internal", {409, 499, 500, 501}, None, 500),
+    Rule("internal", {*range(200, 400), *range(502, 600)}, None, 502),
 )
 """Which refusal is which. A later rule may count on the earlier ones not to match."""
 
-RETRY_TEXT = re.compile(r"[Rr]etry in (\d+(?:\.\d+)?)(ms|s)\b")
-DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s)$")
+DURATION = r"(?=\d)(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)(ms|s))?\b"
+RETRY_TEXT = re.compile(f"[Rr]etry in {DURATION}")
+RETRY_DELAY = re.compile(DURATION)
 PER_MINUTE = "PerMinute"
 TOO_LONG = re.compile(
     r"input token count(?:(?: \((\d+)\))? exceeds the maximum number of tokens allowed"
@@ -169,12 +170,14 @@ TOO_LONG = re.compile(
 """The Gemini API's words, with and without the count, and Vertex AI's."""
 
 
-def from_google(status: int, body: Any, key_hint: str = KEY_HINT) -> ApiError:
+def from_google(
+    status: int, body: Any, key_hint: str = KEY_HINT, retry_after: str | None = None
+) -> ApiError:
     """Google's error answer -> the ApiError to show.
 
     status: the HTTP status Google gave; the code in the body goes before it, as an error may come
     under status 200. body: the decoded JSON, `{"error": {...}}` or that in a list; anything else
-    is tolerated. key_hint: what to do about a refused key.
+    is tolerated. key_hint: what to do about a refused key. retry_after: the answer's header.
     """
     error = _error_object(body)
     status = _status(error, status)
@@ -186,7 +189,7 @@ def from_google(status: int, body: Any, key_hint: str = KEY_HINT) -> ApiError:
         shown = f"prompt is too long: {used} tokens > {limit} maximum"
         return ApiError(400, shown, cause="context")
     rule = _rule(status, " ".join([*_reasons(error), message]))
-    wait = _wait(error, message) if rule.cause == "quota" else None
+    wait = _wait(error, message, retry_after) if rule.cause == "quota" else None
     is_spent = wait is not None and wait > PATIENCE_SECONDS
     is_late = wait is not None and wait > LONGEST_WAIT_SECONDS
     shown = rule.say.format(message=message, hint=key_hint)
@@ -223,21 +226,24 @@ def _reasons(error: Mapping[str, Any]) -> Iterator[str]:
             yield str(violation.get("quotaId", ""))
 
 
-def _wait(error: Mapping[str, Any], message: str) -> int | None:
+def _wait(error: Mapping[str, Any], message: str, header: str | None) -> int | None:
     """After how many whole seconds a quota is there again, as far as Google tells."""
     for detail in _details(error):
-        delay = DURATION.match(str(detail.get("retryDelay")))
+        delay = RETRY_DELAY.fullmatch(str(detail.get("retryDelay")))
         if delay:
             return _seconds(*delay.groups())
     said = RETRY_TEXT.search(message)
     if said:
         return _seconds(*said.groups())
+    if header is not None and header.isdecimal():
+        return max(1, int(header))
     is_by_minute = any(PER_MINUTE in reason for reason in _reasons(error))
     return PATIENCE_SECONDS if is_by_minute else None
 
 
-def _seconds(number: str, unit: str) -> int:
-    return max(1, math.ceil(float(number) / (1000 if unit == "ms" else 1)))
+def _seconds(hours: str | None, minutes: str | None, number: str | None, unit: str | None) -> int:
+    seconds = float(number or 0) / (1000 if unit == "ms" else 1)
+    return max(1, math.ceil(int(hours or 0) * 3600 + int(minutes or 0) * 60 + seconds))
 
 
 def _error_object(body: Any) -> Mapping[str, Any]:

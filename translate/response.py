@@ -51,7 +51,8 @@ class Totals:
 
     def update(self, metadata: UsageMetadata) -> None:
         """Gemini tells running totals: the last value of each field counts."""
-        self._hops[-1].update(metadata)
+        told = {name: value for name, value in metadata.items() if value is not None}
+        self._hops[-1].update(told)  # type: ignore[typeddict-item]
 
     def next_hop(self) -> None:
         """A long answer goes on in another request, which counts anew."""
@@ -158,9 +159,13 @@ def _block_delta(message: Json, event: Event) -> None:
 
 
 def _block_stop(message: Json, event: Event) -> None:
+    """The input of a call that was broken off is empty: a part of it could be run."""
     block = message["content"][-1]
     if isinstance(block.get("input"), str):
-        block["input"] = json.loads(block["input"])
+        try:
+            block["input"] = json.loads(block["input"])
+        except ValueError:
+            block["input"] = {}
 
 
 def _message_delta(message: Json, event: Event) -> None:

@@ -174,7 +174,7 @@ class StreamTranslator:
         """The last events. Raises ApiError when the answer broke off before its end."""
         if not self.is_finished and not self.is_cut:
             raise ApiError(529, BROKEN)
-        self._calls.finish()
+        self._calls.finish(is_whole=self._finish_reason == "STOP" and not self.is_cut)
         self._out.flush()
         self._grounding.show(self._out, self._tag)
         reason = self._stop_reason()
