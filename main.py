@@ -49,7 +49,11 @@ def messages(request: flask.Request) -> flask.Response:
         response = flask.Response(status=record.CLIENT_LEFT)
     except Exception as error:  # noqa: BLE001 - the one place where nothing may pass
         response = refuse(line.failed(error), line)
-    return finished(response, line)
+    response = finished(response, line)
+    client = client_socket(request)
+    if client is not None and not line.has_read_body and has_large_body(request):
+        response.call_on_close(lambda: limits.let_hear(client))
+    return response
 
 
 def create_message(request: flask.Request, line: Record) -> flask.Response:
@@ -58,7 +62,7 @@ def create_message(request: flask.Request, line: Record) -> flask.Response:
     with contextlib.ExitStack() as held:
         gate.enter()
         held.callback(gate.leave)
-        body = read_json(request)
+        body = read_json(request, line)
         answer = begin_answer(request, body, caller, line)
         held.callback(answer.close)
         if line.stream:
@@ -106,7 +110,7 @@ def begin_answer(request: flask.Request, body: Any, caller: access.Caller, line:
 def count_tokens(request: flask.Request, line: Record) -> flask.Response:
     """POST /v1/messages/count_tokens."""
     caller = admit(request, line)
-    body = read_json(request)
+    body = read_json(request, line)
     asked = translate(
         body,
         settings.overrides,
@@ -194,7 +198,8 @@ def admit(request: flask.Request, line: Record) -> access.Caller:
     return caller
 
 
-def read_json(request: flask.Request) -> Any:
+def read_json(request: flask.Request, line: Record) -> Any:
+    line.has_read_body = True
     return codec.loads_request(limits.read_body(request.stream, client_socket(request)))
 
 
@@ -202,6 +207,13 @@ def client_socket(request: flask.Request) -> socket.socket | None:
     """Where the answer goes, as the local servers tell it; in the clouds nobody does."""
     names = ("gunicorn.socket", "werkzeug.socket")
     return next((request.environ[name] for name in names if name in request.environ), None)
+
+
+def has_large_body(request: flask.Request) -> bool:
+    """Whether there is a body that may not all have come by the time it is refused."""
+    if request.content_length is None:
+        return "Transfer-Encoding" in request.headers
+    return request.content_length > limits.SMALL_BYTES
 
 
 def as_refusal(error: HTTPException) -> ApiError:

@@ -46,6 +46,22 @@ SHARES = 4
 CONNECTING = {errno.EINPROGRESS, errno.EWOULDBLOCK}
 """A connection has been begun. The second is what Windows calls it."""
 
+WATCHED = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in {
+            "TCP_KEEPIDLE": 30,
+            "TCP_KEEPINTVL": 10,
+            "TCP_KEEPCNT": 3,
+            "TCP_USER_TIMEOUT": 30_000,
+        }.items()
+        if hasattr(socket, name)
+    ),
+]
+"""Options of a socket, as far as the system has them: a peer that has gone without a word, as a
+kept connection's does while a laptop sleeps, is noticed within half a minute, silence or not."""
+
 Found = tuple[Any, ...]
 """What `getaddrinfo` finds: family, kind, protocol, name and address."""
 
@@ -65,9 +81,18 @@ class Patient(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         """As of a socket with a timeout; while it waits, the rest of the thread can go on.
 
-        The socket does not block meanwhile: what is there is read at once, and with encryption
-        what has come may be no data (a part of a record, or one of the tickets of TLS 1.3).
+        That the peer is gone (see WATCHED) is no silence of the peer's.
         """
+        try:
+            return self._read(buffer)
+        except TimeoutError as error:
+            if error.errno is None:
+                raise
+            raise ConnectionAbortedError(error.errno, "the peer is gone") from error
+
+    def _read(self, buffer: Any) -> int | None:
+        """The socket does not block: what is there is read at once, and with encryption what
+        has come may be no data (a part of a record, or one of the tickets of TLS 1.3)."""
         if not waiting.is_seen():
             return self._raw.readinto(buffer)
         given = self._sock.gettimeout()
@@ -158,6 +183,8 @@ class PatientConnection(HTTPConnection):
             try:
                 sock = self._connected_to(addresses[-left], share)
                 sock.settimeout(seconds)
+                for option in WATCHED:
+                    sock.setsockopt(*option)
                 return sock
             except OSError:
                 if left == 1:

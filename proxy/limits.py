@@ -10,6 +10,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from typing import IO
 
@@ -27,6 +28,16 @@ READ_BYTES = 1_048_576
 BODY_SECONDS = 30
 """Of silence in the middle of a body, after which the rest of it is not waited for."""
 
+SEND_SECONDS = 120
+"""In which a client takes nothing of its answer, after which the answer is given up."""
+
+LINGER_SECONDS = 30
+"""For which a client that is sent away may go on sending; nginx has the same two by default."""
+
+LINGER_SILENCE_SECONDS = 5
+SMALL_BYTES = 65_536
+"""So much of a body that nobody has read gunicorn itself reads on."""
+
 BUSY_SECONDS = 5
 """After which a client that was sent away may come again."""
 
@@ -39,8 +50,10 @@ BUSY = "This server is working on as many answers as it can ({} at once); try ag
 def read_body(stream: IO[bytes], client: socket.socket | None = None) -> bytes:
     """A request's body. Raises ApiError 413 for one that is too large, 408 for one that stops.
 
-    client: the socket that it comes from, where that is known.
+    client: the socket that it comes from, where that is known. What is then written to it does
+    not wait for ever either: a client that reads nothing would hold a place in the gate.
     """
+    _set_patience(client, socket.SO_SNDTIMEO, SEND_SECONDS)
     pieces: list[bytes] = []
     size = 0
     with _patient(client):
@@ -59,7 +72,7 @@ def read_body(stream: IO[bytes], client: socket.socket | None = None) -> bytes:
 def _patient(client: socket.socket | None) -> Iterator[None]:
     """Reads that do not wait for ever: they would hold a thread, and a place in the gate."""
     try:
-        _set_patience(client, BODY_SECONDS)
+        _set_patience(client, socket.SO_RCVTIMEO, BODY_SECONDS)
         yield
     except (TimeoutError, BlockingIOError):
         raise ApiError(408, UNFINISHED) from None
@@ -68,14 +81,28 @@ def _patient(client: socket.socket | None) -> Iterator[None]:
     except Exception:  # noqa: BLE001 - each server has its own for a body that is cut or garbled
         raise ApiError(400, UNREADABLE) from None
     finally:
-        _set_patience(client, 0)
+        _set_patience(client, socket.SO_RCVTIMEO, 0)
 
 
-def _set_patience(client: socket.socket | None, seconds: float) -> None:
-    """For reads alone, and at no price: `settimeout` lets another thread go first."""
+def _set_patience(client: socket.socket | None, option: int, seconds: float) -> None:
+    """For reads or writes alone, and at no price: `settimeout` lets another thread go first."""
     if client is not None:
         timeval = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+        client.setsockopt(socket.SOL_SOCKET, option, timeval)
+
+
+def let_hear(client: socket.socket) -> None:
+    """Read on, behind the answer, what nobody wants of a large body: closed before that, the
+    socket would be reset, and a client that is still sending would never hear the answer."""
+    deadline = time.monotonic() + LINGER_SECONDS
+    timeout = client.gettimeout()
+    with contextlib.suppress(OSError):
+        client.shutdown(socket.SHUT_WR)
+        while (left := deadline - time.monotonic()) > 0:
+            client.settimeout(min(left, LINGER_SILENCE_SECONDS))
+            if not client.recv(READ_BYTES):
+                break
+    client.settimeout(timeout)
 
 
 class Gate:

@@ -34,7 +34,8 @@ class Record:
     """What is known about one request by the end of it.
 
     who: the caller (see access.py). model, gemini: asked for, and asked. tried: the causes of the
-    attempts that failed. repairs: how often a call was mended, by kind.
+    attempts that failed. repairs: how often a call was mended, by kind. has_read_body: whether the
+    request was read to its end, as far as that was possible.
     """
 
     request_id: str
@@ -48,6 +49,7 @@ class Record:
     status: int = 0
     error: str = ""
     has_left: bool = False
+    has_read_body: bool = False
     tokens: Mapping[str, int] = field(default_factory=dict)
     tried: Sequence[str] = ()
     repairs: Mapping[str, int] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import socket
 import ssl
@@ -143,6 +144,33 @@ def test_a_timeout_that_is_set_meanwhile_counts() -> None:
         ours.settimeout(0.02)
         with pytest.raises(TimeoutError, match="nothing to read"):
             work.take(30)
+
+
+class Dead(io.RawIOBase):
+    """The socket of a peer of which the system has heard nothing for too long."""
+
+    def readinto(self, buffer: Any) -> int:
+        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+
+
+@pytest.mark.parametrize("in_a_work", [True, False])
+def test_a_peer_that_is_gone_is_not_silent(in_a_work: bool) -> None:
+    """A silence is the client's to hear of; a connection is made anew."""
+    ours, theirs = socket.socketpair()
+
+    def read() -> Generator[bytes, None, None]:
+        yield io.BufferedReader(Patient(ours, Dead())).read1(1)
+
+    with ours, theirs, pytest.raises(ConnectionAbortedError):
+        Work(read()).take(LONG) if in_a_work else next(read())
+
+
+def test_a_peer_that_goes_without_a_word_is_noticed(good: Address) -> None:
+    with contextlib.closing(PatientConnection(*good)) as made:
+        made.connect()
+        assert made.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        for level, option, value in connections.WATCHED[1:]:
+            assert made.sock.getsockopt(level, option) == value
 
 
 # --- Reading behind encryption ----------------------------------------------------------------

@@ -6,6 +6,7 @@ import io
 import socket
 import struct
 import threading
+from collections.abc import Iterator
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,6 +16,8 @@ from werkzeug.exceptions import ClientDisconnected
 from proxy import limits
 from proxy.limits import BUSY_SECONDS, Gate, read_body
 from translate import ApiError
+
+Pair = tuple[socket.socket, socket.socket]
 
 
 class Body(io.BytesIO):
@@ -117,6 +120,101 @@ def test_whoever_sent_half_a_body_is_told(
         server = {"gunicorn.socket": ours, "wsgi.input": stream, "wsgi.input_terminated": True}
         answer = client.post("/v1/messages", headers={"x-api-key": "key"}, environ_overrides=server)
     assert (answer.status_code, answer.get_json()["error"]["type"]) == (408, "timeout_error")
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "SEND_SECONDS", 0.02)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile("rb") as stream:
+        theirs.shutdown(socket.SHUT_WR)
+        read_body(stream, ours)
+        with pytest.raises(BlockingIOError):
+            ours.sendall(bytes(10_000_000))
+        theirs.recv(10_000_000)
+        ours.sendall(b"more")
+
+
+# --- A client that is still sending -----------------------------------------------------------
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+def test_a_client_hears_the_answer_when_it_has_sent_all(pair: Pair) -> None:
+    ours, theirs = pair
+    ours.settimeout(7)
+    ours.sendall(b"No.")
+    listening = threading.Thread(target=limits.let_hear, args=(ours,))
+    listening.start()
+    theirs.sendall(bytes(10_000_000))
+    assert [theirs.recv(100), theirs.recv(100)] == [b"No.", b""]
+    theirs.close()
+    listening.join()
+    assert ours.gettimeout() == 7
+
+
+@pytest.mark.parametrize(
+    ("limit", "seconds"), [("LINGER_SILENCE_SECONDS", 0.02), ("LINGER_SECONDS", 0)]
+)
+def test_a_client_that_sends_nothing_or_without_end_is_not_listened_to(
+    limit: str, seconds: float, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = pair
+    monkeypatch.setattr(limits, limit, seconds)
+    theirs.sendall(b"half")
+    limits.let_hear(ours)
+    assert theirs.recv(1) == b""
+
+
+def test_a_client_that_has_left_already_is_not_listened_to(pair: Pair) -> None:
+    ours, _ = pair
+    ours.shutdown(socket.SHUT_RDWR)
+    limits.let_hear(ours)
+
+
+@pytest.mark.parametrize(
+    ("path", "told", "is_waited_for"),
+    [
+        pytest.param("/v1/messages", {"CONTENT_LENGTH": "70000"}, True, id="a large body"),
+        pytest.param("/v1/messages", {"CONTENT_LENGTH": "65536"}, False, id="a small one"),
+        pytest.param("/v1/messages", {"HTTP_TRANSFER_ENCODING": "chunked"}, True, id="any length"),
+        pytest.param("/v1/messages", {}, False, id="none"),
+        pytest.param("/else", {"CONTENT_LENGTH": "70000"}, True, id="for nobody"),
+        pytest.param(
+            "/v1/messages",
+            {"CONTENT_LENGTH": "70000", "HTTP_X_API_KEY": "key"},
+            False,
+            id="one that is read",
+        ),
+    ],
+)
+def test_a_large_body_is_read_on_behind_a_refusal(
+    client: FlaskClient,
+    pair: Pair,
+    path: str,
+    told: dict[str, str],
+    is_waited_for: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listened_to: list[socket.socket] = []
+    monkeypatch.setattr(limits, "let_hear", listened_to.append)
+    ours, _ = pair
+    server = {
+        "gunicorn.socket": ours,
+        "wsgi.input": io.BytesIO(b"{"),
+        "wsgi.input_terminated": True,
+    }
+    answer = client.post(path, environ_overrides={**server, **told})
+    assert answer.status_code in (400, 401, 404)
+    assert listened_to == []
+    answer.close()
+    assert listened_to == [ours] * is_waited_for
 
 
 class Garbled:

@@ -311,22 +311,27 @@ def test_refused_and_failed_requests_give_their_places_back(emulator: Emulator, 
 
 
 HURRIED = (
-    "from proxy import limits; limits.BODY_SECONDS = 1;"
+    "from proxy import limits; limits.BODY_SECONDS = limits.SEND_SECONDS = 1;"
     "from functions_framework._cli import _cli; _cli()"
 )
-"""The server, less patient with half a body than any setting makes it."""
+"""The server, less patient with half a body, or half an answer, than any setting makes it."""
+
+
+@contextlib.contextmanager
+def hurried(endpoint: str, **environ: str) -> Iterator[str]:
+    port = servers.free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-c", HURRIED, "--host", "127.0.0.1", "--port", str(port)]
+    with servers.running([*command, *servers.PROXY], {"GEMINI_ENDPOINT": endpoint, **environ}, url):
+        yield url
 
 
 @needs_proc
 def test_half_a_body_is_not_waited_for(emulator: Emulator, key: str) -> None:
     """It would hold a thread and a place for as long as its client likes."""
     emulator.script(key, {"chunks": [{"text": "In."}], "repeat": True})
-    port = servers.free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-c", HURRIED, "--host", "127.0.0.1", "--port", str(port)]
-    environ = {"GEMINI_ENDPOINT": emulator.url, "PROXY_CONCURRENCY": "2"}
     with contextlib.ExitStack() as stack:
-        stack.enter_context(servers.running([*command, *servers.PROXY], environ, url))
+        url = stack.enter_context(hurried(emulator.url, PROXY_CONCURRENCY="2"))
         half = request(key, said=10_000)
         halves = [stack.enter_context(Client(url, half)) for _ in range(2)]
         for client in halves:
@@ -336,6 +341,23 @@ def test_half_a_body_is_not_waited_for(emulator: Emulator, key: str) -> None:
             assert b"event: message_stop" in client.rest()
         assert eventually(lambda: Worker(url).clients == 0)
     assert closed(emulator, key) == {"complete": 1}
+
+
+def test_a_client_that_takes_nothing_of_its_answer_gives_its_place_back(
+    emulator: Emulator, key: str
+) -> None:
+    much = {"chunks": [{"text": "x" * 1_000_000}] * 30, "usage": {"candidatesTokenCount": 9}}
+    emulator.script(key, much, {"chunks": [{"text": "In."}], "repeat": True})
+    with hurried(emulator.url, PROXY_CONCURRENCY="1") as url, Client(url, request(key)) as idle:
+        idle.until(b"message_start")
+
+        def status() -> int:
+            with Client(url, request(key, stream=False)) as client:
+                client.rest()
+            return client.status
+
+        assert eventually(lambda: status() == 200)
+    assert eventually(lambda: closed(emulator, key)["client"] == 1)
 
 
 # --- The end of a server ----------------------------------------------------------------------
@@ -397,6 +419,16 @@ def raw() -> Iterator[RawServer]:
     server = RawServer(listens=True)
     yield server
     server.close()
+
+
+@pytest.mark.parametrize("told", ["its length", "chunks"])
+def test_a_client_that_sends_much_without_a_key_hears_why_it_is_refused(told: str) -> None:
+    body = large(20)
+    sent = request("", body=body) if told == "its length" else chunked("", body)
+    with proxied("http://127.0.0.1:9") as url, Client(url, sent) as client:
+        client.rest()
+        assert (client.status, client.headers["x-should-retry"]) == (401, "false")
+        assert client.json["error"]["type"] == "authentication_error"
 
 
 def test_a_body_may_have_32_megabytes(
