@@ -12,8 +12,10 @@ COVERED := $(TRANSLATE:%=covered-%)
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
+NEED_PYTHON = @test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: https://www.python.org/downloads/"; exit 1; }
+
 .venv/run: requirements.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: https://www.python.org/downloads/"; exit 1; }
+	$(NEED_PYTHON)
 	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
@@ -63,10 +65,10 @@ $(COVERED): covered-%: .venv/dev
 	|| { cat .venv/$@.log; echo "translate/$*.py: not covered by tests/test_$*.py alone"; exit 1; }
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-sam .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis build
+	rm -rf .venv .venv-sam .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .serverless build
 
 # Hosting. What each line does, and what it costs: "Hosting" in README.md.
-.PHONY: setup-gcp deploy-gcp setup-aws deploy-aws
+.PHONY: setup-gcp deploy-gcp setup-aws deploy-aws told-aws
 
 .venv-sam/done:
 	test -x .venv-sam/bin/pip || $(PYTHON) -m venv --clear .venv-sam
@@ -84,6 +86,8 @@ COMMA = ,
 # What the service is lent from Secret Manager. With `SECRETS=` it is lent nothing, and every caller
 # brings a Gemini key. A key is lent to holders of PROXY_TOKEN only: the address is public.
 SECRETS = $(if $(IS_VERTEX),,GEMINI_API_KEY=gemini-api-key:latest$(COMMA))PROXY_TOKEN=proxy-token:latest
+# On Vertex AI nobody can bring a key: without a token, nobody could ask.
+CLOSED = $(if $(IS_VERTEX),$(if $(findstring PROXY_TOKEN,$(SECRETS)),,$(error BACKEND=vertex needs PROXY_TOKEN in SECRETS)))
 # More settings, as in SETTINGS='GEMINI_SAFETY=OFF;GEMINI_FALLBACK_MODELS=gemini-3.8-flash,gemini-3.6-flash'
 SETTINGS =
 ACCOUNT = gemini-messages@$(PROJECT).iam.gserviceaccount.com
@@ -94,15 +98,16 @@ NEW_TOKEN = $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32), end="
 # $(call unless,a thing of gcloud's,how it is made): what is there already is left as it is.
 unless = gcloud $(1) --project $(PROJECT) >/dev/null 2>&1 || { $(2) --project $(PROJECT); }
 
-# $(call lend,a secret's name,what prints it)
+# $(call lend,a secret's name,what prints it): nothing is made of a secret that is empty.
 define lend
-$(call unless,secrets describe $(1),$(2) | gcloud secrets create $(1) --data-file -)
+$(call unless,secrets describe $(1),value=$$($(2)) && test "$$value" && printf %s "$$value" | gcloud secrets create $(1) --data-file -)
 gcloud secrets add-iam-policy-binding $(1) --project $(PROJECT) \
 	--member serviceAccount:$(ACCOUNT) --role roles/secretmanager.secretAccessor
 endef
 
 setup-gcp:  ## once per PROJECT: APIs, accounts and, from GEMINI_API_KEY, the secrets
-	$(call need,PROJECT $(if $(findstring GEMINI_API_KEY,$(SECRETS)),GEMINI_API_KEY))
+	$(call need,PROJECT $(if $(findstring GEMINI_API_KEY,$(SECRETS)),GEMINI_API_KEY))$(CLOSED)
+	$(NEED_PYTHON)
 	gcloud services enable $(APIS:%=%.googleapis.com) --project $(PROJECT)
 	gcloud projects add-iam-policy-binding $(PROJECT) --role roles/run.builder --condition None \
 		--member serviceAccount:$(PROJECT_NUMBER)-compute@developer.gserviceaccount.com
@@ -113,7 +118,7 @@ setup-gcp:  ## once per PROJECT: APIs, accounts and, from GEMINI_API_KEY, the se
 	$(if $(findstring PROXY_TOKEN,$(SECRETS)),$(call lend,proxy-token,$(NEW_TOKEN)))
 
 deploy-gcp:  ## to Cloud Run: PROJECT=... REGION=..., after setup-gcp
-	$(call need,PROJECT REGION)
+	$(call need,PROJECT REGION)$(CLOSED)
 	gcloud run deploy messages --source . --function messages --base-image python313 \
 		--project $(PROJECT) --region $(REGION) --service-account $(ACCOUNT) \
 		$(if $(SECRETS),--set-secrets $(SECRETS),--clear-secrets) \
@@ -131,11 +136,15 @@ NOW = $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 
 setup-aws:  ## once per REGION: the secret, from GEMINI_API_KEY; prints its SECRET_ARN
 	$(call need,REGION GEMINI_API_KEY)
-	$(NEW_SECRET) | aws secretsmanager create-secret --region $(REGION) --name gemini-messages \
+	$(NEED_PYTHON)
+	secret=$$($(NEW_SECRET)) && printf %s "$$secret" | aws secretsmanager create-secret --region $(REGION) --name gemini-messages \
 		--secret-string file:///dev/stdin --query ARN --output text
 
-deploy-aws: build .venv-sam/done  ## to Lambda: REGION=... SECRET_ARN=... (or SECRET_ARN= to lend nothing)
-	$(call need,REGION)$(if $(filter undefined,$(origin SECRET_ARN)),$(error $@ needs SECRET_ARN=...))
+told-aws:
+	$(if $(REGION),,$(error deploy-aws needs REGION=...))
+	$(if $(filter undefined,$(origin SECRET_ARN)),$(error deploy-aws needs SECRET_ARN=...))
+
+deploy-aws: told-aws build .venv-sam/done  ## to Lambda: REGION=... SECRET_ARN=... (or SECRET_ARN= to lend nothing)
 	.venv-sam/bin/sam deploy --template-file template.yaml --stack-name gemini-messages \
 		--region $(REGION) --resolve-s3 --capabilities CAPABILITY_IAM \
 		--no-confirm-changeset --on-failure DELETE \

@@ -266,9 +266,21 @@ def test_a_key_is_not_taken_for_a_secrets_address(
 
 
 def test_make_asks_whether_a_key_is_lent(tmp_path: Path) -> None:
-    command = ["make", "-n", "deploy-aws", f"REGION={tools.REGION}"]
-    made = tools.run(command, ROOT, tools.alone(tmp_path))
-    assert (made.returncode, "deploy-aws needs SECRET_ARN=" in made.stderr) == (2, True)
+    """And for a region, before it builds or installs anything."""
+    for given, missing in ((["REGION=y"], "SECRET_ARN"), (["SECRET_ARN="], "REGION")):
+        made = tools.run(["make", "-n", "deploy-aws", *given], ROOT, tools.alone(tmp_path))
+        assert (made.returncode, made.stdout) == (2, "")
+        assert f"deploy-aws needs {missing}=" in made.stderr
+
+
+def test_a_deployment_that_fails_leaves_nothing_in_the_way_of_the_next(tmp_path: Path) -> None:
+    """A first one that AWS rolls back would have to be deleted by hand."""
+    [line] = [
+        line
+        for line in tools.recipe(tmp_path, "deploy-aws", "REGION=y", "SECRET_ARN=")
+        if " deploy " in line
+    ]
+    assert "--on-failure DELETE " in line
 
 
 @pytest.mark.parametrize(("wrong", "succeeds"), [(False, True), (True, False)])

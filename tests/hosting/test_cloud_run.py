@@ -118,6 +118,51 @@ def test_the_secrets_are_made_as_they_are_deployed(tmp_path: Path) -> None:
     assert readers == dict.fromkeys(made, f"serviceAccount:{ACCOUNT}")
 
 
+APIS = ("iam", "run", "cloudbuild", "artifactregistry", "secretmanager")
+
+
+@pytest.mark.parametrize("backend", ["developer", "vertex"])
+def test_whoever_builds_and_serves_may_do_so(backend: str, tmp_path: Path) -> None:
+    """Cloud Build works in the name of the default account, which new projects give no role."""
+    arguments = ("PROJECT=x", f"GEMINI_API_KEY={KEY}", f"BACKEND={backend}")
+    setup = [words for words, _ in asked_of_gcloud(tmp_path, "setup-gcp", *arguments)]
+    [apis] = [words[2:-2] for words in setup if words[:2] == ["services", "enable"]]
+    more = ["aiplatform"] if backend == "vertex" else []
+    assert sorted(apis) == sorted(f"{name}.googleapis.com" for name in (*APIS, *more))
+    given = [flags(words) for words in setup if words[:2] == ["projects", "add-iam-policy-binding"]]
+    roles = {each["--role"]: each["--member"] for each in given}
+    builder = {"roles/run.builder": "serviceAccount:4711-compute@developer.gserviceaccount.com"}
+    user = {"roles/aiplatform.user": f"serviceAccount:{ACCOUNT}"} if more else {}
+    assert roles == {**builder, **user}
+
+
+def test_no_secret_is_made_of_nothing(tmp_path: Path) -> None:
+    """Else it would be left as it is by the next setup, and each deployment would fail."""
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    with pytest.raises(AssertionError, match="Error"):
+        asked_of_gcloud(
+            tmp_path, "setup-gcp", "PROJECT=x", f"GEMINI_API_KEY={KEY}", f"PYTHON={broken}"
+        )
+    made = [json.loads(line)[0] for line in (tmp_path / "log").read_text().splitlines()]
+    assert [words[2] for words in made if words[:2] == ["secrets", "create"]] == ["gemini-api-key"]
+
+
+@pytest.mark.parametrize("target", ["setup-gcp", "setup-aws"])
+def test_a_setup_needs_python(target: str, tmp_path: Path) -> None:
+    given = ("PROJECT=x", "REGION=y", f"GEMINI_API_KEY={KEY}", "PYTHON=")
+    made = tools.run(["make", target, *given], ROOT, tools.alone(tmp_path))
+    assert (made.returncode, "Python 3.11 or later is needed" in made.stdout) == (2, True)
+
+
+@pytest.mark.parametrize("target", ["setup-gcp", "deploy-gcp"])
+def test_a_service_that_nobody_could_ask_is_not_made(target: str, tmp_path: Path) -> None:
+    given = (*TARGET, "BACKEND=vertex", "SECRETS=")
+    made = tools.run(["make", target, *given], ROOT, tools.alone(tmp_path))
+    assert (made.returncode, "needs PROXY_TOKEN in SECRETS" in made.stderr) == (2, True)
+
+
 def test_a_setup_without_secrets_makes_none(tmp_path: Path) -> None:
     setup = asked_of_gcloud(tmp_path, "setup-gcp", "PROJECT=x", "SECRETS=")
     assert {words[0] for words, _ in setup} == {"services", "projects", "iam"}
@@ -180,7 +225,7 @@ class Service:
         return (
             {name: self.spec[name] for name in SAME},
             {name: self.notes[name].lower() for name in SAME_NOTES},
-            (self.settings, self.container["resources"]["limits"], self.public.lower()),
+            (set(self.settings), self.container["resources"]["limits"], self.public.lower()),
         )
 
 
@@ -261,7 +306,11 @@ def test_the_declared_service_is_the_one_that_is_deployed(
     (workplace.folder / "service.yaml").write_text(text.replace("PROJECT", "x"))
     workplace.google.service = {}
     declared = workplace.run("gcloud", *REPLACE)
+    # Here a new version of a secret has to be a new line: else no new instance would start.
+    numbered = {name: value.replace("latest", "1") for name, value in deployed.settings.items()}
+    assert declared.settings == numbered != deployed.settings
     assert declared.essence == deployed.essence
+    assert "@sha256:" in declared.container["image"]
 
 
 @pytest.mark.parametrize(

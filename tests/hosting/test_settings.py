@@ -76,8 +76,8 @@ def of_makefile(home: Path) -> list[str]:
 
 def of_the_secret(home: Path) -> list[str]:
     """Those in the JSON object that `make setup-aws` stores."""
-    [line] = tools.recipe(home, "setup-aws", "REGION=y", "GEMINI_API_KEY=k")[:1]
-    return re.findall(r'"(\w+)": ', line)
+    lines = tools.recipe(home, "setup-aws", "REGION=y", "GEMINI_API_KEY=k")
+    return re.findall(r'"(\w+)": ', "\n".join(lines))
 
 
 PLACES = [of_template, of_serverless, of_service, of_dockerfile, of_makefile, of_the_secret]
