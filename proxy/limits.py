@@ -28,8 +28,9 @@ READ_BYTES = 1_048_576
 BODY_SECONDS = 30
 """Of silence in the middle of a body, after which the rest of it is not waited for."""
 
-SEND_SECONDS = 60
-"""In which a client takes nothing of its answer; after once or twice that it is given up."""
+SEND_SECONDS = 30
+"""In which a client takes nothing of its answer. After some three times that it is given up: the
+system finds room for a part of what is sent, and then for another."""
 
 LINGER_SECONDS = 30
 """For which a client that is sent away may go on sending; nginx has the same two by default."""
