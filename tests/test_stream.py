@@ -509,7 +509,9 @@ def test_a_block_that_comes_with_content_is_a_block() -> None:
     assert machine.finish()[-2]["delta"]["stop_reason"] == "refusal"
 
 
-@pytest.mark.parametrize("after", [chunk(text("")), chunk(signed("S")), chunk()])
+@pytest.mark.parametrize(
+    "after", [chunk(text("\n ")), chunk(text("")), chunk(signed("S")), chunk()]
+)
 def test_what_brings_nothing_leaves_an_end_an_end(after: Any) -> None:
     machine = translator()
     machine.feed(chunk(text("a"), finish="STOP"))

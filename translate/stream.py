@@ -270,8 +270,9 @@ class StreamTranslator:
 
 
 def has_content(part: Part) -> bool:
-    """Whether a part is more than the carrier of a signature."""
-    return any(part.get(key) for key, _ in PARTS if key != "thoughtSignature")
+    """Whether a part is more than white space, or the carrier of a signature."""
+    said = {**part, "text": (part.get("text") or "").strip()}
+    return any(said.get(key) for key, _ in PARTS if key != "thoughtSignature")
 
 
 PARTS: tuple[tuple[str, Callable[[StreamTranslator, Part], None]], ...] = (
