@@ -102,7 +102,8 @@ class Calls:
         """The answer ends: nothing more is waited for.
 
         The JSON of a call that was broken off stays open, as with Anthropic: closed, it could be
-        run. is_whole: whether nothing was broken off.
+        run. So Claude Code tells its model that it was not (seen 2026-11-26, 2.1.197 and 2.1.330).
+        is_whole: whether nothing was broken off.
         """
         self.release()
         if self._partial is not None and is_whole:

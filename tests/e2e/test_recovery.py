@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -294,6 +295,21 @@ def test_calls_that_stay_malformed(both: Both, proxy: str) -> None:
         False,
     ]
     assert retries(runs) == [[]] * 2
+
+
+def test_a_call_whose_arguments_are_broken_off_is_not_run(both: Both, proxy: str) -> None:
+    """Vertex AI can send a call in pieces; half a command may be a command too."""
+    begun = {"functionCall": {"name": "Bash", "willContinue": True}}
+    piece = {"jsonPath": "$.command", "stringValue": "touch half", "willContinue": True}
+    more = {"functionCall": {"partialArgs": [piece], "willContinue": True}}
+    parts = {"content": {"parts": [begun, more], "role": "model"}, "finishReason": "MAX_TOKENS"}
+    half = {"chunks": [{"raw": f"data: {json.dumps({'candidates': [parts]})}\r\n\r\n"}]}
+    both.script({**half, "finish": None}, HELLO)
+    runs = both.ask(proxy)
+    assert said(runs) == ["Hello there."] * 2
+    for seat, journal in zip(both.seats, both.journals(), strict=True):
+        assert "could not be parsed as JSON" in json.dumps(journal[-1]["body"]["contents"])
+        assert not (seat.claude.folder / "half").exists()
 
 
 def test_answers_that_stay_empty(both: Both, proxy: str) -> None:
