@@ -52,7 +52,7 @@ def messages(request: flask.Request) -> flask.Response:
     response = finished(response, line)
     client = client_socket(request)
     if client is not None and not line.has_read_body and has_large_body(request):
-        response.call_on_close(lambda: limits.let_hear(client))
+        response.call_on_close(lambda: limits.let_hear(request.stream, client))
     return response
 
 

@@ -17,6 +17,7 @@ from translate.wire import Event, Json
 
 from . import codec, waiting
 from .config import Settings
+from .limits import hang_up
 from .record import Record
 from .recovery import Recovery, told
 from .upstream import BrokenStream, ChunkStream
@@ -69,6 +70,7 @@ class Answer:
         self._ping = settings.ping
         self._silence = settings.silence
         self._whole = whole
+        self._client = client
         self._in_vain = 0
         """Failures in a row behind the same checkpoint."""
         self._translator = begin(recovery.asked, None)
@@ -100,6 +102,8 @@ class Answer:
             self._record.has_left = True
         except GeneratorExit:
             self._record.has_left = True
+            if self._client is not None:
+                hang_up(self._client)  # else the server would wait for more from it
             raise
         except Exception as error:  # noqa: BLE001 - the status is sent: only an event can tell
             shown = self._record.failed(error)
@@ -167,8 +171,9 @@ class Answer:
             waiting.pause(pause)
             before = None if self._whole else self._translator
             self._translator = self._begin(self._recovery.asked, before)
-        if error is not None:
-            raise self._recovery.verdict(error)
+        problem = self._recovery.verdict(error) if error or cause else None
+        if problem is not None:
+            raise problem
         yield self._translator.finish()
 
     def _attempt(self) -> Iterator[list[Event]]:

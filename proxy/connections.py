@@ -13,6 +13,7 @@ import errno
 import http.client
 import io
 import itertools
+import math
 import os
 import socket
 import ssl
@@ -52,15 +53,20 @@ WATCHED = [
         (socket.IPPROTO_TCP, getattr(socket, name), value)
         for name, value in {
             "TCP_KEEPIDLE": 30,
+            "TCP_KEEPALIVE": 30,  # the same on macOS
             "TCP_KEEPINTVL": 10,
             "TCP_KEEPCNT": 3,
-            "TCP_USER_TIMEOUT": 30_000,
+            "TCP_USER_TIMEOUT": 60_000,
         }.items()
         if hasattr(socket, name)
     ),
 ]
-"""Options of a socket, as far as the system has them: a peer that has gone without a word, as a
-kept connection's does while a laptop sleeps, is noticed within half a minute, silence or not."""
+"""Options of a socket, as far as the system has them: a peer that has gone without a word is
+noticed in about a minute, silence or not. A shorter gap in the network is waited out."""
+
+REST_SECONDS = 120
+"""A connection that has been unused for longer is not used again: after a laptop's sleep, or behind
+somebody's NAT, its peer may be gone, and to notice that would take a minute."""
 
 Found = tuple[Any, ...]
 """What `getaddrinfo` finds: family, kind, protocol, name and address."""
@@ -126,6 +132,13 @@ class PatientConnection(HTTPConnection):
     """urllib3's connection; while it connects and sends, the rest of the thread can go on."""
 
     response_class = PatientResponse
+    rests_since = math.inf
+    """By the clock, which goes on while the machine sleeps."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it can be used once more."""
+        return time.time() - self.rests_since < REST_SECONDS and super().is_connected
 
     def send(self, data: Any) -> None:
         """As http.client's, but each piece of a large body has the timeout, not all of it."""
@@ -184,7 +197,8 @@ class PatientConnection(HTTPConnection):
                 sock = self._connected_to(addresses[-left], share)
                 sock.settimeout(seconds)
                 for option in WATCHED:
-                    sock.setsockopt(*option)
+                    with contextlib.suppress(OSError):
+                        sock.setsockopt(*option)
                 return sock
             except OSError:
                 if left == 1:
@@ -229,8 +243,13 @@ class PatientSecureConnection(PatientConnection, HTTPSConnection):
 class PatientPool(urllib3.HTTPConnectionPool):
     ConnectionCls = PatientConnection
 
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.rests_since = time.time()
+        super()._put_conn(conn)
 
-class PatientSecurePool(urllib3.HTTPSConnectionPool):
+
+class PatientSecurePool(PatientPool, urllib3.HTTPSConnectionPool):
     ConnectionCls = PatientSecureConnection
 
 

@@ -7,10 +7,10 @@ It refuses to know what is in a body.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from typing import IO
 
@@ -29,8 +29,8 @@ BODY_SECONDS = 30
 """Of silence in the middle of a body, after which the rest of it is not waited for."""
 
 SEND_SECONDS = 30
-"""In which a client takes nothing of its answer. After some three times that it is given up: the
-system finds room for a part of what is sent, and then for another."""
+"""In which a client takes next to nothing of its answer. After some three times that it is given
+up: the system finds room for a part of what is sent, and then for another."""
 
 LINGER_SECONDS = 30
 """For which a client that is sent away may go on sending; nginx has the same two by default."""
@@ -38,6 +38,9 @@ LINGER_SECONDS = 30
 LINGER_SILENCE_SECONDS = 5
 SMALL_BYTES = 65_536
 """So much of a body that nobody has read gunicorn itself reads on."""
+
+TELLS_PATIENCE = os.name != "nt"
+"""Whether a socket's timeouts are a `timeval`, as POSIX has it."""
 
 BUSY_SECONDS = 5
 """After which a client that was sent away may come again."""
@@ -54,7 +57,6 @@ def read_body(stream: IO[bytes], client: socket.socket | None = None) -> bytes:
     client: the socket that it comes from, where that is known. What is then written to it does
     not wait for ever either: a client that reads nothing would hold a place in the gate.
     """
-    _set_patience(client, socket.SO_SNDTIMEO, SEND_SECONDS)
     pieces: list[bytes] = []
     size = 0
     with _patient(client):
@@ -73,6 +75,7 @@ def read_body(stream: IO[bytes], client: socket.socket | None = None) -> bytes:
 def _patient(client: socket.socket | None) -> Iterator[None]:
     """Reads that do not wait for ever: they would hold a thread, and a place in the gate."""
     try:
+        _set_patience(client, socket.SO_SNDTIMEO, SEND_SECONDS)
         _set_patience(client, socket.SO_RCVTIMEO, BODY_SECONDS)
         yield
     except (TimeoutError, BlockingIOError):
@@ -87,23 +90,38 @@ def _patient(client: socket.socket | None) -> Iterator[None]:
 
 def _set_patience(client: socket.socket | None, option: int, seconds: float) -> None:
     """For reads or writes alone, and at no price: `settimeout` lets another thread go first."""
-    if client is not None:
+    if client is not None and TELLS_PATIENCE:
         timeval = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
         client.setsockopt(socket.SOL_SOCKET, option, timeval)
 
 
-def let_hear(client: socket.socket) -> None:
+def let_hear(stream: IO[bytes], client: socket.socket) -> None:
     """Read on, behind the answer, what nobody wants of a large body: closed before that, the
-    socket would be reset, and a client that is still sending would never hear the answer."""
-    deadline = time.monotonic() + LINGER_SECONDS
-    timeout = client.gettimeout()
+    socket would be reset, and a client that is still sending would never hear the answer.
+
+    stream: the body, as the server reads it. The connection ends where the body does not.
+    """
+    end = threading.Timer(LINGER_SECONDS, hang_up, [client])
+    end.daemon = True
+    end.start()
+    ignored = 0
+    try:
+        _set_patience(client, socket.SO_RCVTIMEO, LINGER_SILENCE_SECONDS)
+        while piece := stream.read(SMALL_BYTES):
+            ignored += len(piece)
+            if ignored > MOST_IGNORED_BYTES:
+                raise ApiError(413, TOO_LARGE)
+        _set_patience(client, socket.SO_RCVTIMEO, 0)
+    except Exception:  # noqa: BLE001 - each server has its own for a body that is cut or garbled
+        hang_up(client)
+    finally:
+        end.cancel()
+
+
+def hang_up(client: socket.socket) -> None:
+    """Both ways, and at once: whoever reads from the socket or writes to it finds it at its end."""
     with contextlib.suppress(OSError):
-        client.shutdown(socket.SHUT_WR)
-        while (left := deadline - time.monotonic()) > 0:
-            client.settimeout(min(left, LINGER_SILENCE_SECONDS))
-            if not client.recv(READ_BYTES):
-                break
-    client.settimeout(timeout)
+        client.shutdown(socket.SHUT_RDWR)
 
 
 class Gate:

@@ -63,20 +63,24 @@ class Recovery:
         if tries < len(cure.pauses) and cure.change(self, said):
             self.tried.append(cause)
             return cure.pauses[tries]
-        if (cure.other_model or self._left_for) and self.next_model():
+        is_stand_ins = self._left_for is not None and cause not in OF_THE_KEY
+        if (cure.other_model or is_stand_ins) and self.next_model():
             self._left_for = self._left_for or error
             self.tried.append(cause)
             return 0.0
         return None
 
-    def verdict(self, error: ApiError) -> ApiError:
-        """What the client is shown in the end, of the error of the last attempt.
+    def verdict(self, error: ApiError | None) -> ApiError | None:
+        """What the client is shown in the end: the error of the last attempt, or what it was in
+        place of; None for an answer that stays poor.
 
         What is wrong with a stand-in is no news of the model that was asked for: it counts only
-        where it passes, as then the whole can be tried again.
+        where it passes, as then the whole can be tried again, or concerns the key.
         """
+        if self._left_for is None or error is None:
+            return self._left_for or error
         passes = error.retry is not False and (error.status == 429 or error.status >= 500)
-        return error if self._left_for is None or passes else self._left_for
+        return error if passes or error.cause in OF_THE_KEY else self._left_for
 
     def next_key(self, said: str) -> bool:
         """The next of the server's keys: one was withdrawn, or its successor is not yet known."""
@@ -138,6 +142,9 @@ class Cure(NamedTuple):
     change: Callable[[Recovery, str], bool] = _same
     other_model: bool = False
 
+
+OF_THE_KEY = frozenset({"key", "region", "disabled", "restricted"})
+"""Causes that are the same with every model."""
 
 NO_CURE = Cure(())
 AT_ONCE = (0.0,) * 8

@@ -156,7 +156,7 @@ class ChunkStream:
                 try:
                     for event in client.events():
                         chunks.append(self._chunk(event.data))
-                except ApiError:
+                except (ApiError, UnicodeDecodeError):
                     if chunks:
                         yield chunks
                     raise

@@ -222,6 +222,14 @@ def test_a_failure_that_stays_keeps_its_status() -> None:
     assert caught.value.status == 529
 
 
+def test_a_model_that_stood_in_and_stays_empty_is_no_answer() -> None:
+    def spent() -> list[Any]:
+        raise ApiError(429, "Spent.", cause="spent", retry=False)
+
+    with pytest.raises(ApiError, match="Spent"):
+        made(Stream(spent), *(Stream(chunk(**END)) for _ in range(3)))
+
+
 @pytest.mark.parametrize("is_streamed_since", [False, True])
 def test_a_failure_of_the_model_that_stood_in_is_not_the_clients(is_streamed_since: bool) -> None:
     """Its context is smaller; the client is not to compact a conversation for that."""
@@ -349,6 +357,15 @@ def client() -> Iterator[tuple[socket.socket, socket.socket]]:
         ours, _ = server.accept()
     with ours, theirs:
         yield ours, theirs
+
+
+def test_a_server_that_gives_a_client_up_waits_for_nothing_more_from_it(client: Any) -> None:
+    ours, theirs = client
+    told, record, _ = made(Stream(chunk(text("a")), chunk(text("b"), **END)), client=ours)
+    pieces = iter(told)
+    next(pieces)
+    pieces.close()  # type: ignore[attr-defined]
+    assert (theirs.recv(1), ours.recv(1), record.has_left) == (b"", b"", True)
 
 
 def test_a_client_that_leaves_while_nothing_comes_ends_the_upstream(client: Any) -> None:

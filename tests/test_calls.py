@@ -322,7 +322,17 @@ def test_a_call_that_is_broken_off_cannot_be_run(finish: str, stop_reason: str) 
     parts = [event["delta"].get("partial_json", "") for event in events if "delta" in event]
     assert "".join(parts) == '{"city":"Bos'
     message = collect(events)
-    assert (message["content"][0]["input"], message["stop_reason"]) == ({}, stop_reason)
+    assert [block for block in message["content"] if block["type"] == "tool_use"] == []
+    assert message["stop_reason"] == stop_reason
+
+
+def test_a_call_that_is_broken_off_before_its_first_argument_cannot_be_run() -> None:
+    machine = translator()
+    events = machine.feed(chunk(piece(more=True, name="weather"), finish="MAX_TOKENS"))
+    events += machine.finish()
+    (delta,) = [event["delta"] for event in events if event["type"] == "content_block_delta"]
+    assert delta == {"type": "input_json_delta", "partial_json": "{"}
+    assert collect(events)["content"] == []
 
 
 def test_a_call_whose_end_is_not_told_is_whole() -> None:

@@ -169,8 +169,40 @@ def test_a_peer_that_goes_without_a_word_is_noticed(good: Address) -> None:
     with contextlib.closing(PatientConnection(*good)) as made:
         made.connect()
         assert made.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        for level, option, value in connections.WATCHED[1:]:
-            assert made.sock.getsockopt(level, option) == value
+        told = {
+            name: made.sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+            for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+            if hasattr(socket, name)
+        }
+    seen = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 60_000}
+    assert told == {name: seen[name] for name in told}
+
+
+def test_an_option_that_the_system_refuses_is_left_out(
+    good: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "WATCHED", [(socket.IPPROTO_TCP, 9999, 1)])
+    with contextlib.closing(PatientConnection(*good)) as made:
+        made.connect()
+        assert made.sock.getpeername() == good
+
+
+@pytest.mark.parametrize(("rested", "is_used_again"), [(100, True), (130, False)])
+def test_a_connection_that_has_rested_for_long_is_not_used_again(
+    rested: int, is_used_again: bool, good: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock goes on while a laptop sleeps."""
+    with contextlib.closing(PatientPool(*good)) as pool:
+        first = pool._get_conn()
+        first.connect()
+        pool._put_conn(first)
+        before = first.sock
+        now = time.time() + rested
+        monkeypatch.setattr(connections.time, "time", lambda: now)
+        pool._get_conn()
+        assert (first.sock is before) is is_used_again
+        first.close()
+        pool._put_conn(None)
 
 
 # --- Reading behind encryption ----------------------------------------------------------------

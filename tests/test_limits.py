@@ -12,12 +12,16 @@ import pytest
 from flask.testing import FlaskClient
 from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, NoMoreData
 from werkzeug.exceptions import ClientDisconnected
+from werkzeug.wsgi import LimitedStream
 
 from proxy import limits
 from proxy.limits import BUSY_SECONDS, Gate, read_body
 from translate import ApiError
 
 Pair = tuple[socket.socket, socket.socket]
+
+LONG = 20
+"""Seconds that nothing here takes."""
 
 
 class Body(io.BytesIO):
@@ -130,8 +134,13 @@ def test_a_client_that_takes_nothing_of_its_answer_is_given_up(
     with ours, theirs, ours.makefile("rb") as stream:
         theirs.shutdown(socket.SHUT_WR)
         read_body(stream, ours)
+        monkeypatch.setattr(limits, "TELLS_PATIENCE", False)  # not told again, and it still holds
+        read_body(stream, ours)
+        end = threading.Timer(LONG, limits.hang_up, [theirs])
+        end.start()
         with pytest.raises(BlockingIOError):
             ours.sendall(bytes(10_000_000))
+        end.cancel()
         theirs.recv(10_000_000)
         ours.sendall(b"more")
 
@@ -142,40 +151,36 @@ def test_a_client_that_takes_nothing_of_its_answer_is_given_up(
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     ours, theirs = socket.socketpair()
+    theirs.settimeout(LONG)
     with ours, theirs:
         yield ours, theirs
 
 
 def test_a_client_hears_the_answer_when_it_has_sent_all(pair: Pair) -> None:
+    """And may ask again over the same connection."""
     ours, theirs = pair
-    ours.settimeout(7)
-    ours.sendall(b"No.")
-    listening = threading.Thread(target=limits.let_hear, args=(ours,))
+    body = LimitedStream(Received(ours), 3_000_000)  # type: ignore[arg-type]
+    listening = threading.Thread(target=limits.let_hear, args=(body, ours))
     listening.start()
-    theirs.sendall(bytes(10_000_000))
-    assert [theirs.recv(100), theirs.recv(100)] == [b"No.", b""]
-    theirs.close()
-    listening.join()
-    assert ours.gettimeout() == 7
+    theirs.sendall(bytes(3_000_000) + b"GET /")
+    listening.join(LONG)
+    assert ours.recv(100) == b"GET /"
+    assert patience(ours) == (0, 0)
 
 
 @pytest.mark.parametrize(
-    ("limit", "seconds"), [("LINGER_SILENCE_SECONDS", 0.02), ("LINGER_SECONDS", 0)]
+    ("limit", "value"),
+    [("LINGER_SILENCE_SECONDS", 0.02), ("LINGER_SECONDS", 0.02), ("MOST_IGNORED_BYTES", 1)],
 )
-def test_a_client_that_sends_nothing_or_without_end_is_not_listened_to(
-    limit: str, seconds: float, pair: Pair, monkeypatch: pytest.MonkeyPatch
+def test_a_client_that_goes_on_for_too_long_is_not_listened_to(
+    limit: str, value: float, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, theirs = pair
-    monkeypatch.setattr(limits, limit, seconds)
+    monkeypatch.setattr(limits, limit, value)
     theirs.sendall(b"half")
-    limits.let_hear(ours)
+    limits.let_hear(Received(ours), ours)  # type: ignore[arg-type]
     assert theirs.recv(1) == b""
-
-
-def test_a_client_that_has_left_already_is_not_listened_to(pair: Pair) -> None:
-    ours, _ = pair
-    ours.shutdown(socket.SHUT_RDWR)
-    limits.let_hear(ours)
+    limits.hang_up(ours)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +208,7 @@ def test_a_large_body_is_read_on_behind_a_refusal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     listened_to: list[socket.socket] = []
-    monkeypatch.setattr(limits, "let_hear", listened_to.append)
+    monkeypatch.setattr(limits, "let_hear", lambda _, client: listened_to.append(client))
     ours, _ = pair
     server = {
         "gunicorn.socket": ours,

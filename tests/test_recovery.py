@@ -334,6 +334,9 @@ OURS = ApiError(429, "Spent.", retry=False)
         (ApiError(500, "Oops."), True),
         (ApiError(429, "Slow down.", retry_after=7), True),
         (ApiError(429, "limit: 0", retry=False), False),
+        (ApiError(401, "The key was found in public.", cause="key", retry=False), True),
+        (ApiError(403, "Not from here.", cause="region", retry=False), True),
+        (ApiError(402, "Not on the free tier.", cause="billing", retry=False), False),
         (ApiError(404, "There is none."), False),
         (ApiError(400, "prompt is too long: 3 tokens > 2 maximum"), False),
     ],
@@ -345,6 +348,21 @@ def test_of_a_fallback_model_only_what_passes_is_told(theirs: ApiError, is_told:
     recovery.prepare("spent", theirs)
     assert recovery.asked.model.name == CARBON
     assert recovery.verdict(theirs) is (theirs if is_told else OURS)
+
+
+def test_of_a_fallback_model_that_says_nothing_nothing_is_told() -> None:
+    recovery = Attempts(fallbacks=[FLASH]).recovery
+    assert recovery.verdict(None) is None
+    recovery.prepare("spent", OURS)
+    assert recovery.verdict(None) is OURS
+
+
+@pytest.mark.parametrize("cause", ["key", "region", "disabled", "restricted"])
+def test_what_is_the_same_with_every_model_is_not_asked_of_the_next(cause: str) -> None:
+    attempts = Attempts(fallbacks=[FLASH, CARBON])
+    assert attempts.fails("spent", "") == [0.0]
+    assert attempts.fail(cause) is None
+    assert attempts.models == [MODEL, FLASH]
 
 
 # --- Models of the past -----------------------------------------------------------------------

@@ -593,6 +593,13 @@ def test_a_key_of_the_servers_own_has_its_own_hint() -> None:
     assert error.message.endswith("make a new one. Tell the owner.")
 
 
+@pytest.mark.parametrize("time", ["60 seconds", "12hours", "1.5h", "5 minutes", "a while", "7"])
+def test_a_time_in_other_words_is_none(time: str) -> None:
+    body = google("RESOURCE_EXHAUSTED", f"Please retry in {time}.")
+    assert from_google(429, body).retry_after is None
+    assert from_google(429, body, retry_after="45").retry_after == 45
+
+
 @pytest.mark.parametrize(
     ("header", "details", "expected"),
     [

@@ -103,7 +103,7 @@ def test_chunks_come_in_one_list_for_each_read(serve: Serve) -> None:
     stream.close()
 
 
-@pytest.mark.parametrize("bad", [b'{"error": {"code": 503}}', b"[DONE]", b'{"candi'])
+@pytest.mark.parametrize("bad", [b'{"error": {"code": 503}}', b"[DONE]", b'{"candi', b'"\xff"'])
 def test_what_came_before_a_bad_event_in_the_same_read_is_not_lost(
     serve: Serve, bad: bytes
 ) -> None:

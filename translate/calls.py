@@ -108,6 +108,8 @@ class Calls:
         self.release()
         if self._partial is not None and is_whole:
             self._piece(self._partial, {})
+        elif self._partial is not None and not self._partial.has_begun:
+            self._out.delta("input_json_delta", partial_json="{")
 
     def _whole(self, part: Part) -> None:
         signature = part.get("thoughtSignature")

@@ -33,6 +33,11 @@ class PartialArgs:
         self._string: Place | None = None
         """The place of a string that goes on."""
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is any text yet."""
+        return bool(self._open)
+
     def add(self, pieces: Iterable[Json]) -> str:
         """The text that some pieces add."""
         return "".join(self._piece(piece) for piece in pieces)

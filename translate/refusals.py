@@ -159,7 +159,7 @@ RULES = (
 )
 """Which refusal is which. A later rule may count on the earlier ones not to match."""
 
-DURATION = r"(?=\d)(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)(ms|s))?\b"
+DURATION = r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)(ms|s))?(?<=[hms])\b"
 RETRY_TEXT = re.compile(f"[Rr]etry in {DURATION}")
 RETRY_DELAY = re.compile(DURATION)
 PER_MINUTE = "PerMinute"

@@ -159,13 +159,13 @@ def _block_delta(message: Json, event: Event) -> None:
 
 
 def _block_stop(message: Json, event: Event) -> None:
-    """The input of a call that was broken off is empty: a part of it could be run."""
+    """A call that was broken off is left out: without its input it could be run all the same."""
     block = message["content"][-1]
     if isinstance(block.get("input"), str):
         try:
             block["input"] = json.loads(block["input"])
         except ValueError:
-            block["input"] = {}
+            message["content"].pop()
 
 
 def _message_delta(message: Json, event: Event) -> None:
