@@ -39,6 +39,13 @@ def test_nothing_at_all() -> None:
     assert written() == ["{}"]
 
 
+def test_it_has_begun_with_its_first_piece() -> None:
+    partial = PartialArgs()
+    assert not partial.has_begun
+    partial.add([text("$.a", "x", more=True)])
+    assert partial.has_begun
+
+
 @pytest.mark.parametrize(
     ("piece", "expected"),
     [
