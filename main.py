@@ -50,8 +50,7 @@ def messages(request: flask.Request) -> flask.Response:
     except Exception as error:  # noqa: BLE001 - the one place where nothing may pass
         response = refuse(line.failed(error), line)
     response = finished(response, line)
-    client = client_socket(request)
-    if client is not None and not line.has_read_body and has_large_body(request):
+    if not line.has_read_body and has_large_body(request) and (client := client_socket(request)):
         response.call_on_close(lambda: limits.let_hear(request.stream, client))
     return response
 

@@ -59,24 +59,32 @@ def read_body(stream: IO[bytes], client: socket.socket | None = None) -> bytes:
     """
     pieces: list[bytes] = []
     size = 0
-    with _patient(client):
+    with _patient(client, BODY_SECONDS):
         while size <= MOST_BYTES and (piece := stream.read(MOST_BYTES + 1 - size)):
             pieces.append(piece)
             size += len(piece)
         if size <= MOST_BYTES:
             return b"".join(pieces)
-        ignored = size
-        while ignored < MOST_IGNORED_BYTES and (piece := stream.read(READ_BYTES)):
-            ignored += len(piece)
+        _read_on(stream, size)
     raise ApiError(413, TOO_LARGE)
 
 
+def _read_on(stream: IO[bytes], size: int = 0) -> bool:
+    """Ignore the rest of a body of which so much was read; whether it has come to its end."""
+    while size < MOST_IGNORED_BYTES:
+        piece = stream.read(READ_BYTES)
+        if not piece:
+            return True
+        size += len(piece)
+    return False
+
+
 @contextlib.contextmanager
-def _patient(client: socket.socket | None) -> Iterator[None]:
+def _patient(client: socket.socket | None, seconds: float) -> Iterator[None]:
     """Reads that do not wait for ever: they would hold a thread, and a place in the gate."""
     try:
         _set_patience(client, socket.SO_SNDTIMEO, SEND_SECONDS)
-        _set_patience(client, socket.SO_RCVTIMEO, BODY_SECONDS)
+        _set_patience(client, socket.SO_RCVTIMEO, seconds)
         yield
     except (TimeoutError, BlockingIOError):
         raise ApiError(408, UNFINISHED) from None
@@ -104,18 +112,15 @@ def let_hear(stream: IO[bytes], client: socket.socket) -> None:
     end = threading.Timer(LINGER_SECONDS, hang_up, [client])
     end.daemon = True
     end.start()
-    ignored = 0
     try:
-        _set_patience(client, socket.SO_RCVTIMEO, LINGER_SILENCE_SECONDS)
-        while piece := stream.read(SMALL_BYTES):
-            ignored += len(piece)
-            if ignored > MOST_IGNORED_BYTES:
-                raise ApiError(413, TOO_LARGE)
-        _set_patience(client, socket.SO_RCVTIMEO, 0)
-    except Exception:  # noqa: BLE001 - each server has its own for a body that is cut or garbled
-        hang_up(client)
+        with _patient(client, LINGER_SILENCE_SECONDS):
+            has_ended = _read_on(stream)
+    except Exception:  # noqa: BLE001 - whatever it is, nothing more can be read
+        has_ended = False
     finally:
         end.cancel()
+    if not has_ended:
+        hang_up(client)
 
 
 def hang_up(client: socket.socket) -> None:

@@ -11,12 +11,13 @@ from translate import ApiError, Translation
 
 from . import codec
 from .access import Key
+from .recovery import OF_THE_KEY
 from .upstream import Gemini
 
 BYTES_PER_TOKEN = 4
 """Of JSON text; Google's own rule of thumb is four characters a token."""
 
-FINAL = frozenset({"key", "region", "billing", "disabled", "restricted", "forbidden"})
+FINAL = OF_THE_KEY | {"billing", "forbidden"}
 """Causes that the client is told of; for everything else an estimate serves it better."""
 
 

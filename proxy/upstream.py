@@ -152,15 +152,7 @@ class ChunkStream:
             client = sseclient.SSEClient(pieces)  # type: ignore[arg-type]
             for events in complete_events(self._reads()):
                 pieces[:] = [events]
-                chunks: list[Chunk] = []
-                try:
-                    for event in client.events():
-                        chunks.append(self._chunk(event.data))
-                except (ApiError, UnicodeDecodeError):
-                    if chunks:
-                        yield chunks
-                    raise
-                yield chunks
+                yield from self._decoded(client)
         except (*FAILURES, UnicodeDecodeError) as error:
             if isinstance(error, (TimeoutError, urllib3.exceptions.ReadTimeoutError)):
                 message = "Gemini fell silent in the middle of its answer."
@@ -179,6 +171,18 @@ class ChunkStream:
     def _reads(self) -> Iterator[bytes]:
         while read := self._response.raw.read1(READ_BYTES, decode_content=True):
             yield read
+
+    def _decoded(self, client: sseclient.SSEClient) -> Iterator[list[Chunk]]:
+        """The chunks of one read; those before one that is bad are not lost."""
+        chunks: list[Chunk] = []
+        try:
+            for event in client.events():
+                chunks.append(self._chunk(event.data))
+        except (ApiError, UnicodeDecodeError):
+            if chunks:
+                yield chunks
+            raise
+        yield chunks
 
     def _chunk(self, data: str) -> Chunk:
         try:
