@@ -76,8 +76,8 @@ clean:  ## remove what the other targets made
 		'aws-sam-cli>=1.140,<2' 'cfn-lint>=1.20,<2' 'moto[server]>=5.1,<6'
 	@touch $@
 
-# $(call need,A B): stop, with a sentence, where A or B is not given.
-need = $(foreach name,$(1),$(if $($(name)),,$(error $@ needs $(name)=...)))
+# $(call need,A B): stop, with a sentence, where A or B is not given to this target (or to another).
+need = $(foreach name,$(1),$(if $($(name)),,$(error $(or $(2),$@) needs $(name)=...)))
 
 # BACKEND=vertex asks Vertex AI in the service's own name: no Gemini key is needed anywhere.
 BACKEND = developer
@@ -141,7 +141,7 @@ setup-aws:  ## once per REGION: the secret, from GEMINI_API_KEY; prints its SECR
 		--secret-string file:///dev/stdin --query ARN --output text
 
 told-aws:
-	$(if $(REGION),,$(error deploy-aws needs REGION=...))
+	$(call need,REGION,deploy-aws)
 	$(if $(filter undefined,$(origin SECRET_ARN)),$(error deploy-aws needs SECRET_ARN=...))
 
 deploy-aws: told-aws build .venv-sam/done  ## to Lambda: REGION=... SECRET_ARN=... (or SECRET_ARN= to lend nothing)

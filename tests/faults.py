@@ -13,7 +13,6 @@ import contextlib
 import gzip
 import json
 import socket
-import struct
 import sys
 import tempfile
 import threading
@@ -29,6 +28,7 @@ from typing import Any, Protocol
 import requests
 
 from tests import servers
+from tests.answers import chunk, text
 from tests.messages import assistant, result, thinking, use, user
 from translate.signatures import CALL, wrap
 
@@ -131,14 +131,7 @@ FORGED: Json = {
 }
 
 GOOD: Json = {"chunks": [{"text": HALF}, {"text": REST}], "repeat": True}
-
-
-def said(text: str, **candidate: str) -> Json:
-    """A chunk as Google writes it."""
-    return {"candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, **candidate}]}
-
-
-WHOLE = said(TEXT, finishReason="STOP")
+WHOLE: Json = chunk(text(TEXT), finish="STOP")
 
 
 class Reset:
@@ -600,20 +593,20 @@ IN_STREAM = (
         "an error in the same read as a text",
         "overloaded",
         OVERLOADED,
-        in_one_read(said(HALF), LATE_ERROR),
+        in_one_read(chunk(text(HALF)), LATE_ERROR),
         proxy="raw",
     ),
     Fault(
         "an error in the same read as a checkpoint",
-        (in_one_read(said(HALF, continuationToken=TOKEN), LATE_ERROR),),
+        (in_one_read(chunk(text(HALF), continuationToken=TOKEN), LATE_ERROR),),
         answer("resumed", 2),
         error(529, "overloaded_error", "overloaded", 4, tried="resumed x3"),
         streamed_once=answer(attempts=2),
         streamed_always=broken_off("overloaded_error", "overloaded", 4),
         proxy="raw",
-        good=(in_one_read(said(REST, finishReason="STOP")),),
+        good=(in_one_read(chunk(text(REST), finish="STOP")),),
         stays=(
-            in_one_read(said(HALF, continuationToken=TOKEN), LATE_ERROR),
+            in_one_read(chunk(text(HALF), continuationToken=TOKEN), LATE_ERROR),
             in_one_read(LATE_ERROR),
         ),
     ),
@@ -747,8 +740,7 @@ def _take(step: Step, connection: socket.socket) -> None:
     elif isinstance(step, float):
         time.sleep(step)
     else:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.close()
+        servers.reset(connection)
 
 
 # --- The runner -------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -28,6 +29,13 @@ LOCAL.trust_env = False
 LOCAL.headers["Connection"] = "close"
 """For requests to this machine: never through somebody's HTTP_PROXY, and never on a connection
 that the server may be about to close."""
+
+
+def reset(sock: socket.socket) -> None:
+    """Leave in a way that cannot be mistaken: what was sent was not read."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
 
 FRAMEWORK = (sys.executable, "-m", "functions_framework", "--host", "127.0.0.1")
 EMULATOR = ("--source", str(ROOT / "tests/emulator/main.py"), "--target", "gemini")

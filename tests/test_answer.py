@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -18,6 +17,7 @@ from proxy.recovery import Recovery
 from proxy.upstream import BrokenStream
 from proxy.waiting import ClientLeft
 from tests.answers import call, chunk, text, thought
+from tests.servers import reset
 from translate import ApiError, StreamTranslator, Translation, remedies, translate
 
 SOON = 0.02
@@ -43,6 +43,10 @@ def broken() -> list[Any]:
 
 def overloaded() -> list[Any]:
     raise ApiError(529, "Overloaded.", cause="overloaded")
+
+
+def spent() -> list[Any]:
+    raise ApiError(429, "Spent.", cause="spent", retry=False)
 
 
 class Stream:
@@ -223,9 +227,6 @@ def test_a_failure_that_stays_keeps_its_status() -> None:
 
 
 def test_a_model_that_stood_in_and_stays_empty_is_no_answer() -> None:
-    def spent() -> list[Any]:
-        raise ApiError(429, "Spent.", cause="spent", retry=False)
-
     with pytest.raises(ApiError, match="Spent"):
         made(Stream(spent), *(Stream(chunk(**END)) for _ in range(3)))
 
@@ -233,9 +234,6 @@ def test_a_model_that_stood_in_and_stays_empty_is_no_answer() -> None:
 @pytest.mark.parametrize("is_streamed_since", [False, True])
 def test_a_failure_of_the_model_that_stood_in_is_not_the_clients(is_streamed_since: bool) -> None:
     """Its context is smaller; the client is not to compact a conversation for that."""
-
-    def spent() -> list[Any]:
-        raise ApiError(429, "Spent.", cause="spent", retry=False)
 
     def too_long() -> list[Any]:
         raise ApiError(400, "prompt is too long: 3 tokens > 2 maximum", cause="context")
@@ -374,8 +372,7 @@ def test_a_client_that_leaves_while_nothing_comes_ends_the_upstream(client: Any)
     told, record, _ = made(stream, client=ours)
     pieces = iter(told)
     next(pieces)
-    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    theirs.close()
+    reset(theirs)
     assert list(pieces) == []
     assert (stream.is_closed, record.has_left) == (True, True)
 
@@ -384,8 +381,7 @@ def test_a_client_that_resets_while_a_whole_answer_is_made_ends_the_upstream(cli
     ours, theirs = client
 
     def leave() -> list[Any]:
-        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        theirs.close()
+        reset(theirs)
         waiting.pause(LONG)
         return []
 

@@ -7,7 +7,6 @@ import errno
 import io
 import socket
 import ssl
-import struct
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -41,6 +40,7 @@ from proxy.connections import (
     in_turn,
 )
 from proxy.waiting import ClientLeft, Sign, Work
+from tests.servers import reset
 
 PROXY = "http://127.0.0.1:9"
 
@@ -68,12 +68,6 @@ def test_each_way_to_google_is_patient(url: str, pool: type, through_a_proxy: bo
     assert issubclass(made.ConnectionCls, PatientConnection)
     assert made.ConnectionCls.default_port == {"http": 80, "https": 443}[made.scheme]
     assert made.ConnectionCls.response_class.__name__ == "PatientResponse"
-
-
-def reset(sock: socket.socket) -> None:
-    """Leave in a way that cannot be mistaken."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
 
 
 def connected(buffer_bytes: int | None = None) -> Pair:

@@ -149,7 +149,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_given_up(
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+def pair() -> Iterator[Pair]:
     ours, theirs = socket.socketpair()
     theirs.settimeout(LONG)
     with ours, theirs:

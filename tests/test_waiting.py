@@ -7,7 +7,6 @@ import gc
 import select
 import socket
 import ssl
-import struct
 import threading
 import time
 import weakref
@@ -18,6 +17,7 @@ import pytest
 
 from proxy import waiting
 from proxy.waiting import ClientLeft, Sign, Work, is_seen, pause, until_ready
+from tests.servers import reset
 
 SOON = 0.02
 """Seconds that are waited for in vain."""
@@ -56,12 +56,6 @@ def client() -> Iterator[Pair]:
         ours, _ = server.accept()
     with ours, theirs:
         yield ours, theirs
-
-
-def reset(sock: socket.socket) -> None:
-    """Leave in a way that cannot be mistaken: what we sent was not read."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
 
 
 Make = Callable[..., Work[Any]]

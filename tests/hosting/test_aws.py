@@ -110,10 +110,15 @@ class Deployed:
         return [statement for document in documents for statement in document["Statement"]]
 
 
+def line_of_sam(home: Path, *variables: str) -> str:
+    lines = tools.recipe(home, "deploy-aws", *variables)
+    [line] = [line for line in lines if line.startswith(".venv-sam/bin/sam deploy")]
+    return line
+
+
 def deploy(home: Path, cloud: dict[str, str], region: str, *variables: str) -> Deployed:
     """Run the very line of `make deploy-aws`."""
-    lines = tools.recipe(home, "deploy-aws", f"REGION={region}", *variables)
-    [line] = [line for line in lines if line.startswith(".venv-sam/bin/sam deploy")]
+    line = line_of_sam(home, f"REGION={region}", *variables)
     deployed = tools.run(["/bin/sh", "-c", line], home, cloud)
     assert deployed.returncode == 0, deployed.stdout + deployed.stderr
     return Deployed(cloud["AWS_ENDPOINT_URL"].replace("localhost", "127.0.0.1"), region)
@@ -275,12 +280,7 @@ def test_make_asks_whether_a_key_is_lent(tmp_path: Path) -> None:
 
 def test_a_deployment_that_fails_leaves_nothing_in_the_way_of_the_next(tmp_path: Path) -> None:
     """A first one that AWS rolls back would have to be deleted by hand."""
-    [line] = [
-        line
-        for line in tools.recipe(tmp_path, "deploy-aws", "REGION=y", "SECRET_ARN=")
-        if " deploy " in line
-    ]
-    assert "--on-failure DELETE " in line
+    assert "--on-failure DELETE " in line_of_sam(tmp_path, "REGION=y", "SECRET_ARN=")
 
 
 @pytest.mark.parametrize(("wrong", "succeeds"), [(False, True), (True, False)])

@@ -58,6 +58,7 @@ def asked_of_gcloud(
     program.write_text(STAND_IN)
     program.chmod(0o755)
     log = folder / "log"
+    log.unlink(missing_ok=True)
     environ = tools.alone(folder, GCLOUD_LOG=str(log), **({"IS_NEW": "1"} if is_new else {}))
     environ["PATH"] = f"{folder}:{environ['PATH']}"
     made = tools.run(["make", *arguments], ROOT, environ)
@@ -81,7 +82,6 @@ def flags(arguments: Sequence[str]) -> dict[str, str]:
 def line(tmp_path: Path) -> list[str]:
     """The arguments of `make deploy-gcp`'s one command."""
     [(arguments, _)] = asked_of_gcloud(tmp_path, "deploy-gcp", *TARGET)
-    (tmp_path / "log").unlink()
     return arguments
 
 
@@ -171,7 +171,6 @@ def test_a_setup_without_secrets_makes_none(tmp_path: Path) -> None:
 def test_a_second_setup_leaves_what_is_there(tmp_path: Path) -> None:
     arguments = ("setup-gcp", "PROJECT=x", f"GEMINI_API_KEY={KEY}")
     first = asked_of_gcloud(tmp_path, *arguments)
-    (tmp_path / "log").unlink()
     second = asked_of_gcloud(tmp_path, *arguments, is_new=False)
     made = [words[:3] for words, _ in first if words not in [again for again, _ in second]]
     assert made == [
@@ -188,7 +187,6 @@ def test_vertex_ai_is_asked_without_a_key_in_the_services_own_name(tmp_path: Pat
     assert "aiplatform.googleapis.com" in setup[0][0]
     roles = {flags(words).get("--role"): flags(words).get("--member") for words, _ in setup}
     assert roles["roles/aiplatform.user"] == f"serviceAccount:{ACCOUNT}"
-    (tmp_path / "log").unlink()
     [(deploy, _)] = asked_of_gcloud(tmp_path, "deploy-gcp", *TARGET, "BACKEND=vertex")
     assert flags(deploy)["--set-env-vars"] == "^;^THREADS=256;GEMINI_BACKEND=vertex"
     assert flags(deploy)["--set-secrets"] == "PROXY_TOKEN=proxy-token:latest"
