@@ -3,7 +3,7 @@
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-TRANSLATE := request cut contents blocks tools openapi repair partial calls grounding events schema unions shapes models platforms catalog signatures stream response errors refusals remedies
+TRANSLATE := errors google_errors events grounding json_schema message messages models openapi output_limit overrides partial_args request signatures stream tool_call_repair tool_calls tools translation validation
 COVERED := $(TRANSLATE:%=covered-%)
 
 .DEFAULT_GOAL := help
@@ -60,7 +60,7 @@ coverage: $(COVERED)  ## each module of translate/ is covered completely by its 
 # Without the settings of the whole suite's coverage: to look for greenlets takes its time.
 $(COVERED): covered-%: .venv/dev
 	@COVERAGE_FILE=.venv/coverage-$* $(BIN)/pytest -q --no-header -p no:cacheprovider tests/test_$*.py \
-		--cov=translate.$* --cov-branch --cov-config=/dev/null --cov-report=term-missing --cov-fail-under=100 \
+		--cov=translate --cov-branch --cov-config=/dev/null --cov-report=term-missing --cov-fail-under=100 \
 		> .venv/$@.log 2>&1 \
 	|| { cat .venv/$@.log; echo "translate/$*.py: not covered by tests/test_$*.py alone"; exit 1; }
 

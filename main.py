@@ -17,13 +17,22 @@ import flask
 import functions_framework
 from werkzeug.exceptions import HTTPException
 
-from proxy import access, backends, codec, config, limits, record, tokens
+from proxy import (
+    auth,
+    concurrency,
+    config,
+    endpoints,
+    json_codec,
+    request_body,
+    request_log,
+    token_count,
+)
 from proxy.answer import Answer
-from proxy.record import Record
-from proxy.recovery import Recovery, told
-from proxy.upstream import Gemini
-from proxy.waiting import ClientLeft
-from translate import ApiError, Remedies, StreamTranslator, Translation, catalog, models, translate
+from proxy.attempts import Recovery, told
+from proxy.gemini import Gemini
+from proxy.liveness import ClientLeft
+from proxy.request_log import Record
+from translate import ApiError, RequestOverrides, StreamTranslator, Translation, models, translate
 
 config.set_server_defaults()
 # What is imported by now stays: no garbage collection need look at it again, nor copy its pages
@@ -31,9 +40,9 @@ config.set_server_defaults()
 gc.freeze()
 gc.set_threshold(50_000, 20, 50)
 settings = config.read()
-record.to_stdout(settings.log_level)
-gemini = Gemini(backends.chosen(settings), settings.threads, (settings.connect, settings.silence))
-gate = limits.Gate(settings.concurrency)
+request_log.to_stdout(settings.log_level)
+gemini = Gemini(endpoints.chosen(settings), settings.threads, (settings.connect, settings.silence))
+gate = concurrency.Gate(settings.concurrency)
 
 
 @functions_framework.http
@@ -46,12 +55,12 @@ def messages(request: flask.Request) -> flask.Response:
         response = refuse(as_refusal(error), line)
     except ClientLeft:
         line.has_left = True
-        response = flask.Response(status=record.CLIENT_LEFT)
+        response = flask.Response(status=request_log.CLIENT_LEFT)
     except Exception as error:  # noqa: BLE001 - the one place where nothing may pass
         response = refuse(line.failed(error), line)
     response = finished(response, line)
     if not line.has_read_body and has_large_body(request) and (client := client_socket(request)):
-        response.call_on_close(lambda: limits.let_hear(request.stream, client))
+        response.call_on_close(lambda: request_body.let_hear(request.stream, client))
     return response
 
 
@@ -74,19 +83,19 @@ def create_message(request: flask.Request, line: Record) -> flask.Response:
     return response
 
 
-def begin_answer(request: flask.Request, body: Any, caller: access.Caller, line: Record) -> Answer:
+def begin_answer(request: flask.Request, body: Any, caller: auth.Caller, line: Record) -> Answer:
     """Ask Gemini; returns when there is something to show, or nothing to wait for."""
     message_id = line.request_id.replace("req_", "msg_")
     is_claude_code = request.headers.get("User-Agent", "").startswith("claude-cli/")
 
-    def plan(mended: Remedies) -> Translation:
+    def plan(overrides: RequestOverrides) -> Translation:
         return translate(
             body,
-            settings.overrides,
+            settings.model_settings,
             safety=settings.safety,
             is_subagent="x-claude-code-agent-id" in request.headers,
-            declare=codec.declare,
-            mended=mended,
+            declare=json_codec.declare,
+            overrides=overrides,
             platform=gemini.platform,
         )
 
@@ -112,19 +121,19 @@ def count_tokens(request: flask.Request, line: Record) -> flask.Response:
     body = read_json(request, line)
     asked = translate(
         body,
-        settings.overrides,
+        settings.model_settings,
         counting=True,
-        declare=codec.declare,
+        declare=json_codec.declare,
         platform=gemini.platform,
     )
     line.model, line.gemini = body["model"], asked.model.name
-    return json_response({"input_tokens": tokens.count(gemini, asked, caller.keys)})
+    return json_response({"input_tokens": token_count.count(gemini, asked, caller.keys)})
 
 
 def list_models(request: flask.Request, line: Record) -> flask.Response:
     """GET /v1/models: one page holds all."""
     admit(request, line)
-    data = [catalog.described(model) for model in models.TABLE.values()]
+    data = [models.described(model) for model in models.TABLE.values()]
     return json_response(
         {
             "data": data,
@@ -139,7 +148,9 @@ def show_model(request: flask.Request, line: Record) -> flask.Response:
     """GET /v1/models/{id}: also for an alias and for a Claude model's stand-in."""
     admit(request, line)
     model_id = request.path.partition(MODEL_PATH)[2].strip("/")
-    return json_response(catalog.described(models.resolve(model_id, settings.overrides), model_id))
+    return json_response(
+        models.described(models.resolve(model_id, settings.model_settings), model_id)
+    )
 
 
 def show_health(request: flask.Request, line: Record) -> flask.Response:
@@ -191,15 +202,15 @@ def finished(response: flask.Response, line: Record) -> flask.Response:
     return response
 
 
-def admit(request: flask.Request, line: Record) -> access.Caller:
-    caller = access.admit(request.headers, request.remote_addr, settings)
+def admit(request: flask.Request, line: Record) -> auth.Caller:
+    caller = auth.admit(request.headers, request.remote_addr, settings)
     line.who = caller.who
     return caller
 
 
 def read_json(request: flask.Request, line: Record) -> Any:
     line.has_read_body = True
-    return codec.loads_request(limits.read_body(request.stream, client_socket(request)))
+    return json_codec.loads_request(request_body.read_body(request.stream, client_socket(request)))
 
 
 def client_socket(request: flask.Request) -> socket.socket | None:
@@ -212,7 +223,7 @@ def has_large_body(request: flask.Request) -> bool:
     """Whether there is a body that may not all have come by the time it is refused."""
     if request.content_length is None:
         return "Transfer-Encoding" in request.headers
-    return request.content_length > limits.SMALL_BYTES
+    return request.content_length > request_body.SMALL_BYTES
 
 
 def as_refusal(error: HTTPException) -> ApiError:
@@ -222,7 +233,7 @@ def as_refusal(error: HTTPException) -> ApiError:
 def json_response(body: object, status: int = 200) -> flask.Response:
     """Streamed, in one piece: before any other answer the framework reads all of the request's
     body, however long that is and takes."""
-    text = codec.dumps(body)
+    text = json_codec.dumps(body)
     response = flask.Response(iter([text]), status, mimetype="application/json")
     response.content_length = len(text)
     return response

@@ -12,27 +12,27 @@ from pathlib import Path
 
 from translate import models
 
-from . import backends, config
+from . import config, endpoints
 from .config import Settings
 
 
 def banner(settings: Settings) -> str:
     """Address, workers, endpoint and model mapping, for a person."""
     classes = {
-        name: models.resolve(f"claude-{name}", settings.overrides) for name in models.DEFAULTS
+        name: models.resolve(f"claude-{name}", settings.model_settings) for name in models.DEFAULTS
     }
-    subagent = models.resolve("claude-sonnet", settings.overrides, is_subagent=True)
+    subagent = models.resolve("claude-sonnet", settings.model_settings, is_subagent=True)
     lines = [
         "Messages API on Gemini",
         f"  listen    http://{settings.host}:{settings.port}",
         f"  workers   {settings.workers} x {settings.threads} threads",
-        f"  endpoint  {backends.chosen(settings).endpoint}",
+        f"  endpoint  {endpoints.chosen(settings).endpoint}",
         f"  key       {_whose_key(settings)}",
         *(f"  {name:<9} -> {model.name}" for name, model in classes.items()),
     ]
     if settings.fallbacks:
         lines.append(f"  else      -> {', '.join(settings.fallbacks)}")
-    if "CLAUDE_CODE_SUBAGENT_MODEL" in settings.overrides:
+    if "CLAUDE_CODE_SUBAGENT_MODEL" in settings.model_settings:
         lines.append(f"  subagents -> {subagent.name}")
     return "\n".join(lines)
 

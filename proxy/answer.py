@@ -15,13 +15,13 @@ from collections.abc import Callable, Generator, Iterator
 from translate import ApiError, StreamTranslator, Translation, collect, sse
 from translate.wire import Event, Json
 
-from . import codec, waiting
+from . import json_codec, liveness
+from .attempts import Recovery, told
 from .config import Settings
-from .limits import hang_up
-from .record import Record
-from .recovery import Recovery, told
-from .upstream import BrokenStream, ChunkStream
-from .waiting import ClientLeft, Sign, Work
+from .gemini import BrokenStream, ChunkStream
+from .liveness import ClientLeft, Sign, Work
+from .request_body import hang_up
+from .request_log import Record
 
 PING: Event = {"type": "ping"}
 
@@ -107,7 +107,7 @@ class Answer:
             raise
         except Exception as error:  # noqa: BLE001 - the status is sent: only an event can tell
             shown = self._record.failed(error)
-            yield sse([shown.body(self._record.request_id)], codec.dumps)
+            yield sse([shown.body(self._record.request_id)], json_codec.dumps)
         finally:
             self.close()
 
@@ -143,7 +143,7 @@ class Answer:
     def _written(self, events: list[Event]) -> bytes:
         """Nothing has to be said again for a while: only what goes out is a sign of life."""
         self._due = time.monotonic() + self._ping
-        return sse(events, codec.dumps)
+        return sse(events, json_codec.dumps)
 
     def _sign_of_life(self) -> list[Event]:
         if time.monotonic() - self._last_event < REAL_EVENT_SECONDS:
@@ -168,7 +168,7 @@ class Answer:
             pause = self._recovery.prepare(cause, error) if cause else None
             if pause is None:
                 break
-            waiting.pause(pause)
+            liveness.pause(pause)
             before = None if self._whole else self._translator
             self._translator = self._begin(self._recovery.asked, before)
         problem = self._recovery.verdict(error) if error or cause else None
@@ -195,7 +195,7 @@ class Answer:
                     raise
                 token = checkpoint
                 self._recovery.tried.append("resumed")
-                waiting.pause(RESUMPTIONS[self._in_vain - 1])
+                liveness.pause(RESUMPTIONS[self._in_vain - 1])
 
     def _hop(self, stream: ChunkStream) -> Iterator[list[Event]]:
         """One request's chunks. After the end of the answer little more is waited for."""

@@ -90,9 +90,9 @@ class Settings:
 
     endpoint: base URL of Gemini, without a trailing slash; empty for Vertex AI's own. is_vertex:
     whether Vertex AI is asked instead, in this project (empty: the server's own) and location.
-    api_keys: the server's own, the first that Google takes is used. overrides: variable -> model
-    name, as far as set. fallbacks: Gemini models to ask when another cannot be had. safety: the
-    threshold of all safety filters, None for Google's own. first_byte, ping, connect, silence:
+    api_keys: the server's own, the first that Google takes is used. model_settings: variable ->
+    model name, as far as set. fallbacks: Gemini models to ask when another cannot be had. safety:
+    the threshold of all safety filters, None for Google's own. first_byte, ping, connect, silence:
     seconds (see README). concurrency: answers that one process works on at once. threads:
     requests that it holds at once.
     """
@@ -103,7 +103,7 @@ class Settings:
     location: str
     api_keys: tuple[str, ...] = field(repr=False)
     token: str = field(repr=False)
-    overrides: Mapping[str, str]
+    model_settings: Mapping[str, str]
     fallbacks: tuple[str, ...]
     safety: str | None
     first_byte: float
@@ -134,7 +134,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         location=_get(environ, "GOOGLE_CLOUD_LOCATION"),
         api_keys=tuple(_secret("GEMINI_API_KEY", key) for key in api_keys),
         token=_secret("PROXY_TOKEN", _get(environ, "PROXY_TOKEN")),
-        overrides={name: value for name in MODEL_VARIABLES if (value := _get(environ, name))},
+        model_settings={name: value for name in MODEL_VARIABLES if (value := _get(environ, name))},
         fallbacks=_list(_get(environ, "GEMINI_FALLBACK_MODELS")),
         safety=_choice("GEMINI_SAFETY", _get(environ, "GEMINI_SAFETY"), THRESHOLDS),
         first_byte=_seconds(environ, "PROXY_FIRST_BYTE_SECONDS"),

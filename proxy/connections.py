@@ -1,4 +1,4 @@
-"""Connections of requests and urllib3 on which one waits visibly (see waiting.py).
+"""Connections of requests and urllib3 on which one waits visibly (see liveness.py).
 
 Knows where http.client connects, writes to its socket and reads from it, head and body, plain
 and encrypted, and how its classes are put in place: by the class attributes that are there for
@@ -33,7 +33,7 @@ from urllib3.exceptions import (
 from urllib3.util import Timeout
 from urllib3.util.connection import allowed_gai_family
 
-from . import waiting
+from . import liveness
 
 PIECE_BYTES = 65_536
 """What is sent at once. A request no larger is hardly ever waited for, as the system holds it."""
@@ -99,7 +99,7 @@ class Patient(io.RawIOBase):
     def _read(self, buffer: Any) -> int | None:
         """The socket does not block: what is there is read at once, and with encryption what
         has come may be no data (a part of a record, or one of the tickets of TLS 1.3)."""
-        if not waiting.is_seen():
+        if not liveness.is_seen():
             return self._raw.readinto(buffer)
         given = self._sock.gettimeout()
         if given != 0:
@@ -110,7 +110,7 @@ class Patient(io.RawIOBase):
                 size = self._raw.readinto(buffer)
                 if size is not None:
                     return size
-            if not waiting.until_ready(self._sock, self._seconds):
+            if not liveness.until_ready(self._sock, self._seconds):
                 raise TimeoutError("nothing to read")
 
     def close(self) -> None:
@@ -166,7 +166,7 @@ class PatientConnection(HTTPConnection):
                     message = f"Nothing was taken by {self.host}. (connect timeout={seconds})"
                     raise ConnectTimeoutError(self, message) from error
                 writes = not isinstance(error, ssl.SSLWantReadError)
-                is_ready = waiting.until_ready(sock, seconds and seconds / TRIES, writes)
+                is_ready = liveness.until_ready(sock, seconds and seconds / TRIES, writes)
                 in_vain = 0 if is_ready else in_vain + 1
 
     def _new_conn(self) -> socket.socket:
@@ -216,7 +216,7 @@ class PatientConnection(HTTPConnection):
             sock.settimeout(0)
             code = sock.connect_ex(address)
             if code in CONNECTING:
-                if not waiting.until_ready(sock, seconds, writes=True):
+                if not liveness.until_ready(sock, seconds, writes=True):
                     raise TimeoutError("timed out")
                 code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if code:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from translate.grounding import Domains
 from translate.models import find
-from translate.request import Translation
-from translate.stream import StreamTranslator
+from translate.response.stream import StreamTranslator
+from translate.translation import Domains, Translation
 
 MODEL = "gemini-4-hydrogen"
 TAG = "0a1b2c3d"

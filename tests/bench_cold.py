@@ -20,12 +20,13 @@ from tests.lambda_emulator.function_url import FunctionUrl
 from tests.servers import LOCAL, ROOT
 
 FLASK_ALONE = ("blinker", "click", "flask", "itsdangerous", "jinja2", "markupsafe", "werkzeug")
-BRIDGE = ("aws", "aws_event", "aws_runtime", "config")
+BRIDGE = ("aws/__init__", "aws/__main__", "aws/server", "aws/event", "aws/runtime_api", "config")
 HELLO = """
 from flask import Flask
 
-from proxy import aws, config
-from proxy.aws_runtime import Runtime
+from proxy import config
+from proxy.aws import server as aws
+from proxy.aws.runtime_api import Runtime
 
 app = Flask(__name__)
 app.get("/")(lambda: "Hello.")
@@ -43,7 +44,7 @@ def build_hello(folder: Path) -> Path:
     hello.write_text(HELLO)
     wrapper.write_text((ROOT / "deploy/bootstrap").read_text().replace("proxy.aws", "hello"))
     sources = {f"proxy/{name}.py": ROOT / f"proxy/{name}.py" for name in BRIDGE}
-    sources |= {f"translate/{file.name}": file for file in ROOT.glob("translate/*.py")}
+    sources |= {str(file.relative_to(ROOT)): file for file in ROOT.glob("translate/**/*.py")}
     files = {"hello.py": hello, "bootstrap": wrapper, **sources}
     return build_lambda.pack(chosen, files, folder / "hello.zip")
 

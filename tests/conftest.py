@@ -13,7 +13,7 @@ import functions_framework
 import pytest
 from flask.testing import FlaskClient
 
-from proxy import config, record, waiting
+from proxy import config, liveness, request_log
 from tests import servers
 
 os.environ.update(NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
@@ -42,14 +42,14 @@ def pytest_configure(config: pytest.Config) -> None:
     servers.output = Path(folder.name)
     file = (servers.output / IN_PROCESS).open("a", buffering=1, encoding="utf-8")
     config.add_cleanup(file.close)
-    form = record.Lines()
+    form = request_log.Lines()
 
     def keep(entry: logging.LogRecord) -> bool:
         file.write(f"{form.format(entry)}\n")
         return True
 
-    record.log.addFilter(keep)
-    config.add_cleanup(lambda: record.log.removeFilter(keep))
+    request_log.log.addFilter(keep)
+    config.add_cleanup(lambda: request_log.log.removeFilter(keep))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -124,7 +124,7 @@ def make_client(
     """
 
     def make(**environ: str) -> FlaskClient:
-        monkeypatch.setattr(waiting, "pause", lambda seconds: None)
+        monkeypatch.setattr(liveness, "pause", lambda seconds: None)
         for name in config.VARIABLES:
             monkeypatch.delenv(name, raising=False)
         for name, value in {"GEMINI_ENDPOINT": emulator.url, **environ}.items():

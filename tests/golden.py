@@ -18,7 +18,7 @@ import sseclient
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from proxy.upstream import complete_events  # noqa: E402 - found through the line above
+from proxy.gemini import complete_events  # noqa: E402 - found through the line above
 from translate import StreamTranslator, Translation, collect, sse, translate  # noqa: E402
 
 EXCHANGES = ROOT / "tests/exchanges"

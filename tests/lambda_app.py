@@ -13,8 +13,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from proxy import aws, config
-from proxy.aws_runtime import Runtime
+from proxy import config
+from proxy.aws import server as aws
+from proxy.aws.runtime_api import Runtime
 
 EVENTS = [("Content-Type", "text/event-stream")]
 

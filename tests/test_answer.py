@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from proxy import answer, config, waiting
+from proxy import answer, config, liveness
 from proxy.answer import Answer
-from proxy.record import Record
-from proxy.recovery import Recovery
-from proxy.upstream import BrokenStream
-from proxy.waiting import ClientLeft
+from proxy.attempts import Recovery
+from proxy.gemini import BrokenStream
+from proxy.liveness import ClientLeft
+from proxy.request_log import Record
 from tests.answers import call, chunk, text, thought
 from tests.servers import reset
-from translate import ApiError, StreamTranslator, Translation, remedies, translate
+from translate import ApiError, StreamTranslator, Translation, translate
+from translate.request import overrides as request_overrides
 
 SOON = 0.02
 LONG = 30
@@ -33,7 +34,7 @@ Step = Callable[[], list[Any]]
 
 
 def silence() -> list[Any]:
-    waiting.pause(3 * SOON)
+    liveness.pause(3 * SOON)
     return []
 
 
@@ -76,8 +77,8 @@ class Fake(Recovery):
         self.asked_with: list[str | None] = []
         super().__init__(None, self.plan, [None], ["gemini-3.8-flash"])  # type: ignore[arg-type, list-item]
 
-    def plan(self, mended: remedies.Remedies) -> Translation:
-        return translate(BODY, {}, mended=mended)
+    def plan(self, overrides: request_overrides.RequestOverrides) -> Translation:
+        return translate(BODY, {}, overrides=overrides)
 
     def ask(self, token: str | None) -> Any:
         self.asked_with.append(token)
@@ -313,7 +314,7 @@ def test_a_stream_that_cannot_be_resumed_is_given_up(
 ) -> None:
     """After a while, and for good: from its beginning it would cost as much once more."""
     pauses: list[float] = []
-    monkeypatch.setattr(waiting, "pause", pauses.append)
+    monkeypatch.setattr(liveness, "pause", pauses.append)
     streams = [Stream(*first), *(Stream(overloaded) for _ in range(9))]
     with pytest.raises(ApiError, match="Overloaded") if whole else nullcontext():
         told, _, recovery = made(*streams, whole=whole)
@@ -368,7 +369,7 @@ def test_a_server_that_gives_a_client_up_waits_for_nothing_more_from_it(client: 
 
 def test_a_client_that_leaves_while_nothing_comes_ends_the_upstream(client: Any) -> None:
     ours, theirs = client
-    stream = Stream(chunk(text("a")), lambda: waiting.pause(LONG))
+    stream = Stream(chunk(text("a")), lambda: liveness.pause(LONG))
     told, record, _ = made(stream, client=ours)
     pieces = iter(told)
     next(pieces)
@@ -382,7 +383,7 @@ def test_a_client_that_resets_while_a_whole_answer_is_made_ends_the_upstream(cli
 
     def leave() -> list[Any]:
         reset(theirs)
-        waiting.pause(LONG)
+        liveness.pause(LONG)
         return []
 
     stream = Stream(chunk(text("a")), leave)
@@ -401,7 +402,7 @@ def test_a_client_that_only_listens_gets_the_status_of_its_stream(client: Any) -
 
 
 def test_an_answer_that_is_not_read_on_ends_the_upstream() -> None:
-    stream = Stream(chunk(text("a")), lambda: waiting.pause(LONG))
+    stream = Stream(chunk(text("a")), lambda: liveness.pause(LONG))
     told, record, _ = made(stream)
     pieces = told.__iter__()
     next(pieces)

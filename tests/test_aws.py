@@ -1,4 +1,4 @@
-"""proxy/aws.py and aws_runtime.py: an invocation, its answer and its clock."""
+"""proxy/aws: server.py and runtime_api.py: an invocation, its answer and its clock."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from proxy import aws, config
-from proxy.aws_runtime import FAILURES, Runtime
-from proxy.aws_runtime import Invocation as Asked
+from proxy import config
+from proxy.aws import server as aws
+from proxy.aws.runtime_api import FAILURES, Runtime
+from proxy.aws.runtime_api import Invocation as Asked
 from tests.lambda_emulator.events import SEPARATOR, event
 from tests.lambda_emulator.invocations import STREAM_CONTENT_TYPE, Failed, Invocation
 from tests.lambda_emulator.runtime_api import RuntimeApi
@@ -354,9 +355,9 @@ def test_elsewhere_it_says_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_secret_is_read_before_the_function_is_loaded(
     start: Callable[..., Any], api: RuntimeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from proxy import aws_secret
+    from proxy.aws import secret
 
-    monkeypatch.setattr(aws_secret, "read", lambda arn: {"GEMINI_API_KEY": f"key of {arn}"})
+    monkeypatch.setattr(secret, "read", lambda arn: {"GEMINI_API_KEY": f"key of {arn}"})
     ended = start(GEMINI_SECRET_ARN="arn:a", PROXY_TOKEN="token", GEMINI_API_KEY="")
     api.close()
     assert isinstance(ended.exception(PATIENCE_SECONDS), FAILURES)

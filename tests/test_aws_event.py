@@ -1,4 +1,4 @@
-"""proxy/aws_event.py: a Function URL's event as WSGI has it."""
+"""proxy/aws/event.py: a Function URL's event as WSGI has it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request
 
-from proxy.access import admit
-from proxy.aws_event import Head, environ
+from proxy.auth import admit
+from proxy.aws.event import Head, environ
 from proxy.config import read
 from tests.lambda_emulator.events import CALLER, DOMAIN, event
 from translate import ApiError

@@ -1,4 +1,4 @@
-"""proxy/aws_secret.py against moto: where a secret may be and what it may look like."""
+"""proxy/aws/secret.py against moto: where a secret may be and what it may look like."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from proxy import aws_secret, config
+from proxy import config
+from proxy.aws import secret as aws_secret
 
 REGION = "eu-west-1"
 BOTH = {"GEMINI_API_KEY": "key", "PROXY_TOKEN": "token"}

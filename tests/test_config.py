@@ -16,7 +16,7 @@ def test_no_setting_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
         location="global",
         api_keys=(),
         token="",
-        overrides={},
+        model_settings={},
         fallbacks=(),
         safety=None,
         first_byte=8,
@@ -64,7 +64,7 @@ def test_all_settings() -> None:
         location="eu",
         api_keys=("new", "old"),
         token="token",
-        overrides={
+        model_settings={
             "ANTHROPIC_MODEL": "gemini-4-neon",
             "CLAUDE_CODE_SUBAGENT_MODEL": "gemini-3.8-flash",
         },

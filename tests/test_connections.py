@@ -28,7 +28,7 @@ from urllib3.exceptions import (
     NewConnectionError,
 )
 
-from proxy import connections, waiting
+from proxy import connections, liveness
 from proxy.connections import (
     PIECE_BYTES,
     Patient,
@@ -39,7 +39,7 @@ from proxy.connections import (
     PatientSecurePool,
     in_turn,
 )
-from proxy.waiting import ClientLeft, Sign, Work
+from proxy.liveness import ClientLeft, Sign, Work
 from tests.servers import reset
 
 PROXY = "http://127.0.0.1:9"
@@ -408,7 +408,7 @@ def test_a_socket_is_tried_before_it_is_given_up(monkeypatch: pytest.MonkeyPatch
                 read.append(theirs.recv(1_000_000))
         return False
 
-    monkeypatch.setattr(waiting, "until_ready", until_ready)
+    monkeypatch.setattr(liveness, "until_ready", until_ready)
     connection = PatientConnection("localhost")
     connection.sock = ours
     with ours, theirs:
@@ -550,13 +550,13 @@ def test_addresses_that_do_not_answer_do_not_keep_the_others_from_being_tried(
 ) -> None:
     """The times they have are counted: an address on this machine needs none."""
     times: list[float] = []
-    real = waiting.until_ready
+    real = liveness.until_ready
 
     def until_ready(sock: socket.socket, seconds: float, writes: bool) -> bool:
         times.append(seconds)
         return real(sock, seconds, writes)
 
-    monkeypatch.setattr(waiting, "until_ready", until_ready)
+    monkeypatch.setattr(liveness, "until_ready", until_ready)
     resolve(hole, hole, hole, good)
     connection.connect()
     assert times[0] > TIMEOUT / 8

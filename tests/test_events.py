@@ -1,7 +1,7 @@
 """translate/events.py: blocks one at a time, in order."""
 
-from translate.cut import Cut
-from translate.events import GROWING, Events, compact
+from translate.response.events import GROWING, Events, compact
+from translate.response.output_limit import Cut
 
 
 def test_blocks_open_one_at_a_time() -> None:

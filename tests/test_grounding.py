@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from translate.cut import Cut
-from translate.events import Events
-from translate.grounding import Domains, Grounding, domains
+from translate.response.events import Events
+from translate.response.grounding import Grounding
+from translate.response.output_limit import Cut
+from translate.translation import Domains, domains
 
 REDIRECT = "https://vertexaisearch.cloud.google.com/grounding-api-redirect/"
 FOUND: dict[str, Any] = {

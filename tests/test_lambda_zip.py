@@ -20,7 +20,7 @@ import requests
 from packaging.requirements import Requirement
 
 from deploy import build_lambda, lock_lambda, pythons
-from proxy import aws
+from proxy.aws import server as aws
 from tests import servers
 from tests.lambda_function import Deployed, built, deployed
 from tests.servers import LOCAL, Emulator
@@ -146,7 +146,7 @@ def test_the_zip_fits_both_architectures_and_the_runtime() -> None:
     assert {name.replace("aarch64", "x86_64") for name in arm} == binaries - arm
     sources = {name for name in modes if name.endswith(".py")}
     assert {importlib.util.source_from_cache(name) for name in codes} == sources
-    assert {"main.py", "proxy/aws.py", "translate/stream.py"} <= sources
+    assert {"main.py", "proxy/aws/server.py", "translate/response/stream.py"} <= sources
     command = [pythons.need(), "-c", "import importlib.util as u; print(u.MAGIC_NUMBER.hex())"]
     magic = bytes.fromhex(subprocess.check_output(command, text=True))
     heads = {code[:8] for code in codes.values()}

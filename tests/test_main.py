@@ -14,8 +14,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from proxy.upstream import Gemini
-from proxy.waiting import ClientLeft
+from proxy.gemini import Gemini
+from proxy.liveness import ClientLeft
 from tests.messages import MARKER
 from tests.servers import Emulator
 from translate import ApiError, models
@@ -468,7 +468,7 @@ def test_only_what_an_answer_would_be_refused_for_is_told(
     def refuse(*_: object) -> int:
         raise ApiError(400, "No.", cause=cause)
 
-    monkeypatch.setattr("proxy.upstream.Gemini.count_tokens", refuse)
+    monkeypatch.setattr("proxy.gemini.Gemini.count_tokens", refuse)
     answer = post(client, key, "/v1/messages/count_tokens")
     assert answer.status_code == (400 if is_told else 200)
 
@@ -476,7 +476,7 @@ def test_only_what_an_answer_would_be_refused_for_is_told(
 def test_counting_does_not_wait_for_a_silent_gemini(
     make_client: Callable[..., FlaskClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.upstream.COUNT_SECONDS", 0.1)
+    monkeypatch.setattr("proxy.gemini.COUNT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = make_client(GEMINI_ENDPOINT=f"http://127.0.0.1:{silent.getsockname()[1]}")
         answer = post(client, "key", "/v1/messages/count_tokens")

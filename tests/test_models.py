@@ -1,20 +1,32 @@
 """translate/models.py: which Gemini a name means, and the facts about names not in the table."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
+from tests.messages import assistant, result, use, user
+from translate import translate
+from translate.errors import InvalidRequest
 from translate.models import (
     DEFAULTS,
+    DEVELOPER,
     LEVELS,
     LOW_TO_HIGH,
     MINIMAL_TO_HIGH,
     SUCCESSORS,
     TABLE,
+    VERTEX,
     Budget,
     class_of,
+    described,
     find,
+    fit,
     google_name,
     resolve,
     successor,
+    summary,
 )
 
 ALL = {
@@ -64,8 +76,8 @@ def test_a_name_without_overrides(requested: str, expected: str) -> None:
 def test_the_most_specific_override_wins(
     requested: str, unset: list[str], is_subagent: bool, expected: str
 ) -> None:
-    overrides = {name: value for name, value in ALL.items() if name not in unset}
-    assert resolve(requested, overrides, is_subagent=is_subagent).name == expected
+    model_settings = {name: value for name, value in ALL.items() if name not in unset}
+    assert resolve(requested, model_settings, is_subagent=is_subagent).name == expected
 
 
 @pytest.mark.parametrize(
@@ -144,3 +156,71 @@ def test_a_model_that_is_gone_has_a_successor_that_stays() -> None:
     assert retired <= set(SUCCESSORS)
     for gone, heir in SUCCESSORS.items():
         assert (heir in TABLE, heir in SUCCESSORS) == (True, False), gone
+
+
+# --- The Gemini API and Vertex AI ----------------------------------------------------------------
+
+
+TOOL = {"name": "Bash", "input_schema": {"type": "object"}}
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+
+
+def asked(platform: Any, **fields: Any) -> Any:
+    messages = [user("go"), assistant(use("toolu_0a1b2c3d_x1")), user(result("toolu_0a1b2c3d_x1"))]
+    body = {"model": "claude-opus-5", "max_tokens": 10, "messages": messages, "tools": [TOOL]}
+    return translate({**body, **fields}, {}, platform=platform).request
+
+
+def ids(request: Any) -> list[Any]:
+    parts = [part for content in request["contents"] for part in content["parts"]]
+    found = [part.get("functionCall") or part.get("functionResponse") for part in parts]
+    return [each.get("id") for each in found if each]
+
+
+def test_the_gemini_api_gets_everything() -> None:
+    request = asked(DEVELOPER)
+    assert (request["store"], ids(request)) == (False, ["x1", "x1"])
+    asked(DEVELOPER, tools=[TOOL, SEARCH])
+
+
+def test_vertex_ai_gets_neither_ids_nor_private_fields() -> None:
+    request = asked(VERTEX)
+    assert "store" not in request
+    assert ids(request) == [None, None]
+
+
+def test_server_tools_beside_others_are_refused_for_vertex_ai() -> None:
+    with pytest.raises(InvalidRequest, match="cannot use server tools beside others"):
+        asked(VERTEX, tools=[TOOL, SEARCH])
+    assert asked(VERTEX, tools=[SEARCH])["tools"] == [{"googleSearch": {}}]
+
+
+def test_an_older_model_does_not_learn_by_the_door_it_is_behind() -> None:
+    older = find("gemini-2.5-pro")
+    assert fit(older, DEVELOPER) == older
+    assert not fit(find("gemini-4-neon"), VERTEX).mixes_tools
+
+
+# --- The Models API ------------------------------------------------------------------------------
+
+
+def test_a_model_in_the_shape_of_the_models_api() -> None:
+    assert described(TABLE["gemini-3.5-flash-lite"]) == {
+        "type": "model",
+        "id": "claude-gemini-3.5-flash-lite",
+        "display_name": "Gemini 3.5 Flash Lite",
+        "description": "$0.30 in, $2.50 out per million tokens; free tier",
+        "created_at": "2026-07-21T00:00:00Z",
+        "lifecycle": "active",
+        "retires_at": None,
+        "max_input_tokens": 1_048_576,
+        "max_tokens": 65_536,
+    }
+    assert described(TABLE["gemini-4-neon"], "opus")["id"] == "opus"
+    retiring = described(TABLE["gemini-2.5-flash"])
+    assert (retiring["lifecycle"], retiring["retires_at"], retiring["description"]) == (
+        "deprecated",
+        "2026-12-01T00:00:00Z",
+        "$0.30 in, $2.50 out per million tokens; gemini-3.5-flash-lite from 2026-12-01",
+    )
+    assert summary(find("gemini-9-unobtainium")) == "price not known"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from translate import openapi
+from translate.request import openapi
 
 FIELDS = {
     *("type", "format", "title", "description", "nullable", "enum", "items", "maxItems"),

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from tests.messages import assistant, result, thinking, use, user
 from tests.servers import LOCAL, ROOT, Emulator
 from tests.test_main import error, post
-from translate import openapi
+from translate.request import openapi
 
 OK: Any = {"chunks": [{"text": "ok"}], "repeat": True}
 ADAPTIVE = {"type": "adaptive"}

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests.messages import assistant, result, thinking, use, user
-from translate import StreamTranslator, collect, tools
-from translate.cut import Cut
+from translate import StreamTranslator, collect
 from translate.errors import InvalidRequest
-from translate.remedies import NONE, Remedies
-from translate.request import translate
+from translate.request import tools, translate
+from translate.request.overrides import NO_OVERRIDES, RequestOverrides
+from translate.response.output_limit import Cut
 from translate.signatures import CALL, SENTINEL, wrap
 
 MINIMAL: dict[str, Any] = {
@@ -209,9 +209,9 @@ def test_thinking(model: str, thinking: Any, effort: str | None, expected: Any) 
 
 
 def test_a_subagent_has_a_model_of_its_own() -> None:
-    overrides = {"CLAUDE_CODE_SUBAGENT_MODEL": "gemini-3.8-flash"}
-    assert translate(MINIMAL, overrides, is_subagent=True).model.name == "gemini-3.8-flash"
-    assert translate(MINIMAL, overrides).model.name == "gemini-4-hydrogen"
+    model_settings = {"CLAUDE_CODE_SUBAGENT_MODEL": "gemini-3.8-flash"}
+    assert translate(MINIMAL, model_settings, is_subagent=True).model.name == "gemini-3.8-flash"
+    assert translate(MINIMAL, model_settings).model.name == "gemini-4-hydrogen"
 
 
 def test_a_declaration_may_come_from_a_memory() -> None:
@@ -342,11 +342,11 @@ SIGNED = [
 ]
 
 
-def mended(body: Any, **changes: Any) -> Any:
+def overrides(body: Any, **changes: Any) -> Any:
     """The request after a refusal; it has changed."""
-    first, second = translate(body, {}), translate(body, {}, mended=Remedies(**changes))
+    first, second = translate(body, {}), translate(body, {}, overrides=RequestOverrides(**changes))
     assert first.request != second.request
-    assert translate(body, {}, mended=NONE) == first
+    assert translate(body, {}, overrides=NO_OVERRIDES) == first
     return second.request
 
 
@@ -363,11 +363,11 @@ def test_the_functions_that_were_declared_are_told_in_their_order() -> None:
 
 def test_another_model_is_asked_in_its_own_way() -> None:
     body = {**MINIMAL, "model": "gemini-4-hydrogen", "thinking": ADAPTIVE, "messages": SIGNED}
-    overrides = {"ANTHROPIC_MODEL": "gemini-4-carbon"}
-    other = translate(body, overrides, mended=Remedies(model="gemini-2.5-flash"))
+    model_settings = {"ANTHROPIC_MODEL": "gemini-4-carbon"}
+    other = translate(body, model_settings, overrides=RequestOverrides(model="gemini-2.5-flash"))
     assert other.model.name == "gemini-2.5-flash"
     assert other.request["generationConfig"]["thinkingConfig"] == tokens(-1)
-    neon = translate(body, {}, mended=Remedies(model="gemini-4-neon"))
+    neon = translate(body, {}, overrides=RequestOverrides(model="gemini-4-neon"))
     (call,) = neon.request["contents"][1]["parts"]
     assert call["thoughtSignature"] == SENTINEL
 
@@ -377,19 +377,19 @@ def test_what_another_model_cannot_do_is_refused() -> None:
     body = {**MINIMAL, "tools": [BASH, search]}
     assert translate(body, {}).model.name == "gemini-4-hydrogen"
     with pytest.raises(InvalidRequest):
-        translate(body, {}, mended=Remedies(model="gemini-2.5-flash"))
+        translate(body, {}, overrides=RequestOverrides(model="gemini-2.5-flash"))
 
 
 def test_no_signature_is_sent_again_after_one_was_refused() -> None:
     body = {**MINIMAL, "messages": SIGNED}
     (before,) = translate(body, {}).request["contents"][1]["parts"]
-    (after,) = mended(body, unsigned=True)["contents"][1]["parts"]
+    (after,) = overrides(body, unsigned=True)["contents"][1]["parts"]
     assert (before["thoughtSignature"], after["thoughtSignature"]) == ("AAAA", SENTINEL)
 
 
 def test_only_a_schema_that_was_refused_takes_the_other_form() -> None:
     other = {**BASH, "name": "Ask"}
-    request = mended({**MINIMAL, "tools": [BASH, other]}, openapi=frozenset({"Ask"}))
+    request = overrides({**MINIMAL, "tools": [BASH, other]}, openapi=frozenset({"Ask"}))
     (declared,) = request["tools"]
     assert [sorted(function) for function in declared["functionDeclarations"]] == [
         ["description", "name", "parametersJsonSchema"],
@@ -398,13 +398,13 @@ def test_only_a_schema_that_was_refused_takes_the_other_form() -> None:
 
 
 def test_calls_are_held_to_their_schemas_after_a_malformed_one() -> None:
-    request = mended({**MINIMAL, "tools": [BASH]}, validated=True)
+    request = overrides({**MINIMAL, "tools": [BASH]}, validated=True)
     assert request["toolConfig"] == {"functionCallingConfig": {"mode": "VALIDATED"}}
 
 
 def test_fields_that_were_refused_are_left_out_wherever_they_are() -> None:
     body = {**MINIMAL, "model": "gemini-2.5-flash", "top_k": 40, "temperature": 0}
-    request = mended(body, without=frozenset({"store", "topK", "thinkingConfig", "unheard_of"}))
+    request = overrides(body, without=frozenset({"store", "topK", "thinkingConfig", "unheard_of"}))
     first = translate(body, {}).request
     assert request == {
         "contents": CONTENTS,
@@ -419,9 +419,9 @@ def test_fields_that_were_refused_are_left_out_wherever_they_are() -> None:
 def test_a_refused_form_of_the_answer_is_asked_for_in_words() -> None:
     body = {**MINIMAL, "output_format": FORM}
     refused = frozenset({"responseMimeType", "responseJsonSchema"})
-    request = mended(body, without=refused)
+    request = overrides(body, without=refused)
     assert set(request["generationConfig"]) == {"maxOutputTokens", "thinkingConfig"}
     said = f"Answer with JSON only, valid against this schema: {json.dumps(CLEANED)}"
     assert request["systemInstruction"] == {"parts": [{"text": said}]}
-    plain = translate(MINIMAL, {}, mended=Remedies(without=refused)).request
+    plain = translate(MINIMAL, {}, overrides=RequestOverrides(without=refused)).request
     assert plain == translate(MINIMAL, {}).request

@@ -13,8 +13,10 @@ from translate.signatures import (
     SENTINEL,
     TEXT,
     Signature,
+    call_id,
     carried_part,
     pack,
+    tool_use_id,
     unwrap,
     wrap,
 )
@@ -68,3 +70,23 @@ def test_what_an_envelope_stands_for() -> None:
 )
 def test_a_part_that_was_changed_is_dropped(value: str) -> None:
     assert carried_part(Signature(PART, value)) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "tool_use", "back"),
+    [
+        ("8qww9c6v", "toolu_0a1b2c3d_8qww9c6v", "8qww9c6v"),
+        ("call_1-x", "toolu_0a1b2c3d_call_1-x", "call_1-x"),
+        (None, "toolu_0a1b2c3d02", "toolu_0a1b2c3d02"),
+        ("", "toolu_0a1b2c3d02", "toolu_0a1b2c3d02"),
+        ("../etc/passwd", "toolu_0a1b2c3d02", "toolu_0a1b2c3d02"),
+        ("x" * 65, "toolu_0a1b2c3d02", "toolu_0a1b2c3d02"),
+    ],
+)
+def test_an_id_there_and_back(given: str | None, tool_use: str, back: str) -> None:
+    assert tool_use_id("0a1b2c3d", given, 2) == tool_use
+    assert call_id(tool_use) == back
+
+
+def test_an_id_of_another_origin_is_kept() -> None:
+    assert call_id("toolu_01XyZ") == "toolu_01XyZ"

@@ -20,8 +20,8 @@ from tests.answers import (
     translator,
 )
 from translate.errors import ApiError
-from translate.response import collect
-from translate.stream import BROKEN, StreamTranslator
+from translate.response.message import collect
+from translate.response.stream import BROKEN, StreamTranslator
 
 
 def test_the_events_of_a_text_whole() -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.answers import call, chunk, text, thought, told, translator
 from tests.servers import ROOT
 from translate import InvalidRequest, collect, translate
-from translate.grounding import Domains
+from translate.translation import Domains
 
 README = (ROOT / "README.md").read_text("utf-8")
 PNG = {"type": "base64", "media_type": "image/png", "data": "AAAA"}

@@ -4,14 +4,13 @@ from typing import Any
 
 import pytest
 
-from translate import openapi
 from translate.errors import InvalidRequest
 from translate.models import find
-from translate.tools import (
+from translate.request import openapi
+from translate.request.tools import (
     LEGAL_NAME,
     PLACEHOLDER,
     Offered,
-    call_id,
     config,
     declaration,
     declared,
@@ -19,7 +18,6 @@ from translate.tools import (
     in_openapi_form,
     names,
     sorted_out,
-    tool_use_id,
 )
 
 LONG = "mcp__a_server_with_a_long_name__and_a_tool_whose_name_is_longer_still_than_that"
@@ -226,23 +224,3 @@ def test_a_wrong_tool_choice(choice: Any, message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         config(sort_out({"name": "Bash"}), choice)
     assert caught.value.message == message
-
-
-@pytest.mark.parametrize(
-    ("given", "tool_use", "back"),
-    [
-        ("8qww9c6v", "toolu_0a1b2c3d_8qww9c6v", "8qww9c6v"),
-        ("call_1-x", "toolu_0a1b2c3d_call_1-x", "call_1-x"),
-        (None, "toolu_0a1b2c3d02", "toolu_0a1b2c3d02"),
-        ("", "toolu_0a1b2c3d02", "toolu_0a1b2c3d02"),
-        ("../etc/passwd", "toolu_0a1b2c3d02", "toolu_0a1b2c3d02"),
-        ("x" * 65, "toolu_0a1b2c3d02", "toolu_0a1b2c3d02"),
-    ],
-)
-def test_an_id_there_and_back(given: str | None, tool_use: str, back: str) -> None:
-    assert tool_use_id("0a1b2c3d", given, 2) == tool_use
-    assert call_id(tool_use) == back
-
-
-def test_an_id_of_another_origin_is_kept() -> None:
-    assert call_id("toolu_01XyZ") == "toolu_01XyZ"

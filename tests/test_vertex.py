@@ -1,4 +1,4 @@
-"""proxy/backends.py and proxy/adc.py: Vertex AI, without a key, in the server's own name."""
+"""proxy/endpoints.py and google_auth.py: Vertex AI, without a key, in the server's own name."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from flask.testing import FlaskClient
 from google.auth import _helpers
 
 from proxy import __main__ as cli
-from proxy import adc, backends, config
-from proxy.access import Key
+from proxy import config, endpoints, google_auth
+from proxy.auth import Key
 from tests import metadata, servers
 from tests.metadata import Metadata
 from tests.servers import Emulator
@@ -41,9 +41,9 @@ def cloud(key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
         yield served
 
 
-def vertex(**environ: str) -> backends.Vertex:
-    backend = backends.chosen(config.read({"GEMINI_BACKEND": "vertex", **environ}))
-    assert isinstance(backend, backends.Vertex)
+def vertex(**environ: str) -> endpoints.Vertex:
+    backend = endpoints.chosen(config.read({"GEMINI_BACKEND": "vertex", **environ}))
+    assert isinstance(backend, endpoints.Vertex)
     return backend
 
 
@@ -177,14 +177,16 @@ OUTAGE = [503] * 1000
 
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    monkeypatch.setattr(adc.time, "monotonic", lambda since=time.monotonic: since() + seconds)
+    monkeypatch.setattr(
+        google_auth.time, "monotonic", lambda since=time.monotonic: since() + seconds
+    )
 
 
 @pytest.fixture
-def stale(cloud: Metadata) -> adc.Identity:
+def stale(cloud: Metadata) -> google_auth.Identity:
     """With a token that is still good, and could not be renewed."""
     cloud.seconds = 120
-    identity = adc.Identity()
+    identity = google_auth.Identity()
     first = identity.headers()
     cloud.statuses = [*OUTAGE]
     assert identity.headers() == first
@@ -192,7 +194,7 @@ def stale(cloud: Metadata) -> adc.Identity:
 
 
 def test_a_token_that_cannot_be_renewed_is_used_to_its_end(
-    cloud: Metadata, stale: adc.Identity, monkeypatch: pytest.MonkeyPatch
+    cloud: Metadata, stale: google_auth.Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = len(OUTAGE) - len(cloud.statuses)
     first = {"authorization": "Bearer ya29.token-1"}
@@ -204,7 +206,7 @@ def test_a_token_that_cannot_be_renewed_is_used_to_its_end(
 
 
 def test_a_token_that_has_ended_is_renewed_without_a_pause(
-    cloud: Metadata, stale: adc.Identity, monkeypatch: pytest.MonkeyPatch
+    cloud: Metadata, stale: google_auth.Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = _helpers.utcnow() + timedelta(seconds=120)
     monkeypatch.setattr(_helpers, "utcnow", lambda: ended)
@@ -233,7 +235,7 @@ def test_an_outage_is_the_clients_to_wait_for(
     cloud.statuses = [*OUTAGE]
     answer = client.post("/v1/messages", json=MESSAGE)
     status, kind, said = error(answer)
-    assert (status, kind, said) == (502, "api_error", adc.NOT_NOW.format("RefreshError"))
+    assert (status, kind, said) == (502, "api_error", google_auth.NOT_NOW.format("RefreshError"))
     assert "x-should-retry" not in answer.headers
     cloud.statuses = []
     later(monkeypatch, 6)
@@ -243,7 +245,7 @@ def test_an_outage_is_the_clients_to_wait_for(
 def test_a_project_that_was_not_known_at_first_is_looked_up_again(
     cloud: Metadata, key: str
 ) -> None:
-    identity = adc.Identity()
+    identity = google_auth.Identity()
     cloud.statuses = [200, 404]
     with pytest.raises(ApiError, match="set GOOGLE_CLOUD_PROJECT") as caught:
         identity.project()
@@ -317,13 +319,13 @@ def test_a_person_says_which_project_pays(
 
 
 def test_a_server_has_no_other_payer_than_its_project(cloud: Metadata) -> None:
-    assert adc.Identity().headers().keys() == {"authorization"}
+    assert google_auth.Identity().headers().keys() == {"authorization"}
 
 
 def test_a_login_that_has_ended_is_not_tried_again(login: Metadata) -> None:
     login.statuses = [400]
     with pytest.raises(ApiError, match="RefreshError") as caught:
-        adc.Identity().headers()
+        google_auth.Identity().headers()
     assert (caught.value.status, caught.value.retry, caught.value.cause) == (500, False, "")
     assert "secret" not in caught.value.message
 
@@ -336,7 +338,7 @@ def test_a_login_that_cannot_be_exchanged_now_is(
     if not is_there:
         exchange_at(f"http://127.0.0.1:{servers.free_port()}", monkeypatch)
     with pytest.raises(ApiError, match="just now") as caught:
-        adc.Identity().headers()
+        google_auth.Identity().headers()
     assert (caught.value.status, caught.value.retry) == (502, None)
 
 
@@ -348,7 +350,7 @@ def test_a_machine_without_an_identity_says_so(
 ) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nonexistent")
     with pytest.raises(ApiError) as caught:
-        adc.Identity().headers()
+        google_auth.Identity().headers()
     assert (caught.value.status, caught.value.retry) == (500, False)
     assert "Application Default Credentials" in caught.value.message
 
@@ -356,4 +358,4 @@ def test_a_machine_without_an_identity_says_so(
 def test_where_the_library_is_left_out_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "google.auth", None)
     with pytest.raises(ApiError, match="google-auth is not in the zip"):
-        adc.Identity().headers()
+        google_auth.Identity().headers()

@@ -9,7 +9,7 @@
 Standard library only, and of that nothing that does I/O: bytes, sockets, clocks, settings and
 randomness are the callers'. A demo of the whole package:
 
-    asked = translate(body, overrides)
+    asked = translate(body, model_settings)
     answer = StreamTranslator(asked, message_id=..., model=body["model"], carries=True)
     events = [event for chunk in chunks for event in answer.feed(chunk)] + answer.finish()
     sse(events)      # a streamed answer
@@ -17,16 +17,17 @@ randomness are the callers'. A demo of the whole package:
 """
 
 from .errors import ApiError, InvalidRequest
-from .refusals import from_google
-from .remedies import Remedies
-from .request import Translation, translate
-from .response import collect, sse
-from .stream import StreamTranslator
+from .request import translate
+from .request.overrides import RequestOverrides
+from .response.google_errors import from_google
+from .response.message import collect, sse
+from .response.stream import StreamTranslator
+from .translation import Translation
 
 __all__ = [
     "ApiError",
     "InvalidRequest",
-    "Remedies",
+    "RequestOverrides",
     "StreamTranslator",
     "Translation",
     "collect",

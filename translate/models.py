@@ -220,10 +220,12 @@ WRAPPED = re.compile(r"^(?:models/|anthropic/|claude-(?=gem))|\[1m\]$", re.IGNOR
 """What clients put around such a name: a picker's alias, a context-window suffix."""
 
 
-def resolve(requested: str, overrides: Mapping[str, str], *, is_subagent: bool = False) -> Model:
+def resolve(
+    requested: str, model_settings: Mapping[str, str], *, is_subagent: bool = False
+) -> Model:
     """The model that serves a request.
 
-    requested: the request's `model`. overrides: setting name -> model name, as far as set.
+    requested: the request's `model`. model_settings: setting name -> model name, as far as set.
     The most specific wins: a Gemini name in the request, then CLAUDE_CODE_SUBAGENT_MODEL for
     a subagent, then the class's own setting, then ANTHROPIC_MODEL, then the default.
     """
@@ -234,8 +236,8 @@ def resolve(requested: str, overrides: Mapping[str, str], *, is_subagent: bool =
     if is_subagent:
         settings.insert(0, "CLAUDE_CODE_SUBAGENT_MODEL")
     for setting in settings:
-        if overrides.get(setting):
-            return find(_named(overrides[setting]))
+        if model_settings.get(setting):
+            return find(_named(model_settings[setting]))
     return find(DEFAULTS[class_of(requested)])
 
 
@@ -282,3 +284,71 @@ def _unlisted(name: str) -> Model:
         return _older(name, Model.released, Budget(512, 24_576, can_be_off="flash" in name))
     light = "lite" in name or ("flash" in name and generation <= (3, 6))
     return Model(name, levels=MINIMAL_TO_HIGH if light else LOW_TO_HIGH)
+
+
+# --- Google's two front doors to the same models ------------------------------------------------
+
+
+class Platform(NamedTuple):
+    """stores: has the field `store`. call_ids: takes the ids of calls and responses. mixes_tools:
+    serves functions and built-in tools in one request."""
+
+    stores: bool = True
+    call_ids: bool = True
+    mixes_tools: bool = True
+
+
+DEVELOPER = Platform()
+"""The Gemini API, with a key."""
+
+VERTEX = Platform(stores=False, call_ids=False, mixes_tools=False)
+"""Vertex AI, with an identity of Google Cloud."""
+
+
+def fit(model: Model, platform: Platform) -> Model:
+    """A model as it is behind that door."""
+    if platform == DEVELOPER:
+        return model
+    return replace(
+        model,
+        call_ids=model.call_ids and platform.call_ids,
+        mixes_tools=model.mixes_tools and platform.mixes_tools,
+    )
+
+
+# --- The table in the shape of the Models API -----------------------------------------------------
+
+
+def described(model: Model, model_id: str | None = None) -> dict[str, object]:
+    """A model in the shape of the Models API; by default under the alias that pickers take.
+
+    Claude Code's model picker keeps only ids that begin with `claude` or `anthropic`.
+    """
+    return {
+        "type": "model",
+        "id": model_id or f"claude-{model.name}",
+        "display_name": display_name(model),
+        "description": summary(model),
+        "created_at": f"{model.released}T00:00:00Z",
+        "lifecycle": "deprecated" if model.retires else "active",
+        "retires_at": f"{model.retires}T00:00:00Z" if model.retires else None,
+        "max_input_tokens": model.context,
+        "max_tokens": model.output,
+    }
+
+
+def display_name(model: Model) -> str:
+    """`gemini-3.5-flash-lite` -> `Gemini 3.5 Flash Lite`."""
+    return model.name.replace("-", " ").title()
+
+
+def summary(model: Model) -> str:
+    """What it costs and how long it stays, in a line."""
+    said = ["price not known"]
+    if model.price is not None:
+        said = [f"${model.price.input:.2f} in, ${model.price.output:.2f} out per million tokens"]
+    if model.is_free:
+        said.append("free tier")
+    if model.retires:
+        said.append(f"{model.successor} from {model.retires}")
+    return "; ".join(said)

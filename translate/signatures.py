@@ -70,3 +70,24 @@ def carried_part(signature: Signature) -> Part | None:
         return None
     is_trace = isinstance(part, dict) and bool(part.keys() & TRACES)
     return cast(Part, part) if is_trace and part.keys() <= TRACES | {"thoughtSignature"} else None
+
+
+LEGAL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+OUR_ID = re.compile(r"toolu_[0-9a-f]{8}_([A-Za-z0-9_-]{1,64})")
+
+
+def tool_use_id(tag: str, call_id: str | None, position: int) -> str:
+    """The id of a tool_use: Gemini's own inside one that is unique in the conversation.
+
+    tag: 8 hex digits of the message's id. position: the call's place in the message.
+    Claude Code names files after these ids, so they are short and of `[A-Za-z0-9_-]`.
+    """
+    if call_id is not None and LEGAL_ID.fullmatch(call_id):
+        return f"toolu_{tag}_{call_id}"
+    return f"toolu_{tag}{position:02d}"
+
+
+def call_id(tool_use_id: str) -> str:
+    """The way back: Gemini's own id where there is one, else the tool_use's."""
+    match = OUR_ID.fullmatch(tool_use_id)
+    return match[1] if match else tool_use_id

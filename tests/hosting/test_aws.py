@@ -242,7 +242,7 @@ def test_a_lent_key_can_be_taken_back(taken_back: Deployed) -> None:
 def test_what_a_stack_says_is_a_setting_the_function_understands(bare: Deployed) -> None:
     settings = config.read(bare.function["Environment"]["Variables"])
     assert settings.safety == "OFF"
-    assert settings.overrides == {"ANTHROPIC_DEFAULT_OPUS_MODEL": "gemini-4-neon"}
+    assert settings.model_settings == {"ANTHROPIC_DEFAULT_OPUS_MODEL": "gemini-4-neon"}
 
 
 def test_every_parameter_is_explained(lending: Deployed) -> None:

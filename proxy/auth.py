@@ -1,0 +1,124 @@
+"""Who may call, and with whose Gemini key.
+
+Knows the two headers that carry a credential and the two ways of running: each caller brings
+a key of their own, or the server has one and lends it. Keys go to Google and nowhere else.
+It refuses to know what a key looks like: Google's prefixes change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from werkzeug.datastructures import Headers
+
+from translate import ApiError
+from translate.response.google_errors import KEY_HINT
+
+from .config import Settings, is_loopback
+
+FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "CF-Connecting-IP", "Origin")
+"""Headers of a request that did not start at a program on this machine."""
+
+LIKELY_GOOGLE = ("AIza", "AQ.")
+"""How Gemini keys begin so far; only used to choose between two credentials."""
+
+ANTHROPIC = "sk-ant-"
+"""How Anthropic's own secrets begin: those are nobody else's business."""
+
+SERVERS_HINT = "It is this server's own key (GEMINI_API_KEY): tell whoever runs the server."
+IDENTITY_HINT = "It is this server's own identity in Google Cloud: tell whoever runs the server."
+TOKEN_HINT = "This server asks for its access token: set ANTHROPIC_AUTH_TOKEN to it."
+NO_TOKEN_HINT = (
+    "This server asks Gemini in its own name, and has no PROXY_TOKEN that a caller could present: "
+    "have one set on the server."
+)
+NO_KEY_HINT = (
+    "This server has no Gemini key of its own: send yours in x-api-key beside the access token, "
+    "or have GEMINI_API_KEY set on the server."
+)
+
+
+class Key(NamedTuple):
+    """A Gemini key, and what to do when Google refuses it."""
+
+    value: str
+    hint: str = KEY_HINT
+
+
+class Caller(NamedTuple):
+    """Somebody who may ask.
+
+    who: a word for the log: the same for the same caller, and no way back to a key. keys: what to
+    call Gemini with; the next one where Google refuses one.
+    """
+
+    who: str
+    keys: tuple[Key, ...]
+
+
+def admit(headers: Headers, remote_address: str | None, settings: Settings) -> Caller:
+    """Who calls, and with which keys. Raises ApiError 401 when the caller may not have any.
+
+    With PROXY_TOKEN set, a caller must present it; the server's key is then used (or, where it
+    has none, the caller's second credential). Vertex AI is asked without a key, in the server's
+    name. Without PROXY_TOKEN, the server's key serves only programs on the same machine;
+    everybody else brings a key.
+    """
+    presented = credentials(headers)
+    lent = tuple(Key(key, SERVERS_HINT) for key in settings.api_keys)
+    if settings.is_vertex:
+        lent = (Key("", IDENTITY_HINT),)
+    if settings.token:
+        others = [value for value in presented if not _equal(value, settings.token)]
+        if len(others) == len(presented):
+            raise _refused(TOKEN_HINT)
+        return Caller("token", lent) if lent else _own(others, NO_KEY_HINT)
+    if lent and _is_local(headers, remote_address):
+        return Caller("local", lent)
+    if settings.is_vertex:
+        raise _refused(NO_TOKEN_HINT)
+    return _own(presented, KEY_HINT)
+
+
+def credentials(headers: Headers) -> list[str]:
+    """What the caller presents, likeliest Gemini key first.
+
+    `Authorization: Bearer` holds ANTHROPIC_AUTH_TOKEN and goes before `x-api-key`, which may
+    hold a left-over Anthropic key.
+    """
+    scheme, _, bearer = headers.get("Authorization", "").strip().partition(" ")
+    found = [bearer.strip() if scheme.lower() == "bearer" else "", headers.get("x-api-key", "")]
+    distinct = dict.fromkeys(value.strip() for value in found if value.strip())
+    return sorted(distinct, key=lambda value: not value.startswith(LIKELY_GOOGLE))
+
+
+def _own(presented: list[str], hint: str) -> Caller:
+    keys = [value for value in presented if not value.startswith(ANTHROPIC)]
+    if keys:
+        checksum = hashlib.sha256(keys[0].encode("utf-8", "replace")).hexdigest()[:8]
+        return Caller(f"key-{checksum}", (Key(keys[0]),))
+    if presented:
+        raise _refused(f"The request holds an Anthropic key, which is not sent to Google. {hint}")
+    raise _refused(f"No API key in the request. {hint}")
+
+
+def _refused(message: str) -> ApiError:
+    return ApiError(401, message, retry=False)
+
+
+def _equal(presented: str, secret: str) -> bool:
+    return hmac.compare_digest(presented.encode(), secret.encode())
+
+
+def _is_local(headers: Headers, remote_address: str | None) -> bool:
+    """Whether a request comes from this machine and was meant for it, as far as can be told."""
+    if any(name in headers for name in FORWARDED):
+        return False
+    try:
+        host = urlsplit(f"//{headers.get('Host', 'localhost')}").hostname
+    except ValueError:
+        return False
+    return is_loopback(remote_address or "") and is_loopback(host or "")

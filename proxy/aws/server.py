@@ -1,0 +1,221 @@
+"""The function on AWS Lambda: the same WSGI app behind a Function URL, streaming.
+
+Knows the life of an invocation and its clock: an answer ends before Lambda ends the function,
+with a word to the client. It refuses to know the protocol (runtime_api) and its forms (event).
+Started by `bootstrap`, the wrapper in build/lambda.zip, in place of AWS's own runtime, which
+cannot stream from Python.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from translate import ApiError, sse
+
+from .. import config
+from . import event as events
+from .event import Head
+from .runtime_api import FAILURES, Invocation, Outlet, Runtime
+
+log = logging.getLogger(__name__)
+
+MARGIN_SECONDS = 1.0
+"""Kept back from the function's time, to end an answer in."""
+
+OUT_OF_TIME = (
+    "The function on AWS Lambda has run for as long as it may (its Timeout, at most 15 minutes)."
+)
+LATE = "%s: the function's time was over before the answer was"
+BROKEN = "The function failed; its log says where."
+NO_REQUEST = "This is no event of a Function URL (payload format 2.0)."
+
+App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class OutOfTime(Exception):
+    """The function's time is nearly over."""
+
+
+class AppFailed(Exception):
+    """The app raised an exception: `cause`."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__()
+        self.cause = cause
+
+
+class Run:
+    """The app at work on one request, in a thread of its own: a clock cannot stop a thread.
+
+    head: status and headers; they are there once the first piece or the end is.
+    """
+
+    def __init__(self, app: App, environ: dict[str, Any], until: float) -> None:
+        self.head = Head(0, [])
+        self._until = until
+        self._pieces: queue.SimpleQueue[bytes | AppFailed | None] = queue.SimpleQueue()
+        self._is_begun = False
+        self._is_abandoned = False
+        threading.Thread(target=self._work, args=(app, environ), daemon=True).start()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The pieces of the body as they come. Raises OutOfTime and AppFailed."""
+        while True:
+            try:
+                piece = self._pieces.get(timeout=max(0.0, self._until - time.time()))
+            except queue.Empty:
+                raise OutOfTime from None
+            if piece is None:
+                return
+            if isinstance(piece, AppFailed):
+                raise piece
+            yield piece
+
+    def abandon(self) -> None:
+        """Nobody waits any more: stop at the next piece. A wait for Gemini lasts until it ends."""
+        self._is_abandoned = True
+
+    def _work(self, app: App, environ: dict[str, Any]) -> None:
+        end = None
+        try:
+            with contextlib.ExitStack() as stack:
+                pieces = app(environ, self._start_response)
+                stack.callback(getattr(pieces, "close", _nothing))
+                for piece in pieces:
+                    if self._is_abandoned:
+                        break
+                    self._put(piece)
+                self._put(b"")
+        except BaseException as error:  # noqa: BLE001 - raised anew where it is waited for
+            end = AppFailed(error)
+        self._pieces.put(end)
+
+    def _start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any:
+        if exc_info and self._is_begun:
+            raise exc_info[1]
+        self.head = events.head(status, headers)
+        return self._put
+
+    def _put(self, piece: bytes) -> None:
+        if not self.head.status:
+            raise RuntimeError("start_response was not called")
+        if piece:
+            self._is_begun = True
+            self._pieces.put(piece)
+
+
+def main() -> None:
+    """Serve until Lambda ends the process."""
+    runtime = Runtime(config.runtime_api())
+    try:
+        app = load()
+    except (Exception, SystemExit) as error:
+        log.exception("the function cannot be started")
+        runtime.give_up(type(error).__name__, str(error))
+        raise SystemExit(1) from None
+    while True:
+        serve(runtime, app)
+
+
+def load() -> App:
+    """The app that functions-framework serves elsewhere, with the secrets it needs."""
+    if arn := config.secret_arn():
+        from . import secret
+
+        config.set_secrets(secret.read(arn))
+    import functions_framework
+
+    source = Path(__file__).parents[2] / "main.py"
+    app: App = functions_framework.create_app(  # type: ignore[no-untyped-call]
+        "messages", str(source), "http"
+    )
+    return app
+
+
+def serve(runtime: Runtime, app: App) -> None:
+    """One invocation, from its event to the last byte of its answer."""
+    invocation = runtime.next()
+    try:
+        environ = events.environ(json.loads(invocation.event))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        runtime.refuse(invocation, "NoRequest", NO_REQUEST)
+        return
+    run = Run(app, environ, invocation.deadline - MARGIN_SECONDS)
+    try:
+        answer(runtime, invocation, run)
+    except FAILURES as error:
+        log.warning("%s: the answer could not be delivered: %r", invocation.id, error)
+    finally:
+        run.abandon()
+
+
+def answer(runtime: Runtime, invocation: Invocation, run: Run) -> None:
+    """Send what the app gives. Until the first byte a failure still has a status."""
+    pieces = iter(run)
+    try:
+        first = next(pieces, b"")
+    except OutOfTime:
+        log.warning(LATE, invocation.id)
+        refuse(runtime, invocation)
+        return
+    except AppFailed as failed:
+        runtime.refuse(invocation, blame(invocation, failed.cause), BROKEN)
+        return
+    with contextlib.closing(runtime.outlet(invocation)) as outlet:
+        outlet.begin(events.prelude(run.head))
+        outlet.send(first)
+        try:
+            for piece in pieces:
+                outlet.send(piece)
+        except OutOfTime:
+            log.warning(LATE, invocation.id)
+            break_off(outlet, run.head)
+        except AppFailed as failed:
+            outlet.fail(blame(invocation, failed.cause), BROKEN)
+        else:
+            outlet.end()
+
+
+def refuse(runtime: Runtime, invocation: Invocation) -> None:
+    """Out of time without a byte: an error with a status. Again it would take as long."""
+    request_id = f"req_{invocation.id}"
+    error = ApiError(504, OUT_OF_TIME, retry=False)
+    headers = {"content-type": "application/json", "request-id": request_id, **error.headers()}
+    head = Head(error.status, list(headers.items()))
+    with contextlib.closing(runtime.outlet(invocation)) as outlet:
+        outlet.begin(events.prelude(head))
+        outlet.send(json.dumps(error.body(request_id)).encode())
+        outlet.end()
+
+
+def break_off(outlet: Outlet, head: Head) -> None:
+    """Out of time in mid-answer: a stream of events ends with one, anything else is cut.
+
+    Not with an `overloaded_error`, which Claude Code would repeat three times.
+    """
+    if not head.get("content-type").startswith("text/event-stream"):
+        outlet.fail(OutOfTime.__name__, OUT_OF_TIME)
+        return
+    outlet.send(sse([ApiError(504, OUT_OF_TIME).body(head.get("request-id"))]))
+    outlet.end()
+
+
+def blame(invocation: Invocation, error: BaseException) -> str:
+    """Log where it happened, without the text, which may quote a prompt; the error's name."""
+    name = type(error).__name__
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("%s: unforeseen %s\n%s", invocation.id, name, frames)
+    return name
+
+
+def _nothing() -> None:
+    """What is called where there is nothing to close."""

@@ -1,0 +1,96 @@
+"""Where a model is asked, and with what in hand: the Gemini API or Vertex AI.
+
+Knows the addresses, the headers that carry a credential, and how tokens are counted there. It
+refuses to know sockets, and where a token of Google Cloud comes from (google_auth.py does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from translate.models import DEVELOPER, VERTEX, Platform
+from translate.wire import Json
+
+from . import google_auth
+from .auth import Key
+from .config import Settings
+
+MULTI_REGIONS = ("us", "eu")
+
+
+class Backend(Protocol):
+    """One of Google's front doors. platform: what a request may hold there."""
+
+    endpoint: str
+    platform: Platform
+
+    def path(self, model: str, method: str) -> str:
+        """The path of a method of a model, with a leading slash."""
+
+    def headers(self, key: Key) -> dict[str, str]:
+        """The credential. Raises ApiError where there is none."""
+
+    def counting(self, model: str, request: Mapping[str, Any]) -> Json:
+        """A CountTokensRequest for a GenerateContentRequest."""
+
+
+class Developer:
+    """The Gemini API (ai.google.dev), asked with a key."""
+
+    platform = DEVELOPER
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+
+    def path(self, model: str, method: str) -> str:
+        return f"/v1beta/models/{quote(model, safe='')}:{method}"
+
+    def headers(self, key: Key) -> dict[str, str]:
+        return {"x-goog-api-key": key.value}
+
+    def counting(self, model: str, request: Mapping[str, Any]) -> Json:
+        return {"generateContentRequest": {"model": f"models/{model}", **request}}
+
+
+class Vertex:
+    """Vertex AI (cloud.google.com), asked in the name of whom this server runs as."""
+
+    platform = VERTEX
+
+    def __init__(self, endpoint: str, project: str, location: str) -> None:
+        self.endpoint = endpoint or f"https://{_host(location)}"
+        self._project = project
+        self._location = quote(location, safe="")
+        self._identity = google_auth.Identity()
+
+    def path(self, model: str, method: str) -> str:
+        project = quote(self._project or self._identity.project(), safe="")
+        place = f"projects/{project}/locations/{self._location}"
+        return f"/v1beta1/{place}/publishers/google/models/{quote(model, safe='')}:{method}"
+
+    def headers(self, key: Key) -> dict[str, str]:
+        return self._identity.headers()
+
+    def counting(self, model: str, request: Mapping[str, Any]) -> Json:
+        return {name: value for name, value in request.items() if name in COUNTED}
+
+
+COUNTED = ("contents", "systemInstruction", "tools")
+"""What Vertex AI's CountTokensRequest has of a request (v1beta1, seen 2026-11-23)."""
+
+
+def _host(location: str) -> str:
+    if location == "global":
+        return "aiplatform.googleapis.com"
+    if location in MULTI_REGIONS:
+        return f"aiplatform.{location}.rep.googleapis.com"
+    return f"{location}-aiplatform.googleapis.com"
+
+
+def chosen(settings: Settings) -> Backend:
+    """The backend of these settings."""
+    if settings.is_vertex:
+        return Vertex(settings.endpoint, settings.project, settings.location)
+    return Developer(settings.endpoint)

@@ -1,0 +1,151 @@
+"""One line of JSON for each request: what was asked of whom, what came of it, how long it took.
+
+Knows what a line holds and what it never does: keys, prompts, answers, error texts. It refuses
+to know where the values come from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from translate import ApiError
+
+from . import json_codec
+
+log = logging.getLogger("gemini_messages")
+
+NAME = re.compile(r"[A-Za-z0-9._:/@\[\]-]{1,100}")
+"""What a client may have us write: names and ids, no sentences."""
+
+CLIENT_LEFT = 499
+"""The status of an answer nobody waited for (nginx's number for it)."""
+
+
+@dataclass
+class Record:
+    """What is known about one request by the end of it.
+
+    who: the caller (see access.py). model, gemini: asked for, and asked. tried: the causes of the
+    attempts that failed. repairs: how often a call was mended, by kind. has_read_body: whether the
+    request was read to its end, as far as that was possible.
+    """
+
+    request_id: str
+    method: str
+    path: str
+    session: str = ""
+    who: str = ""
+    model: str = ""
+    gemini: str = ""
+    stream: bool = False
+    status: int = 0
+    error: str = ""
+    has_left: bool = False
+    has_read_body: bool = False
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    tried: Sequence[str] = ()
+    repairs: Mapping[str, int] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+    first_byte_ms: int | None = None
+
+    def first_byte(self) -> None:
+        """Gemini has begun to answer."""
+        if self.first_byte_ms is None:
+            self.first_byte_ms = self._elapsed()
+
+    def failed(self, error: Exception) -> ApiError:
+        """Any exception as one for the client; what is unforeseen is logged by its place only.
+
+        An exception's text may quote a prompt, so neither the log nor the client gets it.
+        """
+        if isinstance(error, RecursionError):
+            error = ApiError(400, json_codec.TOO_DEEP)
+        if not isinstance(error, ApiError):
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            kind = type(error).__name__
+            log.error({"request_id": self.request_id, "unforeseen": kind, "frames": frames})
+            message = f"The proxy failed on this request ({self.request_id}); its log says where."
+            error = ApiError(500, message)
+        self.error = error.cause or error.type
+        return error
+
+    def write(self) -> None:
+        """To be called once, when the answer is over. A health check is only worth a debug line."""
+        line = {
+            "request_id": self.request_id,
+            "method": self.method,
+            "path": of_the_api(self.path),
+            "status": CLIENT_LEFT if self.has_left else self.status,
+            "error": self.error,
+            "session": named(self.session),
+            "who": self.who,
+            "model": named(self.model),
+            "gemini": named(self.gemini),
+            "stream": self.stream,
+            "tokens": dict(self.tokens),
+            "tried": list(self.tried),
+            "repairs": dict(self.repairs),
+            "first_byte_ms": self.first_byte_ms,
+            "ms": self._elapsed(),
+        }
+        level = logging.DEBUG if self.path == "/" else logging.INFO
+        if log.isEnabledFor(level):
+            told = {name: value for name, value in line.items() if is_told(value)}
+            log.handle(log.makeRecord(log.name, level, "", 0, told, (), None))
+
+    def _elapsed(self) -> int:
+        return round(1000 * (time.monotonic() - self.started))
+
+
+def is_told(value: object) -> bool:
+    """Zero says something; what is empty does not."""
+    return bool(value) or (value == 0 and value is not False)
+
+
+def named(value: object) -> str:
+    """A name as it is, anything longer or stranger not at all."""
+    if not isinstance(value, str) or not value:
+        return ""
+    return value if NAME.fullmatch(value) else "?"
+
+
+def of_the_api(path: str) -> str:
+    """A path as it is; outside of the API, where a key may have slipped into a base URL, not."""
+    return named(path) if path == "/" or path.startswith("/v1/") else "?"
+
+
+class Lines(logging.Handler):
+    """Writes to standard output, whatever that is at the moment, as Google Cloud reads it.
+
+    Without a lock: a line is written in one piece, and threads would queue behind each other.
+    """
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        self.emit(record)
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """A log that cannot be written is no reason to fail."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.write(f"{self.format(record)}\n")
+            sys.stdout.flush()
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = record.msg if isinstance(record.msg, dict) else {"message": record.getMessage()}
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        return json_codec.dumps({"time": at, "severity": record.levelname, **told}).decode()
+
+
+def to_stdout(level: str) -> None:
+    """Write what is worth this level, in lines of JSON."""
+    log.handlers = [Lines()]
+    log.setLevel(level)
+    log.propagate = False

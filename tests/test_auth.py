@@ -1,0 +1,143 @@
+"""proxy/auth.py: whose key goes to Google, and who is sent away."""
+
+import re
+from typing import Any
+
+import pytest
+from werkzeug.datastructures import Headers
+
+from proxy.auth import SERVERS_HINT, admit, credentials
+from proxy.config import read
+from translate import ApiError
+
+LOCAL, REMOTE = "127.0.0.1", "203.0.113.7"
+SERVER = {"GEMINI_API_KEY": "server-key"}
+GATED = {**SERVER, "PROXY_TOKEN": "token"}
+
+
+def bearer(value: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {value}"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, []),
+        (bearer("a"), ["a"]),
+        ({"authorization": "bearer  a "}, ["a"]),
+        ({"x-api-key": "a"}, ["a"]),
+        ({"X-Api-Key": " "}, []),
+        ({"Authorization": "Basic abc"}, []),
+        ({"Authorization": "Bearer"}, []),
+        ({**bearer("a"), "x-api-key": "a"}, ["a"]),
+        ({**bearer("a"), "x-api-key": "b"}, ["a", "b"]),
+        ({**bearer("a"), "x-api-key": "AIzaB"}, ["AIzaB", "a"]),
+    ],
+)
+def test_credentials(headers: dict[str, str], expected: list[str]) -> None:
+    assert credentials(Headers(headers)) == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "headers", "address", "expected"),
+    [
+        pytest.param({}, bearer("mine"), REMOTE, "mine", id="everybody's own key"),
+        pytest.param(SERVER, bearer("dummy"), LOCAL, "server-key", id="the server's, on a laptop"),
+        pytest.param(SERVER, {}, "::1", "server-key", id="also without any credential"),
+        pytest.param(SERVER, bearer("mine"), REMOTE, "mine", id="strangers bring their own"),
+        pytest.param(
+            SERVER,
+            {**bearer("mine"), "X-Forwarded-For": REMOTE},
+            LOCAL,
+            "mine",
+            id="strangers behind a local proxy too",
+        ),
+        pytest.param(
+            SERVER,
+            {**bearer("mine"), "Host": "messages.example:8080"},
+            LOCAL,
+            "mine",
+            id="a host name of the world is a stranger's",
+        ),
+        pytest.param(
+            SERVER, {**bearer("mine"), "Host": "[::1"}, LOCAL, "mine", id="so is a broken one"
+        ),
+        pytest.param(SERVER, {"Host": "[::1]:8080"}, "::1", "server-key", id="version 6 is local"),
+        pytest.param(
+            {},
+            {**bearer("sk-ant-oat01-x"), "x-api-key": "mine"},
+            LOCAL,
+            "mine",
+            id="an Anthropic secret is passed over",
+        ),
+        pytest.param(SERVER, bearer("mine"), None, "mine", id="an unknown address is a stranger's"),
+        pytest.param(GATED, bearer("token"), REMOTE, "server-key", id="with the token"),
+        pytest.param(GATED, {"x-api-key": "token"}, LOCAL, "server-key", id="in either header"),
+        pytest.param(
+            GATED,
+            {**bearer("token"), "x-api-key": "sk-left-over"},
+            REMOTE,
+            "server-key",
+            id="a left-over key beside the token goes nowhere",
+        ),
+        pytest.param(
+            {"PROXY_TOKEN": "token"},
+            {**bearer("token"), "x-api-key": "mine"},
+            REMOTE,
+            "mine",
+            id="a gate without a key of its own",
+        ),
+    ],
+)
+def test_the_key_that_is_used(
+    environ: dict[str, str], headers: dict[str, str], address: str | None, expected: str
+) -> None:
+    (key,) = admit(Headers(headers), address, read(environ)).keys
+    assert key.value == expected
+    assert (key.hint == SERVERS_HINT) == (key.value == "server-key")
+
+
+def test_a_servers_keys_are_tried_in_their_order() -> None:
+    settings = read({"GEMINI_API_KEY": " new, old ,"})
+    caller = admit(Headers(), LOCAL, settings)
+    assert [key.value for key in caller.keys] == ["new", "old"]
+
+
+def test_a_caller_is_known_by_a_word_that_tells_no_key() -> None:
+    def who(headers: dict[str, str], **environ: str) -> str:
+        return admit(Headers(headers), LOCAL, read(environ)).who
+
+    assert who({}, **SERVER) == "local"
+    assert who(bearer("token"), **GATED) == "token"
+    assert who(bearer("mine")) == who({"x-api-key": "mine"}) != who(bearer("yours"))
+    assert re.fullmatch("key-[0-9a-f]{8}", who(bearer("mine")))
+
+
+@pytest.mark.parametrize(
+    ("environ", "headers", "address", "beginning"),
+    [
+        ({}, {}, LOCAL, "No API key in the request. Set ANTHROPIC_AUTH_TOKEN to a Gemini API key"),
+        (SERVER, {}, REMOTE, "No API key in the request."),
+        (SERVER, {"Origin": "https://evil.example"}, LOCAL, "No API key in the request."),
+        (GATED, {}, LOCAL, "This server asks for its access token: set ANTHROPIC_AUTH_TOKEN"),
+        (GATED, bearer("wrong"), LOCAL, "This server asks for its access token"),
+        (GATED, bearer("tökén"), LOCAL, "This server asks for its access token"),
+        (
+            {"PROXY_TOKEN": "token"},
+            bearer("token"),
+            LOCAL,
+            "No API key in the request. This server has no Gemini key of its own:",
+        ),
+        (
+            {},
+            {"x-api-key": "sk-ant-api03-x"},
+            LOCAL,
+            "The request holds an Anthropic key, which is not sent to Google. Set ANTHROPIC_AUTH",
+        ),
+    ],
+)
+def test_who_is_sent_away(environ: Any, headers: Any, address: str, beginning: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        admit(Headers(headers), address, read(environ))
+    assert (caught.value.status, caught.value.retry) == (401, False)
+    assert caught.value.message.startswith(beginning)

@@ -1,0 +1,109 @@
+"""proxy/json_codec.py: JSON at the edges."""
+
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from proxy import json_codec
+from translate import ApiError
+from translate.request import tools
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b'{"a":[1,2.5,null,"\xc3\xa9"]}', {"a": [1, 2.5, None, "é"]}),
+        (rb'{"a":"\ud83d\ude00"}', {"a": "😀"}),
+        (rb'{"a":"cut \ud83d"}', {"a": "cut ?"}),
+        (b'\xef\xbb\xbf{"a":1}', {"a": 1}),
+    ],
+)
+def test_what_can_be_read(raw: bytes, expected: object) -> None:
+    assert json_codec.loads(raw) == expected
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"{'a':1}", b'{"a":NaN}', b'{"a":1e999}', b"\xff\xfe\xff"]
+)
+def test_what_cannot(raw: bytes) -> None:
+    with pytest.raises(ApiError) as caught:
+        json_codec.loads(raw)
+    assert (caught.value.status, caught.value.message) == (
+        400,
+        "The request body is not valid JSON.",
+    )
+
+
+def refusal(raw: bytes) -> tuple[int, str]:
+    with pytest.raises(ApiError) as caught:
+        json_codec.loads_request(raw)
+    return caught.value.status, caught.value.message
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{}", b'""', b"1"])
+def test_of_the_smallest_values_there_may_be_a_million(value: bytes) -> None:
+    most, more = (b"[%b]" % b",".join([value] * count) for count in (480_000, 1_000_001))
+    assert len(json_codec.loads_request(most)) == 480_000
+    assert refusal(more) == (413, "The request has more than 1,000,000 values.")
+
+
+@pytest.mark.parametrize("value", [b'""', b'"", ""', b'{"":1}', rb'"\\"', b"[]"])
+def test_that_there_are_too_many_is_found_out_without_a_copy(
+    value: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As 32 MB could be sent by anybody, at any time."""
+    monkeypatch.setattr(json_codec, "MOST_VALUES", 10_000)
+    raw = b"[%b]" % b",".join([value] * (85_000 // (len(value) + 1)))
+    tracemalloc.start()
+    try:
+        assert refusal(raw)[0] == 413
+        assert tracemalloc.get_traced_memory()[1] < len(raw) / 2
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("text", [b"a", rb"\"", rb"\\", rb"\\\""])
+def test_what_is_in_a_text_is_no_value(text: bytes) -> None:
+    raw = b'["%b","%b"]' % (text, b",[" * 600_000)
+    assert len(json_codec.loads_request(raw)) == 2
+
+
+@pytest.mark.parametrize("text", [b",", rb"\","])
+def test_a_text_without_an_end_is_soon_refused(text: bytes) -> None:
+    assert refusal(b'["' + text * 1_100_000) == (400, "The request body is not valid JSON.")
+
+
+def nested(levels: int) -> Any:
+    deep: list[Any] = []
+    for _ in range(levels):
+        deep = [deep]
+    return deep
+
+
+@pytest.mark.parametrize(
+    "refuse",
+    [
+        pytest.param(lambda: json_codec.loads(b"[" * 100_000), id="to read"),
+        pytest.param(
+            lambda: json_codec.loads(b"[" * 2_000 + b"]" * 2_000), id="to read to its end"
+        ),
+        pytest.param(lambda: json_codec.dumps(nested(1000)), id="to write"),
+        pytest.param(
+            lambda: json_codec.declare({"name": "A", "input_schema": {"x": nested(300)}}),
+            id="a tool",
+        ),
+    ],
+)
+def test_what_is_nested_too_deeply(refuse: Callable[[], Any]) -> None:
+    with pytest.raises(ApiError) as caught:
+        refuse()
+    assert (caught.value.status, caught.value.message) == (400, "The request is nested too deeply.")
+
+
+def test_a_tool_is_translated_once() -> None:
+    tool = {"name": "Ask", "input_schema": {"type": "object", "$schema": "s"}}
+    first = json_codec.declare(tool)
+    assert first == tools.declaration(tool)
+    assert json_codec.declare({**tool}) is first

@@ -1,0 +1,447 @@
+"""translate/json_schema.py: what Gemini understands stays, what it would ignore is told."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from translate.request import json_schema
+from translate.request.json_schema import MAX_DEPTH, either, nullable, opened, parameters, united
+
+
+def property_of(node: Any) -> Any:
+    """What one property's schema becomes."""
+    return parameters({"type": "object", "properties": {"x": node}})["properties"]["x"]
+
+
+@pytest.mark.parametrize(
+    ("node", "expected"),
+    [
+        pytest.param({"type": "string"}, {"type": "string"}, id="plain"),
+        pytest.param(
+            {"type": ["string", "null"], "format": "uri", "title": "T", "minItems": 1},
+            {"type": ["string", "null"], "format": "uri", "title": "T", "minItems": 1},
+            id="understood",
+        ),
+        pytest.param(
+            {"$schema": "s", "$id": "i", "$comment": "c", "type": "string"},
+            {"type": "string"},
+            id="without meaning",
+        ),
+        pytest.param(
+            {"type": "string", "pattern": "^a", "minLength": 2, "description": "A name."},
+            {"type": "string", "description": 'A name. (minLength: 2; pattern: "^a")'},
+            id="told after the description",
+        ),
+        pytest.param(
+            {"type": "number", "default": 0.5},
+            {"type": "number", "description": "(default: 0.5)"},
+            id="told without a description",
+        ),
+        pytest.param({"const": "deleted"}, {"enum": ["deleted"], "type": "string"}, id="const"),
+        pytest.param({"const": 3, "type": "number"}, {"type": "number", "enum": [3]}, id="number"),
+        pytest.param({"const": 1.5}, {"enum": [1.5], "type": "number"}, id="const float"),
+        pytest.param({"const": True}, {"description": "(const: true)"}, id="const without enum"),
+        pytest.param(
+            {"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 10},
+            {"type": "integer", "minimum": 1, "maximum": 9},
+            id="exclusive bounds of integers",
+        ),
+        pytest.param(
+            {"type": "number", "exclusiveMinimum": 0},
+            {"type": "number", "minimum": 0, "description": "(exclusiveMinimum: 0)"},
+            id="exclusive bound of a number",
+        ),
+        pytest.param(
+            {"type": "number", "minimum": 1, "exclusiveMinimum": True},
+            {"type": "number", "minimum": 1, "description": "(exclusiveMinimum: true)"},
+            id="exclusive bound of draft 4",
+        ),
+        pytest.param({"type": "string", "enum": []}, {"type": "string"}, id="an empty enum"),
+        pytest.param({"enum": "a"}, {}, id="an enum that is no list"),
+        pytest.param(
+            {"type": "object", "required": ["a", 1]},
+            {"type": "object", "required": ["a"]},
+            id="required with something else",
+        ),
+        pytest.param({"required": True}, {"required": []}, id="required of draft 3"),
+        pytest.param(
+            {"type": "array", "items": {"const": 1}},
+            {"type": "array", "items": {"enum": [1], "type": "integer"}},
+            id="items",
+        ),
+        pytest.param(
+            {"type": "array", "items": [{"type": "string"}, True]},
+            {"type": "array", "prefixItems": [{"type": "string"}, {}]},
+            id="a tuple",
+        ),
+        pytest.param({"anyOf": []}, {}, id="no alternatives"),
+        pytest.param(
+            {"anyOf": [{"const": 1}, False]},
+            {
+                "anyOf": [
+                    {"enum": [1], "type": "integer"},
+                    {"description": "No value is valid here."},
+                ]
+            },
+            id="alternatives",
+        ),
+        pytest.param(
+            {"type": "object", "additionalProperties": {"pattern": "a"}},
+            {"type": "object", "additionalProperties": {"description": '(pattern: "a")'}},
+            id="a map",
+        ),
+        pytest.param(
+            {"type": "object", "additionalProperties": False, "propertyNames": {"pattern": "a"}},
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "description": '(propertyNames: {"pattern": "a"})',
+            },
+            id="closed, with property names",
+        ),
+        pytest.param(
+            {"type": "object", "properties": {"const": {}, "$ref": {"type": "string"}}},
+            {"type": "object", "properties": {"const": {}, "$ref": {"type": "string"}}},
+            id="properties named like keywords",
+        ),
+        pytest.param({"properties": 1}, {}, id="properties that are none"),
+        pytest.param(
+            {
+                "description": "Both.",
+                "allOf": [
+                    {"properties": {"a": {}}, "required": ["a"], "type": "object"},
+                    {"properties": {"b": {}}, "required": ["a", "b"], "description": "No."},
+                    False,
+                ],
+            },
+            {
+                "description": "Both.",
+                "properties": {"a": {}, "b": {}},
+                "required": ["a", "b"],
+                "type": "object",
+            },
+            id="all of",
+        ),
+        pytest.param({"allOf": 1}, {"description": "(allOf: 1)"}, id="all of nothing"),
+        pytest.param(
+            {"minimum": 1, "allOf": [{"minimum": 5}]},
+            {"minimum": 1, "description": '(also has to fit: [{"minimum": 5}])'},
+            id="all of what contradicts itself",
+        ),
+        pytest.param(
+            {
+                "type": "object",
+                "patternProperties": {"^A": {"type": "string"}},
+                "additionalProperties": False,
+            },
+            {
+                "type": "object",
+                "additionalProperties": {"type": "string"},
+                "description": '(patternProperties: {"^A": {"type": "string"}})',
+            },
+            id="a map with patterns",
+        ),
+    ],
+)
+def test_one_property(node: Any, expected: Any) -> None:
+    before = copy.deepcopy(node)
+    cleaned = property_of(node)
+    assert (cleaned, node) == (expected, before)
+
+
+def test_a_reference_is_inlined_with_its_siblings() -> None:
+    assert parameters(
+        {
+            "type": "object",
+            "properties": {
+                "a": {"$ref": "#/$defs/Name", "description": "Mine."},
+                "b": {"allOf": [{"$ref": "#/definitions/a~1%62"}]},
+            },
+            "$defs": {"Name": {"type": "string", "description": "Any."}},
+            "definitions": {"a/b": {"$ref": "#/definitions/c"}, "c": {"type": "integer"}},
+        }
+    ) == {
+        "type": "object",
+        "properties": {
+            "a": {"type": "string", "description": "Mine."},
+            "b": {"type": "integer"},
+        },
+    }
+
+
+def test_a_cycle_is_cut_and_told() -> None:
+    tree = {"type": "object", "properties": {"child": {"$ref": "#/$defs/Tree"}}}
+    assert parameters(
+        {"properties": {"root": {"$ref": "#/$defs/Tree"}}, "$defs": {"Tree": tree}}
+    ) == {
+        "type": "object",
+        "properties": {
+            "root": {
+                "type": "object",
+                "properties": {
+                    "child": {
+                        "type": "object",
+                        "description": "(recursive reference #/$defs/Tree)",
+                    }
+                },
+            }
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    "reference", ["#/$defs/No", "other.json#/a", "#/$defs/List/0", "#/a/b/c", "#anchor"]
+)
+def test_a_reference_to_nowhere_is_told(reference: str) -> None:
+    asked = {"properties": {"a": {"$ref": reference}}, "$defs": {"List": [1]}, "a": {}}
+    assert parameters(asked)["properties"]["a"] == {
+        "type": "object",
+        "description": f"(unresolved reference {reference})",
+    }
+
+
+def test_the_root_may_be_a_reference() -> None:
+    asked = {"$ref": "#/$defs/A", "$defs": {"A": {"type": "object", "properties": {"x": {}}}}}
+    assert parameters(asked) == {"type": "object", "properties": {"x": {}}}
+
+
+def test_the_root_is_always_an_object() -> None:
+    assert parameters({}) == {"type": "object", "properties": {}}
+    assert parameters({"type": ["object", "null"]}) == {"type": "object", "properties": {}}
+
+
+def test_alternatives_at_the_root_are_united_and_told() -> None:
+    assert parameters(
+        {
+            "type": "object",
+            "properties": {"how": {"type": "string"}},
+            "required": ["how"],
+            "anyOf": [
+                {"properties": {"a": {"type": "string"}, "z": {}}, "required": ["a", "z"]},
+                {"properties": {"b": {"type": "string"}, "z": {}}, "required": ["b", "z"]},
+            ],
+        }
+    ) == {
+        "type": "object",
+        "properties": {
+            "a": {"type": "string"},
+            "z": {},
+            "b": {"type": "string"},
+            "how": {"type": "string"},
+        },
+        "required": ["z", "how"],
+        "description": (
+            '(anyOf: [{"properties": {"a": {"type": "string"}, "z": {}}, "required": ["a", "z"]}, '
+            '{"properties": {"b": {"type": "string"}, "z": {}}, "required": ["b", "z"]}])'
+        ),
+    }
+    assert "required" not in parameters({"oneOf": [{"required": ["a"]}, {}]})
+
+
+def test_a_discriminated_union_at_the_root_keeps_every_choice() -> None:
+    def branch(kind: str) -> dict[str, Any]:
+        return {"properties": {"kind": {"const": kind}, kind: {}}, "required": ["kind", kind]}
+
+    united = parameters({"oneOf": [branch("a"), branch("b"), branch("a")]})
+    assert united["properties"]["kind"] == {"enum": ["a", "b"], "type": "string"}
+    assert united["required"] == ["kind"]
+
+
+def test_descriptions_do_not_multiply_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_schema, "MAX_TEXT", 5_000)
+    asked = {
+        "properties": {f"p{i}": {"$ref": "#/$defs/D"} for i in range(100)},
+        "$defs": {"D": {"type": "string", "description": "x" * 1_000}},
+    }
+    assert len(json.dumps(parameters(asked))) < 20_000
+
+
+def test_a_long_keyword_is_told_in_short() -> None:
+    told = property_of({"default": "x" * 1000})["description"]
+    assert told == '(default: "' + "x" * 399 + "…)"
+
+
+def test_nesting_is_bounded() -> None:
+    deep: Any = {"type": "string"}
+    for _ in range(MAX_DEPTH * 4):
+        deep = {"type": "array", "items": deep}
+    cleaned = json.dumps(property_of(deep))
+    assert cleaned.count("items") == MAX_DEPTH
+    assert "(nested deeper than shown)" in cleaned
+
+
+def test_references_do_not_multiply_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_schema, "MAX_NODES", 200)
+    doubling = {
+        f"D{i}": {"properties": {side: {"$ref": f"#/$defs/D{i + 1}"} for side in "lr"}}
+        for i in range(20)
+    }
+    cleaned = parameters({"properties": {"x": {"$ref": "#/$defs/D0"}}, "$defs": doubling})
+    assert json.dumps(cleaned).count('"properties"') <= 200
+
+
+KEYWORDS = st.sampled_from(
+    [
+        *("type", "properties", "items", "anyOf", "oneOf", "allOf", "$ref", "enum", "const"),
+        *("required", "description", "additionalProperties", "exclusiveMinimum", "default"),
+        *("not", "x"),
+    ]
+)
+LEAVES = (
+    st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from(["string", "#", "#/$defs/x"])
+)
+ANY_JSON = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYWORDS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(KEYWORDS, ANY_JSON, max_size=5))
+@settings(max_examples=300)
+def test_any_schema_gives_an_object_without_references(node: Any) -> None:
+    before = copy.deepcopy(node)
+    cleaned = parameters(node)
+    assert node == before
+    assert cleaned["type"] == "object"
+    assert isinstance(cleaned["properties"], dict)
+    assert list(keywords(cleaned) & {"$ref", "const", "allOf", "default", "not"}) == []
+    assert parameters(node) == cleaned
+
+
+def keywords(node: Any) -> set[str]:
+    """The keywords a schema uses anywhere; names of properties are none."""
+    found = set(node)
+    for key, value in node.items():
+        if key == "properties":
+            found |= {word for item in value.values() for word in keywords(item)}
+        elif key in ("anyOf", "oneOf", "prefixItems"):
+            found |= {word for item in value for word in keywords(item)}
+        elif key in ("items", "additionalProperties") and isinstance(value, dict):
+            found |= keywords(value)
+    return found
+
+
+def test_the_tools_of_claude_code_keep_their_meaning() -> None:
+    request = json.loads((Path(__file__).parent / "fixtures/claude_code_request.json").read_text())
+    cleaned = {tool["name"]: parameters(tool["input_schema"]) for tool in request["tools"]}
+    assert len(cleaned) == 24
+    status = cleaned["TaskUpdate"]["properties"]["status"]
+    assert {"enum": ["deleted"], "type": "string"} in status["anyOf"]
+    assert cleaned["Read"]["properties"]["limit"]["minimum"] == 1
+    assert "propertyNames" in cleaned["TaskCreate"]["properties"]["metadata"]["description"]
+    assert "$schema" not in json.dumps(cleaned)
+
+
+# --- Schemas put together ------------------------------------------------------------------------
+
+
+DEFINITIONS: dict[str, Any] = {
+    "A": {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]},
+    "B": {"allOf": [{"$ref": "A"}, {"properties": {"b": {}}}]},
+    "Loop": {"allOf": [{"$ref": "Loop"}], "title": "again"},
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        pytest.param({"type": "string"}, {"type": "string"}, id="nothing to unite"),
+        pytest.param({"allOf": 1}, {"allOf": 1}, id="no list"),
+        pytest.param(
+            {"allOf": [{"$ref": "B"}, {"properties": {"c": {}}, "required": ["c"]}]},
+            {
+                "type": "object",
+                "properties": {"a": {"type": "string"}, "b": {}, "c": {}},
+                "required": ["a", "c"],
+            },
+            id="through two references",
+        ),
+        pytest.param({"allOf": [{"$ref": "Loop"}]}, {"title": "again"}, id="a cycle"),
+        pytest.param(
+            {"allOf": [False, {"$ref": "none"}, {"title": "t"}]}, {"title": "t"}, id="odd"
+        ),
+        pytest.param(
+            {"description": "D", "minimum": 1, "allOf": [{"minimum": 5, "description": "E"}]},
+            {"description": "D", "minimum": 1, "also has to fit": [{"minimum": 5}]},
+            id="a contradiction",
+        ),
+        pytest.param(
+            {
+                "properties": {"k": {"type": "string"}, "l": True},
+                "allOf": [{"properties": {"k": {"enum": ["a"]}, "l": {}}, "required": 1}],
+                "required": ["k"],
+            },
+            {
+                "properties": {"k": {"enum": ["a"], "type": "string"}, "l": True},
+                "required": ["k"],
+            },
+            id="one property twice",
+        ),
+        pytest.param(
+            {"properties": 1, "allOf": [{"properties": {"a": {}}}]},
+            {"properties": 1},
+            id="properties that are none",
+        ),
+    ],
+)
+def test_all_of(schema: Any, expected: Any) -> None:
+    before = copy.deepcopy(schema)
+    assert united(schema, DEFINITIONS.get) == expected
+    assert schema == before
+
+
+def test_contradictions_add_up() -> None:
+    schema = {"minimum": 1, "allOf": [{"minimum": 2}, {"minimum": 3}]}
+    assert united(schema, DEFINITIONS.get)["also has to fit"] == [{"minimum": 2}, {"minimum": 3}]
+
+
+def test_a_chain_without_end_is_cut() -> None:
+    def endless(reference: str) -> Any:
+        return {"allOf": [{"$ref": reference + "x"}], "title": "t"}
+
+    assert united({"allOf": [{"$ref": "x"}]}, endless) == {"title": "t"}
+
+
+A, B, C = ({"enum": [letter], "type": "string"} for letter in "abc")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (A, B, {"enum": ["a", "b"], "type": "string"}),
+        (A, {"type": "integer"}, {"anyOf": [A, {"type": "integer"}]}),
+        ({"anyOf": [A, {"type": "null"}]}, B, {"anyOf": [A, {"type": "null"}, B]}),
+        ({"anyOf": [A, {"type": "null"}]}, A, {"anyOf": [A, {"type": "null"}]}),
+    ],
+)
+def test_either_of_two(one: Any, other: Any, expected: Any) -> None:
+    assert either(one, other) == expected
+
+
+@pytest.mark.parametrize(
+    ("schema", "allowed"),
+    [
+        ({"patternProperties": {"^a": A}, "additionalProperties": False}, A),
+        (
+            {"patternProperties": {"^a": A, "^b": B}, "additionalProperties": False},
+            {"anyOf": [A, B]},
+        ),
+        ({"patternProperties": {"^a": A}, "additionalProperties": True}, True),
+        ({"patternProperties": 1, "additionalProperties": False}, False),
+        ({"additionalProperties": False}, False),
+    ],
+)
+def test_patterns_of_names(schema: Any, allowed: Any) -> None:
+    assert opened(schema)["additionalProperties"] == allowed
+
+
+def test_nullable() -> None:
+    assert nullable({"type": "string", "nullable": True}) == {"type": ["string", "null"]}
+    for plain in ({"nullable": True}, {"type": "string", "nullable": False}, {"type": "string"}):
+        assert nullable(plain) == plain

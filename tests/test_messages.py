@@ -1,0 +1,529 @@
+"""translate/contents.py: every block, and every history that a client can come back with."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from tests.messages import assistant, result, thinking, use, user
+from translate.errors import InvalidRequest
+from translate.models import find
+from translate.request.messages import CONTINUE, INTERRUPTED, RESUMED, contents, is_traced, parts_of
+from translate.request.validation import block, normalise
+from translate.signatures import CALL, PART, SENTINEL, TEXT, pack, wrap
+
+HYDROGEN = "gemini-4-hydrogen"
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
+TRACE: Any = {"toolCall": {"id": "s1", "toolType": "URL_CONTEXT"}, "thoughtSignature": "PPPP"}
+INLINE = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+
+
+def translated(*messages: Any, model: str = HYDROGEN, signed: bool = True) -> Any:
+    body = {"model": model, "messages": list(messages)}
+    before = copy.deepcopy(body)
+    normal = normalise(body, counting=True)["messages"]
+    result = contents(normal, find(model), signed=signed)
+    assert body == before
+    return result
+
+
+def call(identity: str, name: str = "Bash", args: Any = None, **more: Any) -> dict[str, Any]:
+    return {"functionCall": {"name": name, "args": args or {}, "id": identity}, **more}
+
+
+def response(identity: str, answer: Any, name: str = "Bash", **more: Any) -> dict[str, Any]:
+    return {"functionResponse": {"name": name, "response": answer, "id": identity, **more}}
+
+
+def test_turns_alternate_whoever_spoke_twice() -> None:
+    assert translated(
+        user("one"),
+        {"role": "system", "content": "Mind the gap."},
+        {"role": "user", "content": "two"},
+        assistant("three"),
+        assistant("four"),
+        {"role": "system", "content": [{"type": "text", "text": "<system-reminder>\nx"}]},
+    ) == [
+        {
+            "role": "user",
+            "parts": [
+                {"text": "one"},
+                {"text": "<system-reminder>\nMind the gap.\n</system-reminder>"},
+                {"text": "two"},
+            ],
+        },
+        {"role": "model", "parts": [{"text": "three"}, {"text": "four"}]},
+        {"role": "user", "parts": [{"text": "<system-reminder>\nx"}]},
+    ]
+
+
+def test_empty_turns_vanish_and_their_neighbours_become_one() -> None:
+    assert translated(user("one"), assistant("", thinking("foreign")), user("two")) == [
+        {"role": "user", "parts": [{"text": "one"}, {"text": "two"}]}
+    ]
+
+
+def test_nothing_at_all_is_refused() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        translated(user(""))
+    assert caught.value.message == "messages: nothing to answer: every message is empty"
+
+
+def test_a_history_without_its_beginning() -> None:
+    assert translated(assistant("and so"), user("go on")) == [
+        {"role": "user", "parts": [{"text": RESUMED}]},
+        {"role": "model", "parts": [{"text": "and so"}]},
+        {"role": "user", "parts": [{"text": "go on"}]},
+    ]
+
+
+def test_a_prefilled_answer_is_left_to_models_that_continue_it() -> None:
+    history = [user("Say a, b, c."), assistant("a, b")]
+    prefilled = [
+        {"role": "user", "parts": [{"text": "Say a, b, c."}]},
+        {"role": "model", "parts": [{"text": "a, b"}]},
+    ]
+    assert translated(*history, model="gemini-2.5-flash") == prefilled
+    assert translated(*history) == [*prefilled, {"role": "user", "parts": [{"text": CONTINUE}]}]
+
+
+# --- Calls and results ------------------------------------------------------------------------
+
+
+def test_a_call_and_its_result() -> None:
+    assert translated(
+        user("ls"),
+        assistant("Let me look.", use("toolu_0a1b2c3d_8qww9c6v", given={"command": "ls"})),
+        user(result("toolu_0a1b2c3d_8qww9c6v", "a.txt")),
+    ) == [
+        {"role": "user", "parts": [{"text": "ls"}]},
+        {
+            "role": "model",
+            "parts": [
+                {"text": "Let me look."},
+                call("8qww9c6v", args={"command": "ls"}, thoughtSignature=SENTINEL),
+            ],
+        },
+        {"role": "user", "parts": [response("8qww9c6v", {"output": "a.txt"})]},
+    ]
+
+
+def test_results_come_first_and_in_the_order_of_their_calls() -> None:
+    history = translated(
+        user("go"),
+        assistant(use("a", "Read"), use("b"), use("c")),
+        user(
+            "Also:",
+            result("c", [{"type": "text", "text": "1"}, {"type": "text", "text": "2"}]),
+            result("a", "no such file", is_error=True),
+        ),
+        {"role": "system", "content": "Careful."},
+    )
+    assert history[2]["parts"] == [
+        response("a", {"error": "no such file"}, "Read"),
+        response("b", {"error": INTERRUPTED}),
+        response("c", {"output": "1\n2"}),
+        {"text": "Also:"},
+        {"text": "<system-reminder>\nCareful.\n</system-reminder>"},
+    ]
+
+
+def test_calls_without_any_answer_are_answered() -> None:
+    history = translated(user("go"), assistant(use("a"), use("b")))
+    assert history[2] == {
+        "role": "user",
+        "parts": [response("a", {"error": INTERRUPTED}), response("b", {"error": INTERRUPTED})],
+    }
+
+
+def test_a_result_without_a_call_becomes_text() -> None:
+    orphan = {"text": "[Result of a tool call that is not in this history]\nlost"}
+    assert translated(user(result("gone", "lost"), "Hi")) == [
+        {"role": "user", "parts": [orphan, {"text": "Hi"}]}
+    ]
+
+
+def test_a_second_result_for_one_call_becomes_text() -> None:
+    history = translated(user("go"), assistant(use("a")), user(result("a"), result("a", [IMAGE])))
+    assert history[2]["parts"] == [
+        response("a", {"output": "ok"}),
+        {"text": "[Result of a tool call that is not in this history]\n"},
+        INLINE,
+    ]
+
+
+def test_calls_that_share_an_id_each_get_a_result() -> None:
+    history = translated(
+        user("go"), assistant(use("a"), use("a")), user(result("a", "1"), result("a", "2"))
+    )
+    assert history[2]["parts"] == [response("a", {"output": "1"}), response("a", {"output": "2"})]
+
+
+def test_an_input_that_is_no_object_is_wrapped() -> None:
+    history = translated(user("go"), assistant(use("a", given=[1])), user(result("a", "")))
+    assert history[1]["parts"][0]["functionCall"]["args"] == {"input": [1]}
+    assert history[2]["parts"] == [response("a", {"output": ""})]
+
+
+def test_a_result_without_content() -> None:
+    bare = {"type": "tool_result", "tool_use_id": "a"}
+    history = translated(user("go"), assistant(use("a")), user(bare))
+    assert history[2]["parts"] == [response("a", {"output": ""})]
+
+
+def test_media_in_a_result() -> None:
+    blocks = [{"type": "text", "text": "Seen:"}, IMAGE]
+    turns = [user("go"), assistant(use("a")), user(result("a", blocks), "And?")]
+    assert translated(*turns)[2]["parts"] == [
+        response("a", {"output": "Seen:"}, parts=[INLINE]),
+        {"text": "And?"},
+    ]
+    assert translated(*turns, model="gemini-2.5-pro")[2]["parts"] == [
+        {"functionResponse": {"name": "Bash", "response": {"output": "Seen:"}}},
+        INLINE,
+        {"text": "And?"},
+    ]
+
+
+def test_what_tool_search_found() -> None:
+    found = [{"type": "tool_reference", "tool_name": "WebFetch"}]
+    history = translated(user("go"), assistant(use("a")), user(result("a", found)))
+    assert history[2]["parts"] == [response("a", {"output": "The tool WebFetch is now available."})]
+
+
+# --- Signatures -------------------------------------------------------------------------------
+
+
+def test_each_signature_returns_to_its_own_part_once() -> None:
+    history = translated(
+        user("go"),
+        assistant(
+            "One.",
+            thinking(wrap(TEXT, HYDROGEN, "TTTT")),
+            thinking(wrap(PART, HYDROGEN, pack(TRACE))),
+            thinking(wrap(PART, HYDROGEN, "broken")),
+            thinking(wrap(CALL, HYDROGEN, "AAAA")),
+            use("a"),
+            use("b"),
+            thinking(wrap(CALL, HYDROGEN, "CCCC")),
+            use("c"),
+        ),
+        user(result("a"), result("b"), result("c")),
+    )
+    assert history[1]["parts"] == [
+        {"text": "One."},
+        {"text": "", "thoughtSignature": "TTTT"},
+        TRACE,
+        call("a", thoughtSignature="AAAA"),
+        call("b"),
+        call("c", thoughtSignature="CCCC"),
+    ]
+
+
+def test_a_signature_waits_for_its_call_when_the_client_moves_text_before_it() -> None:
+    carrier = thinking(wrap(CALL, HYDROGEN, "AAAA"))
+    history = translated(user("go"), assistant(carrier, "moved", use("a")), user(result("a")))
+    assert history[1]["parts"] == [{"text": "moved"}, call("a", thoughtSignature="AAAA")]
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        pytest.param(wrap(CALL, "gemini-4-neon", "AAAA"), id="another model's"),
+        pytest.param("EqMDCqADARFNMg9Z", id="foreign"),
+        pytest.param("", id="none"),
+    ],
+)
+def test_without_a_signature_of_its_own_the_first_call_gets_the_sentinel(signature: str) -> None:
+    history = translated(
+        user("go"),
+        assistant(thinking(signature), use("a"), use("b")),
+        user(result("a"), result("b")),
+    )
+    assert history[1]["parts"] == [call("a", thoughtSignature=SENTINEL), call("b")]
+
+
+def test_after_a_corrupted_signature_none_is_trusted() -> None:
+    turns = [
+        user("go"),
+        assistant(
+            "One.",
+            thinking(wrap(TEXT, HYDROGEN, "TTTT")),
+            thinking(wrap(PART, HYDROGEN, pack(TRACE))),
+            thinking(wrap(CALL, HYDROGEN, "AAAA")),
+            use("a"),
+            thinking(wrap(CALL, HYDROGEN, "BBBB")),
+            use("b"),
+        ),
+        user(result("a"), result("b")),
+    ]
+    history = translated(*turns, signed=False)
+    assert history[1]["parts"] == [
+        {"text": "One."},
+        call("a", thoughtSignature=SENTINEL),
+        call("b"),
+    ]
+    assert [history[0], history[2]] == [translated(*turns)[0], translated(*turns)[2]]
+
+
+def test_an_older_model_needs_neither_sentinel_nor_ids() -> None:
+    redacted = {"type": "redacted_thinking", "data": "x"}
+    history = translated(
+        user("go"), assistant(redacted, use("a")), user(result("a")), model="gemini-2.5-flash"
+    )
+    assert history[1]["parts"] == [{"functionCall": {"name": "Bash", "args": {}}}]
+
+
+# --- What has no counterpart ------------------------------------------------------------------
+
+
+def test_an_unknown_block_is_named() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        translated(user("Hi", result("a", [{"type": "hologram"}])))
+    assert (
+        caught.value.message
+        == "messages.0.content.1.content.0: a 'hologram' block is not supported here"
+    )
+
+
+def test_a_system_message_holds_text_only() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        translated(user("Hi"), {"role": "system", "content": [{"type": "hologram"}]})
+    assert caught.value.message == "messages.1.content.0: a 'hologram' block is not supported here"
+
+
+# --- The same prefix on every turn ------------------------------------------------------------
+
+
+def test_a_longer_history_begins_with_the_shorter_one() -> None:
+    turns = [
+        user("go"),
+        {"role": "system", "content": "Mind the gap."},
+        assistant("Looking.", thinking(wrap(CALL, HYDROGEN, "AAAA")), use("a"), use("b")),
+        user(result("b"), result("a")),
+        {"role": "system", "content": "Deferred tools are available."},
+        assistant("Done."),
+        user("More."),
+        assistant(use("c")),
+        user(result("c", [IMAGE])),
+    ]
+    for end in (2, 5, 7, 9):
+        shorter = translated(*turns[:end])
+        assert translated(*turns)[: len(shorter)] == shorter
+
+
+def test_what_a_trace_replays_is_not_told_again() -> None:
+    shown = {
+        "type": "server_tool_use",
+        "id": "srvtoolu_0a1b2c3ds00",
+        "name": "web_search",
+        "input": {"query": "q"},
+    }
+    carrier = thinking(wrap(PART, HYDROGEN, pack(TRACE)))
+    with_trace = translated(user("go"), assistant(carrier, "So.", shown), user("more"))
+    assert with_trace[1]["parts"] == [TRACE, {"text": "So."}]
+    without = translated(user("go"), assistant("So.", shown), user("more"))
+    assert len(without[1]["parts"]) == 2
+
+
+# --- One block -----------------------------------------------------------------------------------
+
+
+PATH = "messages.0.content.1"
+INLINE = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+
+
+def source(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"type": kind, **fields}
+
+
+PNG = source("base64", media_type="image/png", data="AAAA")
+
+
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        pytest.param({"type": "text", "text": "Hi"}, [{"text": "Hi"}], id="text"),
+        pytest.param({"type": "text", "text": ""}, [], id="empty text"),
+        pytest.param(
+            {"type": "document", "source": source("text", data="")}, [], id="empty document"
+        ),
+        pytest.param(
+            {"type": "document", "source": source("content", content="")}, [], id="empty one"
+        ),
+        pytest.param({"type": "image", "source": PNG}, [INLINE], id="an image"),
+        pytest.param(
+            {"type": "image", "source": source("url", url="https://x.test/a.png")},
+            [{"fileData": {"fileUri": "https://x.test/a.png"}}],
+            id="an image by URL",
+        ),
+        pytest.param(
+            {
+                "type": "document",
+                "title": "Terms",
+                "context": "Read closely.",
+                "source": source("base64", media_type="application/pdf", data="AAAA"),
+            },
+            [
+                {"text": "Terms"},
+                {"text": "Read closely."},
+                {"inlineData": {"mimeType": "application/pdf", "data": "AAAA"}},
+            ],
+            id="a PDF",
+        ),
+        pytest.param(
+            {
+                "type": "document",
+                "source": source("text", media_type="text/plain", data="plain"),
+            },
+            [{"text": "plain"}],
+            id="plain text",
+        ),
+        pytest.param(
+            {"type": "document", "source": source("content", content="one string")},
+            [{"text": "one string"}],
+            id="a document of a string",
+        ),
+        pytest.param(
+            {
+                "type": "document",
+                "source": source(
+                    "content",
+                    content=[{"type": "text", "text": "see"}, {"type": "image", "source": PNG}],
+                ),
+            },
+            [{"text": "see"}, INLINE],
+            id="a document of blocks",
+        ),
+        pytest.param(
+            {
+                "type": "search_result",
+                "source": "https://x.test",
+                "title": "Found",
+                "content": [{"type": "text", "text": "this"}],
+                "citations": {"enabled": True},
+            },
+            [{"text": "[Found](https://x.test)"}, {"text": "this"}],
+            id="a search result",
+        ),
+        pytest.param(
+            {"type": "tool_reference", "tool_name": "WebFetch"},
+            [{"text": "The tool WebFetch is now available."}],
+            id="what tool search found",
+        ),
+        pytest.param(
+            {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "A"}},
+            [{"text": "The tool A is now available."}],
+            id="a tool that was added",
+        ),
+        pytest.param(
+            {
+                "type": "tool_addition",
+                "tool": {"type": "tool_definition", "definition": {"name": "B"}},
+            },
+            [{"text": "The tool B is now available."}],
+            id="a tool that was defined",
+        ),
+        pytest.param(
+            {"type": "tool_removal", "tool": {"type": "tool_reference", "name": "A"}},
+            [{"text": "The tool A is no longer available."}],
+            id="a tool that was removed",
+        ),
+        pytest.param(
+            {
+                "type": "server_tool_use",
+                "id": "s",
+                "name": "web_search",
+                "input": {"query": "é"},
+            },
+            [{"text": '(The server was asked to use web_search with {"query": "é"}.)'}],
+            id="a server's tool use",
+        ),
+        pytest.param(
+            {
+                "type": "web_search_tool_result",
+                "tool_use_id": "s",
+                "content": [
+                    {
+                        "type": "web_search_result",
+                        "url": "https://x.test",
+                        "encrypted_content": "EqgfCioIARgB",
+                        "page_age": None,
+                    }
+                ],
+            },
+            [
+                {
+                    "text": "(The server's web_search found "
+                    '[{"type": "web_search_result", "url": "https://x.test"}].)'
+                }
+            ],
+            id="what a server's search found",
+        ),
+        pytest.param(
+            {
+                "type": "code_execution_tool_result",
+                "tool_use_id": "s",
+                "content": {"type": "code_execution_result", "stdout": "4", "return_code": 0},
+            },
+            [
+                {
+                    "text": "(The server's code_execution found "
+                    '{"type": "code_execution_result", "stdout": "4", "return_code": 0}.)'
+                }
+            ],
+            id="what a server's code printed",
+        ),
+    ],
+)
+def test_a_block(given: Any, parts: Any) -> None:
+    assert parts_of(PATH, block(given)) == parts
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"type": "hologram"}, f"{PATH}: a 'hologram' block is not supported here"),
+        (
+            {"type": "container_upload", "file_id": "f"},
+            f"{PATH}: a 'container_upload' block is not supported here",
+        ),
+        (
+            {"type": "image", "source": source("file", file_id="f")},
+            f"{PATH}.source.type: 'file' is not supported here",
+        ),
+        (
+            {"type": "image", "source": source("base64", data="AAAA")},
+            f"{PATH}.source.media_type: expected a string",
+        ),
+        (
+            {"type": "document", "source": source("content", content=[{"type": "hologram"}])},
+            f"{PATH}.source.content.0: a 'hologram' block is not supported here",
+        ),
+        (
+            {"type": "document", "source": source("content", content=[{"type": "text"}])},
+            f"{PATH}.source.content.0.text: field required",
+        ),
+        (
+            {"type": "document", "source": source("content")},
+            f"{PATH}.source.content: expected a string or a list of content blocks",
+        ),
+    ],
+)
+def test_what_has_no_counterpart_is_named(given: Any, message: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parts_of(PATH, block(given))
+    assert caught.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"type": "server_tool_use", "id": "srvtoolu_0a1b2c3ds00"}, True),
+        ({"type": "web_search_tool_result", "tool_use_id": "srvtoolu_0a1b2c3df01"}, True),
+        ({"type": "server_tool_use", "id": "srvtoolu_01XyZ"}, False),
+        ({"type": "text", "text": "x"}, False),
+    ],
+)
+def test_what_a_trace_already_tells(given: Any, expected: bool) -> None:
+    assert is_traced(given) is expected

@@ -1,0 +1,151 @@
+"""translate/request/overrides.py: what is changed after a refusal, as Google's text names it."""
+
+from dataclasses import asdict
+
+import pytest
+
+from translate.request.overrides import (
+    NO_OVERRIDES,
+    RESPONSE_FORMAT_FIELDS,
+    THINKING_FIELDS,
+    Override,
+    RequestOverrides,
+    drop_signatures,
+    drop_thinking,
+    drop_unknown_fields,
+    use_model,
+    use_openapi_schema,
+    validate_calls,
+)
+
+FUNCTIONS = ("Bash", "Read", "mcp__x__move")
+UNKNOWN = "Invalid JSON payload received. Unknown name "
+CURRENT = RequestOverrides(model="m", openapi=frozenset({"Read"}), without=frozenset({"topK"}))
+
+
+@pytest.mark.parametrize(
+    ("remedy", "expected"),
+    [
+        (
+            drop_signatures,
+            RequestOverrides("m", unsigned=True, openapi=CURRENT.openapi, without=CURRENT.without),
+        ),
+        (
+            validate_calls,
+            RequestOverrides("m", validated=True, openapi=CURRENT.openapi, without=CURRENT.without),
+        ),
+        (
+            drop_thinking,
+            RequestOverrides(
+                "m", openapi=CURRENT.openapi, without=CURRENT.without | THINKING_FIELDS
+            ),
+        ),
+    ],
+)
+def test_a_remedy_adds_to_those_before(remedy: Override, expected: RequestOverrides) -> None:
+    assert remedy(CURRENT, FUNCTIONS, "") == expected
+    assert remedy(expected, FUNCTIONS, "") == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        pytest.param(
+            f"{UNKNOWN}\"const\" at 'tools[0].function_declarations[1].parameters.properties[3]'",
+            {"Read"},
+            id="by its place",
+        ),
+        pytest.param(
+            "* tools[0].function_declarations[0].parameters.properties: should be non-empty\n"
+            "* tools[0].function_declarations[2].parameters.items: missing field.",
+            {"Bash", "mcp__x__move"},
+            id="several",
+        ),
+        pytest.param(
+            "Unable to submit request because `mcp__x__move` functionDeclaration"
+            " `parameters.entries` schema didn't specify the schema type field.",
+            {"mcp__x__move"},
+            id="by its name",
+        ),
+        pytest.param(
+            "Unable to submit request because `other` functionDeclaration `parameters.x` schema",
+            set(FUNCTIONS),
+            id="by a name that is none of them",
+        ),
+        pytest.param(
+            "* tools[0].function_declarations[3].parameters.items: missing field.",
+            set(FUNCTIONS),
+            id="by a place where none is",
+        ),
+        pytest.param(
+            "reference to undefined schema at properties.x", set(FUNCTIONS), id="not at all"
+        ),
+    ],
+)
+def test_a_schema_is_put_in_the_other_form(said: str, expected: set[str]) -> None:
+    assert use_openapi_schema(NO_OVERRIDES, FUNCTIONS, said) == RequestOverrides(
+        openapi=frozenset(expected)
+    )
+    before = RequestOverrides(openapi=frozenset({"x"}))
+    assert use_openapi_schema(before, FUNCTIONS, said) == RequestOverrides(
+        openapi=frozenset({"x", *expected})
+    )
+    before = RequestOverrides(openapi=frozenset({"x", "y"}))
+    assert use_openapi_schema(before, FUNCTIONS, said).openapi == {"x", "y", *FUNCTIONS}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "A schema in GenerationConfig in the request exceeds the maximum allowed nesting depth.",
+        f"{UNKNOWN}\"$ref\" at 'generation_config.response_json_schema': Cannot find field.",
+        "Invalid value at 'response_schema'",
+    ],
+)
+def test_a_form_of_the_answer_is_asked_for_in_words(said: str) -> None:
+    assert use_openapi_schema(CURRENT, FUNCTIONS, said) == RequestOverrides(
+        "m", openapi=CURRENT.openapi, without=CURRENT.without | RESPONSE_FORMAT_FIELDS
+    )
+
+
+def test_the_only_schema_of_a_request_without_functions_is_its_form() -> None:
+    said = "The specified schema produces a constraint that has too many states for serving."
+    assert use_openapi_schema(NO_OVERRIDES, (), said) == RequestOverrides(
+        without=RESPONSE_FORMAT_FIELDS
+    )
+
+
+def test_a_function_that_is_named_goes_before_the_form() -> None:
+    said = "tools[0].function_declarations[0].parameters, GenerationConfig"
+    assert use_openapi_schema(NO_OVERRIDES, FUNCTIONS, said) == RequestOverrides(
+        openapi=frozenset({"Bash"})
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (f'{UNKNOWN}"topP": Cannot find field.', {"topP"}),
+        (
+            f'{UNKNOWN}"store": Cannot find field.\n{UNKNOWN}"topP" at \'generation_config\'',
+            {"store", "topP"},
+        ),
+        ("Request contains an invalid argument.", {"thinkingConfig"}),
+    ],
+)
+def test_a_field_gemini_does_not_know_is_left_out(said: str, expected: set[str]) -> None:
+    assert drop_unknown_fields(NO_OVERRIDES, FUNCTIONS, said) == RequestOverrides(
+        without=frozenset(expected)
+    )
+    assert drop_unknown_fields(CURRENT, FUNCTIONS, said).without == CURRENT.without | expected
+
+
+def test_another_model_is_asked_without_remedies() -> None:
+    assert use_model("gemini-3.8-flash") == RequestOverrides(model="gemini-3.8-flash")
+    assert asdict(NO_OVERRIDES) == {
+        "model": None,
+        "unsigned": False,
+        "openapi": frozenset(),
+        "validated": False,
+        "without": frozenset(),
+    }

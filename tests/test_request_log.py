@@ -1,0 +1,323 @@
+"""proxy/request_log.py: what a request's line holds, and what it never does."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from proxy import request_log
+from proxy.request_log import Record, is_told, named, to_stdout
+from translate import ApiError, InvalidRequest
+
+SECRET = "AIzaSy-prompt-or-key"
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    log = request_log.log
+    before = (log.handlers, log.level, log.propagate)
+    yield
+    log.handlers, log.level, log.propagate = before
+
+
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
+    """What was written since it was last looked at; nothing but JSON, nothing elsewhere."""
+
+    def written() -> list[dict[str, Any]]:
+        out, err = capsys.readouterr()
+        assert err == ""
+        return [json.loads(line) for line in out.splitlines()]
+
+    return written
+
+
+def new(path: str = "/v1/messages", **fields: Any) -> Record:
+    return Record("req_1", "POST", path, **fields)
+
+
+# --- The line ---------------------------------------------------------------------------------
+
+
+def test_the_line_of_a_request(lines: Lines) -> None:
+    to_stdout("INFO")
+    line = new(session="session-1", who="key-0a1b2c3d", model="claude-opus-5", stream=True)
+    line.gemini = "gemini-4-hydrogen"
+    line.status = 200
+    line.tokens = {"in": 9, "cached": 0, "out": 5, "thoughts": 2}
+    line.tried = ["overloaded", "empty"]
+    line.repairs = {"renamed": 1}
+    line.first_byte()
+    line.write()
+    (told,) = lines()
+    written = datetime.fromisoformat(told.pop("time"))
+    assert abs((datetime.now(UTC) - written).total_seconds()) < 60
+    assert 0 <= told.pop("first_byte_ms") <= told.pop("ms") < 60_000
+    assert told == {
+        "severity": "INFO",
+        "request_id": "req_1",
+        "method": "POST",
+        "path": "/v1/messages",
+        "status": 200,
+        "session": "session-1",
+        "who": "key-0a1b2c3d",
+        "model": "claude-opus-5",
+        "gemini": "gemini-4-hydrogen",
+        "stream": True,
+        "tokens": {"in": 9, "cached": 0, "out": 5, "thoughts": 2},
+        "tried": ["overloaded", "empty"],
+        "repairs": {"renamed": 1},
+    }
+
+
+def test_what_is_not_known_is_not_told(lines: Lines) -> None:
+    to_stdout("INFO")
+    new().write()
+    (told,) = lines()
+    assert set(told) == {
+        *("time", "severity", "request_id", "method", "path", "status", "ms"),
+    }
+    assert told["status"] == 0
+
+
+def test_a_client_that_left_has_a_status_of_its_own(lines: Lines) -> None:
+    to_stdout("INFO")
+    new(status=200, has_left=True).write()
+    assert lines()[0]["status"] == 499
+
+
+def test_times_are_milliseconds_since_the_request_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(request_log.time, "monotonic", lambda: now)
+    line = new(started=100.0)
+    now = 100.25
+    line.first_byte()
+    now = 101.0
+    line.first_byte()
+    assert (line.first_byte_ms, line._elapsed()) == (250, 1000)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0, True),
+        (0.0, True),
+        (7, True),
+        ("a", True),
+        (["a"], True),
+        (True, True),
+        (False, False),
+        (None, False),
+        ("", False),
+        ([], False),
+        ((), False),
+        ({}, False),
+    ],
+)
+def test_zero_says_something_and_what_is_empty_does_not(value: Any, expected: bool) -> None:
+    assert is_told(value) is expected
+
+
+# --- Levels -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("level", "paths"),
+    [
+        ("DEBUG", ["/", "/v1/messages"]),
+        ("INFO", ["/v1/messages"]),
+        ("WARNING", []),
+        ("ERROR", []),
+    ],
+)
+def test_a_health_check_is_only_worth_a_debug_line(
+    lines: Lines, level: str, paths: list[str]
+) -> None:
+    to_stdout(level)
+    new("/").write()
+    new("/v1/messages").write()
+    assert [line["path"] for line in lines()] == paths
+
+
+def test_a_level_is_told_as_google_cloud_reads_it(lines: Lines) -> None:
+    to_stdout("DEBUG")
+    new("/").write()
+    assert lines()[0]["severity"] == "DEBUG"
+
+
+def test_others_words_are_lines_of_json_too(lines: Lines) -> None:
+    to_stdout("INFO")
+    request_log.log.warning("%d of %s", 1, 'many "things"\n')
+    (told,) = lines()
+    assert (told["severity"], told["message"]) == ("WARNING", '1 of many "things"\n')
+    assert set(told) == {"time", "severity", "message"}
+
+
+def test_a_line_is_written_once_however_often_the_log_is_set_up(lines: Lines) -> None:
+    root = logging.getLogger()
+    held: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = held.append  # type: ignore[method-assign]
+    root.addHandler(handler)
+    try:
+        to_stdout("INFO")
+        to_stdout("INFO")
+        new().write()
+    finally:
+        root.removeHandler(handler)
+    assert (len(lines()), held) == (1, [])
+
+
+def test_lines_go_to_the_standard_output_of_the_moment(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to_stdout("INFO")
+    later = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", later)
+    new().write()
+    assert json.loads(later.getvalue())["request_id"] == "req_1"
+    assert capsys.readouterr() == ("", "")
+
+
+# --- What is never told -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "claude-opus-4-8[1m]",
+        "anthropic/claude-gemini-3.8-flash",
+        "accounts/team@example.com:model_1",
+        "x" * 100,
+    ],
+)
+def test_a_name_is_told(value: str) -> None:
+    assert named(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["a sentence of a prompt", "x" * 101, "line\n", "naïve", "a?key=b", "<b>", '"', " ", "a,b"],
+)
+def test_what_is_no_name_is_not_told(value: str) -> None:
+    assert named(value) == "?"
+
+
+@pytest.mark.parametrize("value", ["", None, 7, ["a"], {"a": 1}])
+def test_what_is_no_text_is_no_name(value: Any) -> None:
+    assert named(value) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/v1/messages", "/v1/messages"),
+        ("/v1/models/claude-opus-5", "/v1/models/claude-opus-5"),
+        ("/v1/a b", "?"),
+        (f"/{SECRET}", "?"),
+        (f"/{SECRET}/v1/messages", "?"),
+        ("/v1", "?"),
+    ],
+)
+def test_a_path_is_told_where_it_is_the_apis(lines: Lines, path: str, told: str) -> None:
+    to_stdout("INFO")
+    new(path).write()
+    assert lines()[0]["path"] == told
+
+
+def test_whatever_a_client_sends_its_words_are_not_in_the_line(lines: Lines) -> None:
+    to_stdout("DEBUG")
+    words = f"please {SECRET}"
+    new(f"/{words}", session=words, model=words, gemini=words).write()
+    (told,) = lines()
+    assert SECRET not in json.dumps(told)
+    assert [told[name] for name in ("path", "session", "model", "gemini")] == ["?"] * 4
+
+
+# --- Failures ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ApiError(529, "Overloaded.", cause="overloaded"), "overloaded"),
+        (ApiError(404, "No."), "not_found_error"),
+        (InvalidRequest("messages", SECRET), "invalid_request_error"),
+    ],
+)
+def test_an_error_is_shown_as_it_is_and_logged_by_a_word(
+    lines: Lines, error: ApiError, told: str
+) -> None:
+    to_stdout("DEBUG")
+    line = new()
+    assert line.failed(error) is error
+    assert lines() == []
+    line.write()
+    (written,) = lines()
+    assert written["error"] == told
+    assert SECRET not in json.dumps(written)
+
+
+def raised(error: Exception) -> Exception:
+    """An exception that has been through a function with something to hide in it."""
+    prompt = SECRET
+    with pytest.raises(type(error)) as caught:
+        raise error
+    assert prompt
+    return caught.value
+
+
+def test_an_unforeseen_exception_is_logged_by_its_place_only(lines: Lines) -> None:
+    to_stdout("ERROR")
+    line = new(session=SECRET)
+    shown = line.failed(raised(ValueError(SECRET)))
+    assert (shown.status, shown.type, shown.retry) == (500, "api_error", None)
+    assert shown.message == "The proxy failed on this request (req_1); its log says where."
+    (told,) = lines()
+    frames = told.pop("frames")
+    assert (told.pop("time") > "2026", told) == (
+        True,
+        {"severity": "ERROR", "request_id": "req_1", "unforeseen": "ValueError"},
+    )
+    assert "test_record.py" in frames
+    assert "in raised" in frames
+    assert SECRET not in frames
+    assert line.error == "api_error"
+
+
+def test_an_exceptions_causes_are_not_told_either(lines: Lines) -> None:
+    to_stdout("DEBUG")
+    error = KeyError(SECRET)
+    error.__cause__ = raised(ValueError(SECRET))
+    error.add_note(SECRET)
+    shown = new().failed(raised(error))
+    assert SECRET not in json.dumps([lines(), shown.message])
+
+
+def test_a_request_that_is_nested_too_deeply_is_the_clients_fault(lines: Lines) -> None:
+    def sink(depth: int = 0) -> int:
+        return sink(depth + 1)
+
+    to_stdout("DEBUG")
+    line = new()
+    with pytest.raises(RecursionError) as caught:
+        sink()
+    shown = line.failed(caught.value)
+    assert (shown.status, shown.message) == (400, "The request is nested too deeply.")
+    assert (line.error, lines()) == ("invalid_request_error", [])
+
+
+def test_a_log_that_cannot_be_written_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.StringIO()
+    closed.close()
+    request_log.to_stdout("INFO")
+    monkeypatch.setattr("sys.stdout", closed)
+    request_log.Record("req_1", "POST", "/v1/messages").write()

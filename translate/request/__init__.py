@@ -1,0 +1,255 @@
+"""A Messages request -> a GenerateContent request: the envelope around the conversation.
+
+Knows the order in which the pieces are put together and everything that is neither message
+nor tool: system prompt, thinking, limits. It refuses to know how pieces look inside.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from .. import models
+from ..errors import InvalidRequest
+from ..models import DEVELOPER, Model, Platform
+from ..translation import Translation, domains
+from ..wire import Block, GenerateContentRequest, Json, MessagesRequest, Part
+from . import json_schema, messages, tools, validation
+from .overrides import NO_OVERRIDES, RESPONSE_FORMAT_FIELDS, RequestOverrides
+
+BILLING_HEADER = "x-anthropic-billing-header:"
+"""Claude Code's first system block: other for each kind of request, it would spoil the cache."""
+
+HEADROOM = {"minimal": 1_024, "low": 4_096, "medium": 16_384, "high": 32_768, "xhigh": 65_536}
+"""Tokens that a model may think at a level, on top of the answer: Gemini's limit counts both."""
+
+HARMS = ("HARASSMENT", "HATE_SPEECH", "SEXUALLY_EXPLICIT", "DANGEROUS_CONTENT")
+"""Gemini's safety filters that can be set."""
+
+ONE_CALL = "Call at most one tool in each of your turns."
+"""Gemini has no field for it; a second call that comes all the same is let go."""
+
+EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "xhigh"}
+"""output_config.effort -> thinking level, before it is fitted to the model."""
+
+DEFAULT_EFFORT = "high"
+"""The Messages API's own, when thinking is adaptive and no effort is named."""
+
+BUDGET_LEVELS = ((4_096, "low"), (16_384, "medium"))
+"""Thinking tokens up to which a level is meant; above them it is `high`."""
+
+EFFORT_BUDGETS = {"low": 2_048, "medium": 8_192}
+"""Effort -> thinking tokens, for models that take a number; above them the model decides."""
+
+
+def translate(
+    body: object,
+    model_settings: Mapping[str, str],
+    *,
+    is_subagent: bool = False,
+    counting: bool = False,
+    safety: str | None = None,
+    declare: tools.Declare = tools.declaration,
+    overrides: RequestOverrides = NO_OVERRIDES,
+    platform: Platform = DEVELOPER,
+) -> Translation:
+    """A decoded Messages (or, `counting`, count_tokens) body -> what to ask of which model.
+
+    model_settings: setting -> model name (see `models.resolve`). safety: the threshold for all of
+    Gemini's filters, None for its own. declare: translates one tool; a caller may pass one that
+    remembers. overrides: what is different after a refusal. Raises ApiError for a bad request.
+    """
+    asked = validation.normalise(body, counting=counting)
+    model = models.fit(_model(asked, model_settings, is_subagent, overrides), platform)
+    offered = tools.sorted_out(asked.get("tools", []), asked.get("tool_choice"), model)
+    form = _json_schema(asked)
+    is_said = _is_form_said(asked, model, overrides)
+    said = _extra_instructions(asked, offered, form if is_said else None)
+    request = _conversation(asked, model, offered, said, declare, overrides)
+    if not counting:
+        config = _left(_generation_config(asked, model, None if is_said else form), overrides)
+        settings = {"generationConfig": config, **_private(platform), **_safety(safety)}
+        request = cast(GenerateContentRequest, _left({**request, **settings}, overrides))
+    return Translation(
+        model=model,
+        request=request,
+        functions=[tools.function_name(tool["name"]) for tool in offered.functions],
+        names=tools.names(offered.functions),
+        thinks=_wants_thinking(asked),
+        stops=asked.get("stop_sequences", ()),
+        most_tokens=asked.get("max_tokens"),
+        domains=domains(offered.search),
+        schemas={tool["name"]: tool.get("input_schema", {}) for tool in offered.functions},
+        most_calls=1 if _calls_singly(asked) else None,
+    )
+
+
+def _model(
+    asked: MessagesRequest,
+    model_settings: Mapping[str, str],
+    is_subagent: bool,
+    overrides: RequestOverrides,
+) -> Model:
+    if overrides.model is not None:
+        return models.find(overrides.model)
+    return models.resolve(asked["model"], model_settings, is_subagent=is_subagent)
+
+
+def _is_form_said(asked: MessagesRequest, model: Model, overrides: RequestOverrides) -> bool:
+    """Whether a form of the answer is asked for in words: it was refused, or would be."""
+    was_refused = not RESPONSE_FORMAT_FIELDS.isdisjoint(overrides.without)
+    return was_refused or (bool(asked.get("tools")) and not model.json_with_tools)
+
+
+def _private(platform: Platform) -> Json:
+    """Google is not to keep what is said."""
+    return {"store": False} if platform.stores else {}
+
+
+def _safety(threshold: str | None) -> Json:
+    if threshold is None:
+        return {}
+    settings = [{"category": f"HARM_CATEGORY_{harm}", "threshold": threshold} for harm in HARMS]
+    return {"safetySettings": settings}
+
+
+def _conversation(
+    asked: MessagesRequest,
+    model: Model,
+    offered: tools.Offered,
+    said: list[Part],
+    declare: tools.Declare,
+    overrides: RequestOverrides,
+) -> GenerateContentRequest:
+    """What is read: all that counts as input, in the order in which Gemini caches it."""
+    request: GenerateContentRequest = {}
+    system = [*_system(asked.get("system", [])), *said]
+    if system:
+        request["systemInstruction"] = {"parts": system}
+    declared = tools.declared(offered, declare, overrides.openapi)
+    if declared:
+        request["tools"] = declared
+    config = tools.config(offered, asked.get("tool_choice"), validated=overrides.validated)
+    if config:
+        request["toolConfig"] = config
+    request["contents"] = messages.contents(asked["messages"], model, signed=not overrides.unsigned)
+    return request
+
+
+def _left(fields: Mapping[str, Any], overrides: RequestOverrides) -> Json:
+    return {name: value for name, value in fields.items() if name not in overrides.without}
+
+
+def _calls_singly(asked: MessagesRequest) -> bool:
+    return asked.get("tool_choice", {}).get("disable_parallel_tool_use") is True
+
+
+def _system(blocks: Iterable[Block]) -> list[Part]:
+    parts: list[Part] = []
+    for i, block in enumerate(blocks):
+        if block["type"] != "text":
+            raise InvalidRequest(f"system.{i}.type", "expected 'text'")
+        if block["text"] and not block["text"].startswith(BILLING_HEADER):
+            parts.append({"text": block["text"]})
+    return parts
+
+
+def _extra_instructions(
+    asked: MessagesRequest, offered: tools.Offered, form: Json | None
+) -> list[Part]:
+    """What Gemini has no field for is said to the model. form: a schema that cannot be set."""
+    said = [
+        domains(offered.search).instruction("search the web"),
+        domains(offered.built_in.get("urlContext", {})).instruction("fetch pages"),
+        ONE_CALL if _calls_singly(asked) else None,
+    ]
+    if form is not None:
+        said.append(f"Answer with JSON only, valid against this schema: {json.dumps(form)}")
+    return [{"text": text} for text in said if text]
+
+
+def _json_schema(asked: MessagesRequest) -> Json | None:
+    """The schema an answer must fit: `output_config.format`, or `output_format` before it."""
+    config = asked.get("output_config", {})
+    path, form = (
+        ("output_config.format", config["format"])
+        if "format" in config
+        else ("output_format", asked.get("output_format"))
+    )
+    if form is None:
+        return None
+    if form["type"] != "json_schema" or not isinstance(form.get("schema"), dict):
+        raise InvalidRequest(path, "expected type 'json_schema' and a schema")
+    return json_schema.cleaned(form["schema"])
+
+
+def _generation_config(asked: MessagesRequest, model: Model, form: Json | None) -> Json:
+    thinking = _thinking_config(asked, model)
+    config: Json = {
+        "maxOutputTokens": min(asked["max_tokens"] + _headroom(thinking, model), model.output)
+    }
+    if model.samples:
+        for field, name in SAMPLING.items():
+            if field in asked:
+                config[name] = asked[field]  # type: ignore[literal-required]
+    if thinking:
+        config["thinkingConfig"] = thinking
+    if form is not None:
+        config["responseMimeType"] = "application/json"
+        config["responseJsonSchema"] = form
+    return config
+
+
+def _headroom(thinking: Json, model: Model) -> int:
+    if model.budget is not None:
+        budget = int(thinking["thinkingBudget"])
+        return model.budget.most if budget == models.DYNAMIC else budget
+    return HEADROOM.get(thinking.get("thinkingLevel", ""), 0)
+
+
+SAMPLING = {"temperature": "temperature", "top_p": "topP", "top_k": "topK"}
+
+
+def _wants_thinking(asked: MessagesRequest) -> bool:
+    return asked.get("thinking", {}).get("type") in ("enabled", "adaptive")
+
+
+def _thinking_config(asked: MessagesRequest, model: Model) -> Json:
+    """thinking and effort -> thinkingConfig; without thinking, as little as the model allows."""
+    wanted = _wants_thinking(asked)
+    if model.budget is not None:
+        config: Json = {"thinkingBudget": _budget(asked, model.budget) if wanted else _off(model)}
+    elif model.levels:
+        config = {"thinkingLevel": _level(asked, model.levels) if wanted else model.levels[0]}
+    else:
+        return {}
+    if wanted and asked["thinking"].get("display") != "omitted":
+        config["includeThoughts"] = True
+    return config
+
+
+def _effort(asked: MessagesRequest) -> str:
+    return str(asked.get("output_config", {}).get("effort", DEFAULT_EFFORT))
+
+
+def _level(asked: MessagesRequest, levels: tuple[str, ...]) -> str:
+    """The level asked for, or the nearest below it that the model has."""
+    budget = asked["thinking"].get("budget_tokens")
+    if isinstance(budget, int):
+        wanted = next((level for most, level in BUDGET_LEVELS if budget <= most), "high")
+    else:
+        wanted = EFFORTS.get(_effort(asked), DEFAULT_EFFORT)
+    rank = models.LEVELS.index(wanted)
+    return [level for level in levels if models.LEVELS.index(level) <= rank][-1]
+
+
+def _budget(asked: MessagesRequest, budget: models.Budget) -> int:
+    tokens = asked["thinking"].get("budget_tokens")
+    if not isinstance(tokens, int):
+        tokens = EFFORT_BUDGETS.get(_effort(asked), models.DYNAMIC)
+    return tokens if tokens == models.DYNAMIC else max(budget.least, min(tokens, budget.most))
+
+
+def _off(model: Model) -> int:
+    return 0 if model.budget is None or model.budget.can_be_off else model.budget.least

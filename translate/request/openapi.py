@@ -1,0 +1,140 @@
+"""A cleaned JSON Schema -> the OpenAPI subset that `parameters` takes: the second form.
+
+For the one tool whose JSON Schema Gemini refused. Knows the 22 fields of Google's Schema message
+and what it demands of them; what does not fit is told in the description. Where a value can
+only be given as text, it is asked for as text (repair.py reads it back).
+It refuses to know references and the rarer keywords: schema.py has dealt with those.
+Source: https://ai.google.dev/api/caching#Schema, and Google's refusals, seen 2026-11-23.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..wire import Json
+from . import json_schema as schemas
+
+AS_THEY_ARE = frozenset(
+    {"title", "minItems", "maxItems", "minimum", "maximum", "propertyOrdering", "description"}
+)
+STRING_FORMATS = frozenset({"enum", "date-time"})
+"""The only formats of a string that are not refused."""
+
+
+def parameters(json_schema: Json) -> Json | None:
+    """A tool's `input_schema` -> its `parameters`; None for a tool that takes nothing."""
+    cleaned = schemas.parameters(json_schema)
+    return _node(cleaned) if cleaned["properties"] else None
+
+
+def _node(node: Json) -> Json:
+    branches = [item for key in ("anyOf", "oneOf") for item in node.get(key, [])]
+    kinds = _kinds(node)
+    nullable = "null" in kinds or any("null" in _kinds(branch) for branch in branches)
+    kinds = [kind for kind in kinds if kind != "null"]
+    if len(kinds) > 1:
+        branches = [{**node, "type": kind} for kind in kinds]
+    branches = [branch for branch in branches if _kinds(branch) != ["null"]]
+    if branches:
+        result = _alternatives(node, branches)
+    else:
+        kind = kinds[0] if kinds else ""
+        result = BUILDERS.get(kind, _as_text)({**node, "type": kind})
+    return {**result, "nullable": True} if nullable else result
+
+
+def _alternatives(node: Json, branches: list[Json]) -> Json:
+    """`anyOf` has to stand alone: what is said beside it is said in each branch."""
+    if len(branches) == 1:
+        return _node({**_without_branches(node), **branches[0]})
+    said = node.get("description")
+    return {
+        "anyOf": [
+            _node(
+                branch if "description" in branch or not said else {**branch, "description": said}
+            )
+            for branch in branches
+        ]
+    }
+
+
+def _without_branches(node: Json) -> Json:
+    return {key: value for key, value in node.items() if key not in ("anyOf", "oneOf", "type")}
+
+
+def _kinds(node: Any) -> list[str]:
+    kind = node.get("type") if isinstance(node, dict) else None
+    kinds = kind if isinstance(kind, list) else [kind]
+    return [kind for kind in kinds if isinstance(kind, str)]
+
+
+def _plain(node: Json, kind: str) -> Json:
+    kept = {key: value for key, value in node.items() if key in AS_THEY_ARE}
+    return {"type": kind, **kept}
+
+
+def _object(node: Json) -> Json:
+    """An object without known properties is refused: it is asked for as text."""
+    properties = {name: _node(item) for name, item in node.get("properties", {}).items()}
+    if not properties:
+        return _as_text(node)
+    result = {**_plain(node, "OBJECT"), "properties": properties}
+    required = [name for name in node.get("required", []) if name in properties]
+    return {**result, "required": required} if required else result
+
+
+def _array(node: Json) -> Json:
+    """A list needs items; a tuple's are told."""
+    result = _plain(node, "ARRAY")
+    if "prefixItems" in node:
+        result = _told(result, f"in order: {json.dumps(node['prefixItems'], ensure_ascii=False)}")
+    return {**result, "items": _node(node.get("items", {}))}
+
+
+def _string(node: Json) -> Json:
+    result = _plain(node, "STRING")
+    if node.get("format") in STRING_FORMATS:
+        result["format"] = node["format"]
+    elif "format" in node:
+        result = _told(result, f"format: {node['format']}")
+    words = [value for value in node.get("enum", []) if isinstance(value, str) and value]
+    return {**result, "enum": words} if words else result
+
+
+def _number(node: Json) -> Json:
+    """Only strings may be enumerated."""
+    result = _plain(node, node["type"].upper())
+    if "enum" in node:
+        return _told(result, f"one of {json.dumps(node['enum'])}")
+    return result
+
+
+def _boolean(node: Json) -> Json:
+    return _plain(node, "BOOLEAN")
+
+
+def _as_text(node: Json) -> Json:
+    """Any value, written as text."""
+    result: Json = {"type": "STRING"}
+    if "description" in node:
+        result["description"] = node["description"]
+    if "enum" in node:
+        return _told(result, f"one of {json.dumps(node['enum'])}")
+    what = "a JSON object" if node["type"] == "object" else "any JSON value"
+    return _told(result, f"{what}, written as text")
+
+
+def _told(node: Json, note: str) -> Json:
+    said = node.get("description")
+    return {**node, "description": f"{said} ({note})" if said else f"({note})"}
+
+
+BUILDERS = {
+    "object": _object,
+    "array": _array,
+    "string": _string,
+    "integer": _number,
+    "number": _number,
+    "boolean": _boolean,
+}

@@ -1,0 +1,93 @@
+"""What can be changed in a request that Gemini refused or answered badly, and by which sign.
+
+Knows Google's texts as far as they name the culprit, and how a request is made without it
+(request.py reads a RequestOverrides). It refuses to know how often anything is tried, and waiting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+BY_INDEX = re.compile(r"function_declarations\[(\d+)\]")
+BY_NAME = re.compile(r"`([^`]+)` functionDeclaration")
+UNKNOWN_NAME = re.compile(r'Unknown name "(\w+)"')
+IN_RESPONSE_FORMAT = re.compile(
+    "GenerationConfig|generation_config|response_json_schema|response_schema"
+)
+RESPONSE_FORMAT_FIELDS = frozenset({"responseMimeType", "responseJsonSchema"})
+"""The fields that set the form of an answer; without them it is asked for in words."""
+THINKING_FIELDS = frozenset({"thinkingConfig"})
+MAX_SINGLE_SCHEMAS = 2
+"""Refused schemas, after which the others need not be refused one by one."""
+
+
+@dataclass(frozen=True)
+class RequestOverrides:
+    """How a request differs from the one that would be made first.
+
+    model: the Gemini model to ask instead. unsigned: no thought signature is trusted.
+    openapi: functions whose schemas go in the OpenAPI subset. validated: calls are held to their
+    schemas. without: fields left out, of the request or of its generationConfig.
+    """
+
+    model: str | None = None
+    unsigned: bool = False
+    openapi: frozenset[str] = frozenset()
+    validated: bool = False
+    without: frozenset[str] = frozenset()
+
+
+NO_OVERRIDES = RequestOverrides()
+
+Override = Callable[[RequestOverrides, Sequence[str], str], RequestOverrides]
+"""What was changed so far, the functions declared, what Google message -> what to change now."""
+
+
+def drop_signatures(
+    current: RequestOverrides, functions: Sequence[str], message: str
+) -> RequestOverrides:
+    return replace(current, unsigned=True)
+
+
+def validate_calls(
+    current: RequestOverrides, functions: Sequence[str], message: str
+) -> RequestOverrides:
+    return replace(current, validated=True)
+
+
+def drop_thinking(
+    current: RequestOverrides, functions: Sequence[str], message: str
+) -> RequestOverrides:
+    return replace(current, without=current.without | THINKING_FIELDS)
+
+
+def use_openapi_schema(
+    current: RequestOverrides, functions: Sequence[str], message: str
+) -> RequestOverrides:
+    """The schema that was refused in the other form; all of them where Google does not tell,
+    or where a few were refused already.
+
+    A form of the answer that was refused is asked for in words.
+    """
+    named = [functions[int(i)] for i in BY_INDEX.findall(message) if int(i) < len(functions)]
+    named += [name for name in BY_NAME.findall(message) if name in functions]
+    if not named and (IN_RESPONSE_FORMAT.search(message) or not functions):
+        return replace(current, without=current.without | RESPONSE_FORMAT_FIELDS)
+    if not named or len(current.openapi) >= MAX_SINGLE_SCHEMAS:
+        named = [*functions]
+    return replace(current, openapi=current.openapi | frozenset(named))
+
+
+def drop_unknown_fields(
+    current: RequestOverrides, functions: Sequence[str], message: str
+) -> RequestOverrides:
+    """Without the fields that Gemini does not know; where it names none, without thinking."""
+    unknown = frozenset(UNKNOWN_NAME.findall(message)) or THINKING_FIELDS
+    return replace(current, without=current.without | unknown)
+
+
+def use_model(model: str) -> RequestOverrides:
+    """Another model: what was wrong with the first need not be wrong with it."""
+    return replace(NO_OVERRIDES, model=model)

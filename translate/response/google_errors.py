@@ -1,0 +1,261 @@
+"""Google's errors -> the errors a client is shown: one table, first match wins.
+
+Knows Google's statuses, reasons and texts, and what Claude Code does with each answer: which
+status makes it wait, stop, compact or ask for another key. It refuses to know what is tried
+before an error is shown; it only gives each one its `cause`.
+Sources: google.rpc.Code; texts and reasons as seen in Google's answers until 2026-11-23.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ..errors import ApiError
+
+RPC_STATUSES = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "OUT_OF_RANGE": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ABORTED": 409,
+    "ALREADY_EXISTS": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "CANCELLED": 499,
+    "INTERNAL": 500,
+    "UNKNOWN": 500,
+    "DATA_LOSS": 500,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+"""Google's status names, for errors in mid-stream that have no code."""
+
+KEY_HINT = (
+    "Set ANTHROPIC_AUTH_TOKEN to a Gemini API key (https://aistudio.google.com/apikey) "
+    "and start the client again."
+)
+CHOOSE = "Another model can be chosen with ANTHROPIC_MODEL or `/model`"
+
+PATIENCE_SECONDS = 60
+"""Claude Code gives up at once when it is told to wait for longer."""
+
+LONGEST_WAIT_SECONDS = 300
+"""A quota that is gone for longer is not worth waiting for."""
+
+
+class Rule(NamedTuple):
+    """One kind of refusal.
+
+    cause: its name. statuses: Google's. marks: found in its reasons, quota ids or text; None:
+    any. status, say, retry: what the client gets; `say` may quote {message} and {hint}.
+    """
+
+    cause: str
+    statuses: Collection[int]
+    marks: str | None
+    status: int
+    say: str = "{message}"
+    retry: bool | None = None
+
+
+RULES = (
+    Rule("key", {401}, None, 401, "Google refused the API key: {message} {hint}", False),
+    Rule(
+        "key",
+        {400, 403},
+        "API_KEY_(?:INVALID|NOT_FOUND|EXPIRED)|API [Kk]ey (?:not valid|not found|expired)"
+        "|unregistered callers",
+        401,
+        "Google refused the API key: {message} {hint}",
+        False,
+    ),
+    Rule(
+        "key",
+        {400, 403},
+        "reported as leaked",
+        401,
+        "Google has blocked this API key because it was found in public: make a new one. {hint}",
+        False,
+    ),
+    Rule(
+        "region",
+        {400, 403},
+        "User location is not supported",
+        403,
+        "Gemini is not offered where this server runs: Google looks at the server's address, not "
+        "at yours. Run it in a supported region (https://ai.google.dev/gemini-api/docs/"
+        "available-regions).",
+        False,
+    ),
+    Rule(
+        "billing",
+        {400, 402, 403, 429},
+        "free tier is not available|[Pp]repayment credits|BILLING_DISABLED|enable billing",
+        402,
+        "Gemini wants to be paid for this: set up billing for the key's project at "
+        "https://aistudio.google.com/apikey. Google says: {message}",
+        False,
+    ),
+    Rule(
+        "disabled",
+        {403},
+        "SERVICE_DISABLED|has not been used in project",
+        403,
+        "The API is not enabled in the project that is asked: enable it, and wait a few minutes. "
+        "Google says: {message}",
+        False,
+    ),
+    Rule(
+        "restricted",
+        {403},
+        "API_KEY_[A-Z_]+_BLOCKED|are blocked",
+        403,
+        "The API key is restricted and may not be used for this: allow the Generative Language "
+        "API, and this server's address, among the key's restrictions. Google says: {message}",
+        False,
+    ),
+    Rule("forbidden", {403}, None, 403, "Google refused the request: {message}", False),
+    Rule("model", {404}, None, 404, "{message} " + f"{CHOOSE}; /v1/models lists some."),
+    Rule("payload", {400, 413}, "payload size exceeds the limit", 413),
+    Rule("payload", {413}, None, 413),
+    Rule("signature", {400}, "[Tt]hought.?[Ss]ignature", 400),
+    Rule(
+        "schema",
+        {400},
+        r"function_declarations\[\d+\]\.(?!name)|functionDeclaration|undefined schema"
+        r"|\$ref|too many states|nesting depth",
+        400,
+    ),
+    Rule("thinking", {400}, "[Tt]hinking[ _]?([Ll]evel|[Bb]udget|[Cc]onfig)", 400),
+    Rule("parameter", {400}, "Unknown name|an invalid argument|not enabled for this model", 400),
+    Rule("request", {400, 422}, None, 400),
+    Rule(
+        "spent",
+        {429},
+        r"limit: 0\b",
+        429,
+        f"This key's tier does not include this model. {CHOOSE}. " + "Google says: {message}",
+        False,
+    ),
+    Rule(
+        "spent",
+        {429},
+        "PerDay|Daily",
+        429,
+        "Today's quota for this model is spent; Google renews it at midnight Pacific time. "
+        f"{CHOOSE}. " + "Google says: {message}",
+        False,
+    ),
+    Rule("quota", {429}, None, 429),
+    Rule("timeout", {408, 504}, None, 504),
+    Rule("overloaded", {503, 529}, None, 529),
+    Rule("internal", {409, 499, 500, 501}, None, 500),
+    Rule("internal", {*range(200, 400), *range(502, 600)}, None, 502),
+)
+"""Which refusal is which. A later rule may count on the earlier ones not to match."""
+
+DURATION = r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)(ms|s))?(?<=[hms])\b"
+RETRY_TEXT = re.compile(f"[Rr]etry in {DURATION}")
+RETRY_DELAY = re.compile(DURATION)
+PER_MINUTE = "PerMinute"
+TOO_LONG = re.compile(
+    r"input token count(?:(?: \((\d+)\))? exceeds the maximum number of tokens allowed"
+    r"| is (\d+) but (?:the )?model (?:only )?supports up to) \(?(\d+)\)?"
+)
+"""The Gemini API's words, with and without the count, and Vertex AI's."""
+
+
+def from_google(
+    status: int, body: Any, key_hint: str = KEY_HINT, retry_after: str | None = None
+) -> ApiError:
+    """Google's error answer -> the ApiError to show.
+
+    status: the HTTP status Google gave; the code in the body goes before it, as an error may come
+    under status 200. body: the decoded JSON, `{"error": {...}}` or that in a list; anything else
+    is tolerated. key_hint: what to do about a refused key. retry_after: the answer's header.
+    """
+    error = _error_object(body)
+    status = _status(error, status)
+    message = str(error.get("message") or f"Gemini answered with status {status}.")
+    too_long = TOO_LONG.search(message) if status == 400 else None
+    if too_long:
+        limit = int(too_long[3])
+        used = int(too_long[1] or too_long[2] or limit + 1)
+        shown = f"prompt is too long: {used} tokens > {limit} maximum"
+        return ApiError(400, shown, cause="context")
+    rule = _rule(status, " ".join([*_reasons(error), message]))
+    wait = _wait(error, message, retry_after) if rule.cause == "quota" else None
+    is_spent = wait is not None and wait > PATIENCE_SECONDS
+    is_late = wait is not None and wait > LONGEST_WAIT_SECONDS
+    shown = rule.say.format(message=message, hint=key_hint)
+    if is_late:
+        shown = f"The quota for this model is spent for {wait} s. {CHOOSE}. Google says: {message}"
+    return ApiError(
+        rule.status,
+        shown,
+        cause="spent" if is_spent else rule.cause,
+        retry=False if is_late else rule.retry,
+        retry_after=None if wait is None or is_late else min(wait, PATIENCE_SECONDS),
+    )
+
+
+def _rule(status: int, said: str) -> Rule:
+    for rule in RULES:
+        if status in rule.statuses and (rule.marks is None or re.search(rule.marks, said)):
+            return rule
+    return Rule("", (), None, status)
+
+
+def _status(error: Mapping[str, Any], given: int) -> int:
+    code = error.get("code")
+    if isinstance(code, int) and 400 <= code <= 599:
+        return code
+    return RPC_STATUSES.get(str(error.get("status")), given)
+
+
+def _reasons(error: Mapping[str, Any]) -> Iterator[str]:
+    """What the details name: reasons and quota ids."""
+    for detail in _details(error):
+        yield str(detail.get("reason", ""))
+        for violation in _objects(detail.get("violations")):
+            yield str(violation.get("quotaId", ""))
+
+
+def _wait(error: Mapping[str, Any], message: str, header: str | None) -> int | None:
+    """After how many whole seconds a quota is there again, as far as Google tells."""
+    for detail in _details(error):
+        delay = RETRY_DELAY.fullmatch(str(detail.get("retryDelay")))
+        if delay:
+            return _seconds(*delay.groups())
+    said = RETRY_TEXT.search(message)
+    if said:
+        return _seconds(*said.groups())
+    if header is not None and header.isdecimal():
+        return max(1, int(header))
+    is_by_minute = any(PER_MINUTE in reason for reason in _reasons(error))
+    return PATIENCE_SECONDS if is_by_minute else None
+
+
+def _seconds(hours: str | None, minutes: str | None, number: str | None, unit: str | None) -> int:
+    seconds = float(number or 0) / (1000 if unit == "ms" else 1)
+    return max(1, math.ceil(int(hours or 0) * 3600 + int(minutes or 0) * 60 + seconds))
+
+
+def _error_object(body: Any) -> Mapping[str, Any]:
+    if isinstance(body, list) and body:
+        body = body[0]
+    error = body.get("error") if isinstance(body, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def _details(error: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return _objects(error.get("details"))
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -1,0 +1,150 @@
+"""What Gemini's own tools found -> the blocks in which a Messages client expects it.
+
+Knows groundingMetadata and urlContextMetadata, and the search, fetch and citation shapes of
+the Messages API. It refuses to know when they come: the stream machine collects them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..translation import Domains
+from ..wire import Candidate, Json
+from .events import Events, compact
+
+FETCHED = "URL_RETRIEVAL_STATUS_SUCCESS"
+FETCH_ERRORS = {
+    "URL_RETRIEVAL_STATUS_PAYWALL": "url_not_accessible",
+    "URL_RETRIEVAL_STATUS_UNSAFE": "url_not_allowed",
+}
+"""urlRetrievalStatus -> the error_code of a fetch; all others could not be reached."""
+
+
+class Grounding:
+    """Collects the metadata of one answer; the last of each kind counts."""
+
+    def __init__(self, domains: Domains) -> None:
+        self._domains = domains
+        self._search: Json = {}
+        self._urls: list[Json] = []
+
+    def add(self, candidate: Candidate) -> None:
+        search = candidate.get("groundingMetadata") or {}
+        if search.get("webSearchQueries") or search.get("groundingChunks"):
+            self._search = search
+        self._urls = (candidate.get("urlContextMetadata") or {}).get("urlMetadata") or self._urls
+
+    @property
+    def searches(self) -> int:
+        """How many searches Google made."""
+        return len(self._search.get("webSearchQueries") or [])
+
+    def usage(self) -> Json:
+        """What of it a client's usage shows."""
+        if not self._search and not self._urls:
+            return {}
+        counts = {"web_search_requests": self.searches, "web_fetch_requests": len(self._urls)}
+        return {"server_tool_use": counts}
+
+    def citations(self) -> list[Json]:
+        """Where the text of the answer comes from, one for each passage and source."""
+        return [
+            {
+                "type": "web_search_result_location",
+                "url": source["url"],
+                "title": source["title"],
+                "encrypted_index": "",
+                "cited_text": (support.get("segment") or {}).get("text", ""),
+            }
+            for support in self._search.get("groundingSupports") or []
+            for source in self._sources(support.get("groundingChunkIndices") or [])
+        ]
+
+    def show(self, out: Events, tag: str) -> None:
+        """Citations for the text just told, then the searches and fetches behind it."""
+        if out.open_block == "text":
+            for citation in self.citations():
+                out.delta("citations_delta", citation=citation)
+        for block in self.blocks(tag):
+            given = block.get("input")
+            out.open(block["type"], block if given is None else {**block, "input": {}})
+            if given is not None:
+                out.delta("input_json_delta", partial_json=compact(given))
+            out.close()
+
+    def blocks(self, tag: str) -> list[Json]:
+        """Pairs of server_tool_use and its result. tag: makes their ids unique."""
+        return [*self._search_blocks(tag), *self._fetch_blocks(tag)]
+
+    def _search_blocks(self, tag: str) -> list[Json]:
+        """All results follow the last search: Google does not say which search found them."""
+        queries = self._search.get("webSearchQueries") or ([""] if self._search else [])
+        blocks: list[Json] = []
+        for i, query in enumerate(queries):
+            identity = f"srvtoolu_{tag}s{i:02d}"
+            is_last = i == len(queries) - 1
+            found = self._results() if is_last else []
+            blocks += _use(identity, "web_search", {"query": query})
+            blocks.append(_result("web_search_tool_result", identity, found))
+        return blocks
+
+    def _results(self) -> list[Json]:
+        chunks = self._search.get("groundingChunks") or []
+        return [
+            {
+                "type": "web_search_result",
+                **source,
+                "encrypted_content": "",
+                "page_age": None,
+            }
+            for source in self._sources(range(len(chunks)))
+        ]
+
+    def _sources(self, indices: Iterable[int]) -> list[Json]:
+        """Title and URL of the web pages behind some groundingChunks, as far as allowed."""
+        chunks = self._search.get("groundingChunks") or []
+        pages = [chunks[i].get("web") or {} for i in indices if 0 <= i < len(chunks)]
+        return [
+            {"title": page.get("title", ""), "url": page.get("uri", "")}
+            for page in pages
+            if page.get("uri") and self._domains.admits(_host(page))
+        ]
+
+    def _fetch_blocks(self, tag: str) -> list[Json]:
+        blocks: list[Json] = []
+        for i, fetched in enumerate(self._urls):
+            identity = f"srvtoolu_{tag}f{i:02d}"
+            url = fetched.get("retrievedUrl", "")
+            blocks += _use(identity, "web_fetch", {"url": url})
+            status = fetched.get("urlRetrievalStatus", "")
+            blocks.append(_result("web_fetch_tool_result", identity, _fetched(url, status)))
+        return blocks
+
+
+def _fetched(url: str, status: str) -> Json:
+    if status != FETCHED:
+        code = FETCH_ERRORS.get(status, "unavailable")
+        return {"type": "web_fetch_tool_result_error", "error_code": code}
+    source = {"type": "text", "media_type": "text/plain", "data": ""}
+    document = {"type": "document", "source": source, "title": None, "citations": None}
+    return {"type": "web_fetch_result", "url": url, "content": document, "retrieved_at": None}
+
+
+def _use(identity: str, name: str, given: Json) -> list[Json]:
+    return [{"type": "server_tool_use", "id": identity, "name": name, "input": given}]
+
+
+def _result(kind: str, identity: str, content: object) -> Json:
+    return {"type": kind, "tool_use_id": identity, "content": content}
+
+
+def _host(page: Json) -> str:
+    """Google gives the site as the title, and a redirect of its own as the URL."""
+    title = str(page.get("title", ""))
+    if "." in title and " " not in title:
+        return title
+    host = str(page["uri"]).partition("://")[2].partition("/")[0]
+    return "" if host == GOOGLES_REDIRECT else host
+
+
+GOOGLES_REDIRECT = "vertexaisearch.cloud.google.com"

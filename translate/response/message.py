@@ -1,0 +1,186 @@
+"""What the pieces of an answer become: stop reasons, usage, one whole message, SSE bytes.
+
+Knows the tables and the two exits of the stream machine (`sse`, `collect`).
+It refuses to know the order of events: that is stream.py's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..wire import Event, Json, Part, Usage, UsageMetadata
+
+STOP_REASONS = {
+    "STOP": "end_turn",
+    "MAX_TOKENS": "max_tokens",
+    "CONTINUATION": "max_tokens",
+    # Claude Code answers a tool_use without a block by asking again: the recovery wanted here.
+    "MALFORMED_FUNCTION_CALL": "tool_use",
+    "UNEXPECTED_TOOL_CALL": "tool_use",
+    "MALFORMED_RESPONSE": "tool_use",
+    "MISSING_THOUGHT_SIGNATURE": "tool_use",
+    "SAFETY": "refusal",
+    "RECITATION": "refusal",
+    "LANGUAGE": "refusal",
+    "BLOCKLIST": "refusal",
+    "PROHIBITED_CONTENT": "refusal",
+    "SPII": "refusal",
+    "MODEL_ARMOR": "refusal",
+    "ESCALATION": "refusal",
+    "PUP_LIMITED_DISABLED": "refusal",
+    "IMAGE_SAFETY": "refusal",
+    "IMAGE_PROHIBITED_CONTENT": "refusal",
+    "IMAGE_RECITATION": "refusal",
+}
+"""finishReason -> stop_reason; what is not listed ends the turn (see `stop_reason`)."""
+
+
+def stop_reason(finish_reason: str, *, has_calls: bool) -> str:
+    """The Anthropic stop_reason. Gemini says STOP after function calls too."""
+    reason = STOP_REASONS.get(finish_reason, "end_turn")
+    return "tool_use" if has_calls and reason == "end_turn" else reason
+
+
+class Totals:
+    """The token counts of one answer, over all its hops."""
+
+    def __init__(self) -> None:
+        self._hops: list[UsageMetadata] = [{}]
+
+    def update(self, metadata: UsageMetadata) -> None:
+        """Gemini tells running totals: the last value of each field counts."""
+        told = {name: value for name, value in metadata.items() if value is not None}
+        self._hops[-1].update(told)  # type: ignore[typeddict-item]
+
+    def next_hop(self) -> None:
+        """A long answer goes on in another request, which counts anew."""
+        self._hops.append({})
+
+    @property
+    def visible(self) -> int:
+        """Tokens of the answer so far, without thoughts."""
+        return sum(_visible(hop) for hop in self._hops)
+
+    @property
+    def thoughts(self) -> int:
+        """Tokens thought so far."""
+        return sum(hop.get("thoughtsTokenCount", 0) for hop in self._hops)
+
+    def usage(self, *, searched: bool = False) -> Usage:
+        """Anthropic's counts: input without cached, output with thoughts.
+
+        searched: whether Google searched the web; what it read there is not billed. Later hops
+        read again what the earlier ones wrote: the context is as large as the first one's.
+        """
+        first = self._hops[0]
+        cached = first.get("cachedContentTokenCount", 0)
+        read = 0 if searched else first.get("toolUsePromptTokenCount", 0)
+        prompt = first.get("promptTokenCount", 0) + read
+        return {
+            "input_tokens": max(0, prompt - cached),
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": cached,
+            "output_tokens": self.visible + self.thoughts,
+        }
+
+
+def _visible(hop: UsageMetadata) -> int:
+    """Tokens of the answer without thoughts: older previews counted those in.
+
+    Then prompt, candidates and tool use already make up the total (seen in other proxies' notes).
+    """
+    candidates, thoughts = hop.get("candidatesTokenCount", 0), hop.get("thoughtsTokenCount", 0)
+    read = hop.get("promptTokenCount", 0) + hop.get("toolUsePromptTokenCount", 0)
+    are_in = thoughts <= candidates and read + candidates == hop.get("totalTokenCount")
+    return candidates - thoughts if are_in else candidates
+
+
+def told(part: Part) -> str:
+    """A part that no block can hold, as text: code, what it printed, media."""
+    code = part.get("executableCode")
+    if code is not None:
+        language = str(code.get("language", "")).lower()
+        return f"\n```{language}\n{code.get('code', '')}\n```\n"
+    result = part.get("codeExecutionResult")
+    if result is not None:
+        outcome = result.get("outcome", "OUTCOME_OK")
+        failed = "" if outcome == "OUTCOME_OK" else f"{outcome}\n"
+        return f"\n```\n{failed}{result.get('output', '')}\n```\n"
+    media_type = part.get("inlineData", {}).get("mimeType")
+    return f"\n[Gemini sent {media_type} data, which this API cannot show.]\n"
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def sse(events: Iterable[Event], dumps: Callable[[Any], bytes] = _compact) -> bytes:
+    """Events -> the bytes of one write. `dumps` may be a faster JSON encoder."""
+    return b"".join(
+        [b"event: %b\ndata: %b\n\n" % (event["type"].encode(), dumps(event)) for event in events]
+    )
+
+
+DELTA_FIELDS = {
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("thinking", "thinking"),
+    "signature_delta": ("signature", "signature"),
+    "input_json_delta": ("partial_json", "input"),
+}
+"""Delta type -> (its own field, the field of the block it grows)."""
+
+
+def collect(events: Iterable[Event]) -> Json:
+    """A whole stream of events -> the message that a non-streaming request gets."""
+    message: Json = {}
+    for event in events:
+        COLLECTORS.get(event["type"], _ignore)(message, event)
+    return message
+
+
+def _message_start(message: Json, event: Event) -> None:
+    message.update(event["message"], content=[])
+
+
+def _block_start(message: Json, event: Event) -> None:
+    message["content"].append(dict(event["content_block"]))
+
+
+def _block_delta(message: Json, event: Event) -> None:
+    delta, block = event["delta"], message["content"][-1]
+    if delta["type"] == "citations_delta":
+        block.setdefault("citations", []).append(delta["citation"])
+        return
+    source, field = DELTA_FIELDS[delta["type"]]
+    grown = block[field] if isinstance(block[field], str) else ""
+    block[field] = grown + delta[source]
+
+
+def _block_stop(message: Json, event: Event) -> None:
+    """A call that was broken off is left out: without its input it could be run all the same."""
+    block = message["content"][-1]
+    if isinstance(block.get("input"), str):
+        try:
+            block["input"] = json.loads(block["input"])
+        except ValueError:
+            message["content"].pop()
+
+
+def _message_delta(message: Json, event: Event) -> None:
+    message.update(event["delta"])
+    message["usage"] = event["usage"]
+
+
+def _ignore(message: Json, event: Event) -> None:
+    """`ping` and `message_stop` leave no trace in a message."""
+
+
+COLLECTORS = {
+    "message_start": _message_start,
+    "content_block_start": _block_start,
+    "content_block_delta": _block_delta,
+    "content_block_stop": _block_stop,
+    "message_delta": _message_delta,
+}

@@ -1,0 +1,288 @@
+"""StreamTranslator: Gemini's chunks in, Anthropic's events out.
+
+Knows what each part of an answer becomes and how an answer ends; calls and their signatures
+are calls.py's, the order of events is events.py's.
+It refuses to know bytes, clocks and sockets: chunks are decoded JSON, ids come from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ..errors import ApiError
+from ..translation import Translation
+from ..wire import Candidate, Chunk, Event, Json, Part
+from .events import Events
+from .grounding import Grounding
+from .message import Totals, stop_reason, told
+from .output_limit import Cut
+from .tool_calls import Calls
+
+BROKEN = "Gemini's answer ended before it was complete."
+SHORTFALLS = {
+    "MALFORMED_FUNCTION_CALL": "malformed",
+    "UNEXPECTED_TOOL_CALL": "malformed",
+    "MALFORMED_RESPONSE": "malformed",
+    "MISSING_THOUGHT_SIGNATURE": "signature",
+}
+"""finishReason -> what went wrong, when nothing came with it."""
+
+UNBLOCKED = (None, "", "BLOCK_REASON_UNSPECIFIED")
+
+
+class StreamTranslator:
+    """One answer's way from chunks to events: `feed` every chunk, then `finish`.
+
+    asked: the translated request. message_id: `msg_` and at least 8 hex digits. model: the
+    request's own `model`, echoed. carries: whether signatures may ride on thinking blocks (see
+    signatures.py). before: the translator of an attempt that failed before it had answered; what
+    it has shown stays, and this one goes on behind it.
+    """
+
+    def __init__(
+        self,
+        asked: Translation,
+        *,
+        message_id: str,
+        model: str,
+        carries: bool,
+        before: StreamTranslator | None = None,
+    ) -> None:
+        self._asked = asked
+        self._message_id = message_id
+        self._tag = message_id.removeprefix("msg_")[:8]
+        self._model = model
+        self._cut = Cut(asked.stops, asked.most_tokens)
+        self._grounding = Grounding(asked.domains)
+
+        self._out: Events = before._out if before else Events(self._cut)
+        self._out.cut = self._cut
+        self._calls = Calls(asked, self._out, self._tag, carries)
+        self._totals = Totals()
+        self._token: str | None = None
+        """With which the rest of a long answer is asked for."""
+        self._last_token: str | None = None
+        """With which this hop was asked for: one that hands it back does not get on."""
+        self._checkpoint: str | None = None
+        """The token behind which nothing was shown yet."""
+        self._continues = False
+        self._finish_reason: str | None = None
+        self._refusal: str | None = None
+
+    @property
+    def has_content(self) -> bool:
+        """Whether a block has begun: the client has something to see."""
+        return self._out.has_block
+
+    @property
+    def has_shown(self) -> bool:
+        """Whether more than thinking was shown; then no other attempt can take this one's place."""
+        return self._out.has_answer
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether there is more than thinking, shown or kept back."""
+        return self.has_shown or self._calls.has_any or self._cut.has_rest
+
+    @property
+    def shortfall(self) -> str:
+        """Why an attempt that has ended is no answer to go on with; empty where it is one."""
+        reason = self._finish_reason
+        if reason is None or self.has_answer or self.is_cut:
+            return ""
+        if stop_reason(reason, has_calls=False) == "end_turn":
+            return "thoughts" if self._totals.thoughts or self._out.has_block else "empty"
+        return SHORTFALLS.get(reason, "")
+
+    @property
+    def repairs(self) -> Mapping[str, int]:
+        """How often a call had to be mended, by kind of slip."""
+        return self._calls.repairs
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether Gemini has said that the answer is complete, and why it ended."""
+        return self._finish_reason is not None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the answer has reached an end of the client's choosing: `finish` it."""
+        return self._cut.reason is not None
+
+    def feed(self, chunk: Chunk) -> list[Event]:
+        """The events that one chunk makes, message_start before all others."""
+        self._totals.update(chunk.get("usageMetadata") or {})
+        self._begin()
+        for candidate in (chunk.get("candidates") or [])[:1]:
+            self._candidate(candidate)
+        block_reason = (chunk.get("promptFeedback") or {}).get("blockReason")
+        if block_reason not in UNBLOCKED:
+            self._finish_reason = "PROHIBITED_CONTENT"
+            self._refusal = f"Gemini blocked this request: {block_reason}."
+        return self._out.taken()
+
+    def begin(self) -> list[Event]:
+        """message_start, for a client that waits while Gemini is silent."""
+        self._begin()
+        return self._out.taken()
+
+    def keep_alive(self) -> list[Event]:
+        """An empty delta: Claude Code 2.1.197 counts only real events as a sign of life."""
+        thinks = self._asked.thinks and not self._cut.has_rest
+        self._out.keep_alive("thinking" if thinks else "text")
+        return self._out.taken()
+
+    @property
+    def tokens(self) -> Mapping[str, int]:
+        """What the attempt has used so far."""
+        usage = self._totals.usage(searched=self._grounding.searches > 0)
+        return {
+            "in": usage["input_tokens"],
+            "cached": usage["cache_read_input_tokens"],
+            "out": usage["output_tokens"],
+            "thoughts": self._totals.thoughts,
+        }
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether what was asked for has come to its end, the answer's or this hop's."""
+        return self.is_finished or self.is_cut or self._continues
+
+    def resumption(self) -> str | None:
+        """The token to go on with when a stream has broken off right behind a checkpoint.
+
+        What was shown after a checkpoint would come once more, so there is no way back to it.
+        """
+        return self._next_hop(self._checkpoint) if self._checkpoint else None
+
+    def continuation(self) -> str | None:
+        """The token to ask for the rest with, when a hop has ended before the answer did.
+
+        https://ai.google.dev/gemini-api/docs/generate-content/long-decode, seen 2026-11-23.
+        """
+        if not self._continues or self.is_cut:
+            return None
+        return self._next_hop(self._token)
+
+    def _next_hop(self, token: str | None) -> str | None:
+        self._totals.next_hop()
+        self._last_token = self._checkpoint = token
+        self._token, self._continues = None, False
+        return token
+
+    def finish(self) -> list[Event]:
+        """The last events. Raises ApiError when the answer broke off before its end."""
+        if not self.is_finished and not self.is_cut:
+            raise ApiError(529, BROKEN)
+        self._calls.finish(is_whole=self._finish_reason == "STOP" and not self.is_cut)
+        self._out.flush()
+        self._grounding.show(self._out, self._tag)
+        reason = self._stop_reason()
+        if reason == "refusal":
+            self._out.close()
+            self._out.say(self._refusal or f"Gemini stopped this answer: {self._finish_reason}.")
+        if self._out.last_block == "thinking":
+            # `claude -p` 2.1.197 prints nothing when a message ends with a thinking block.
+            self._out.open("text")
+        self._out.close()
+        totals = self._totals.usage(searched=self._grounding.searches > 0)
+        self._out.emit(
+            "message_delta",
+            delta={"stop_reason": reason, "stop_sequence": self._cut.stop_sequence},
+            usage={**totals, **self._grounding.usage()},
+        )
+        self._out.emit("message_stop")
+        return self._out.taken()
+
+    def _stop_reason(self) -> str:
+        if self._cut.reason is not None:
+            return self._cut.reason
+        return stop_reason(str(self._finish_reason), has_calls=self._calls.count > 0)
+
+    # --- Candidates and parts -----------------------------------------------------------------
+
+    def _candidate(self, candidate: Candidate) -> None:
+        parts = (candidate.get("content") or {}).get("parts") or []
+        if self.is_finished and any(has_content(part) for part in parts):
+            # Google's own tools work in rounds, and each may end with a reason (seen 2026-11-26).
+            self._finish_reason = self._refusal = None
+        for part in parts:
+            for key, handle in PARTS:
+                if key in part and not self.is_cut:
+                    handle(self, part)
+                    break
+        self._grounding.add(candidate)
+        token = candidate.get("continuationToken")
+        self._token = token or self._token
+        self._checkpoint = token or (None if parts else self._checkpoint)
+        finish_reason = candidate.get("finishReason")
+        is_new = self._token not in (None, self._last_token)
+        self._continues = finish_reason == "CONTINUATION" and is_new
+        if finish_reason and not self._continues:
+            self._finish_reason = finish_reason
+            blocking = [
+                str(rating.get("category"))
+                for rating in candidate.get("safetyRatings") or []
+                if rating.get("blocked")
+            ]
+            if blocking:
+                reasons = ", ".join(blocking)
+                self._refusal = f"Gemini stopped this answer: {finish_reason} ({reasons})."
+
+    def _text_part(self, part: Part) -> None:
+        """Test emptiness first: an empty text is only there to carry a signature."""
+        text, signature = part.get("text"), part.get("thoughtSignature")
+        if not text:
+            self._calls.loose(signature)
+        elif part.get("thought"):
+            self._calls.thought(signature)
+            if self._asked.thinks:
+                self._out.open("thinking")
+                self._out.delta("thinking_delta", thinking=text)
+        else:
+            self._calls.text(signature)
+            self._out.text(text, self._totals.visible)
+
+    def _call_part(self, part: Part) -> None:
+        self._calls.part(part)
+
+    def _trace_part(self, part: Part) -> None:
+        self._calls.trace(part)
+
+    def _told_part(self, part: Part) -> None:
+        self._calls.text(part.get("thoughtSignature"))
+        self._out.text(told(part), self._totals.visible)
+
+    def _begin(self) -> None:
+        if self._out.has_begun:
+            return
+        message: Json = {
+            "id": self._message_id,
+            "type": "message",
+            "role": "assistant",
+            "model": self._model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": self._totals.usage(),
+        }
+        self._out.begin(message)
+
+
+def has_content(part: Part) -> bool:
+    """Whether a part is more than white space, or the carrier of a signature."""
+    said = {**part, "text": (part.get("text") or "").strip()}
+    return any(said.get(key) for key, _ in PARTS if key != "thoughtSignature")
+
+
+PARTS: tuple[tuple[str, Callable[[StreamTranslator, Part], None]], ...] = (
+    ("text", StreamTranslator._text_part),
+    ("functionCall", StreamTranslator._call_part),
+    ("executableCode", StreamTranslator._told_part),
+    ("codeExecutionResult", StreamTranslator._told_part),
+    ("inlineData", StreamTranslator._told_part),
+    ("toolCall", StreamTranslator._trace_part),
+    ("toolResponse", StreamTranslator._trace_part),
+    ("thoughtSignature", StreamTranslator._text_part),
+)
+"""A part's data field -> what is done with it; a part with a signature alone counts as empty."""

@@ -1,0 +1,80 @@
+"""Translation: what the way there hands to the way back.
+
+A translated request goes upstream with its `request`; all other fields are what the answer is read
+by. Domains, the filters of a web search, are in both: told to the model, and held against what it
+found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from .models import Model
+from .wire import GenerateContentRequest, Json
+
+
+class Domains(NamedTuple):
+    """The domains a web search may use; an empty `allowed` means all."""
+
+    allowed: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
+
+    def admits(self, host: str) -> bool:
+        """Whether a host, or a domain above it, is allowed and not blocked; unknown ones are."""
+        if not host:
+            return True
+        if any(_is_within(host, domain) for domain in self.blocked):
+            return False
+        return not self.allowed or any(_is_within(host, domain) for domain in self.allowed)
+
+    def instruction(self, doing: str) -> str | None:
+        """The same for the model: Google's tools take no such filter. doing: "search the web"."""
+        if self.allowed:
+            return f"When you {doing}, use only these sites: {', '.join(self.allowed)}."
+        if self.blocked:
+            return f"When you {doing}, never use these sites: {', '.join(self.blocked)}."
+        return None
+
+
+def _is_within(host: str, domain: str) -> bool:
+    host, domain = host.lower().removeprefix("www."), domain.lower().removeprefix("www.")
+    site = domain.split("/", 1)[0]
+    return host == site or host.endswith(f".{site}")
+
+
+def domains(tool: Mapping[str, object]) -> Domains:
+    """The filters of a `web_search` or `web_fetch` tool."""
+    allowed, blocked = (
+        tuple(str(domain) for domain in value) if isinstance(value, list) else ()
+        for value in (tool.get("allowed_domains"), tool.get("blocked_domains"))
+    )
+    return Domains(allowed, blocked)
+
+
+class Translation(NamedTuple):
+    """What goes upstream, and what the way back needs to know of it.
+
+    model: the Gemini model. request: the body. functions: the names of those declared, in their
+    order. names: function name -> tool name, where they differ. thinks: whether the client asked
+    to see thinking. stops, most_tokens: where its text ends (see cut.py). domains: where it may
+    search. schemas: tool name -> its input schema. most_calls: how many calls one answer may
+    have, None for any number.
+    """
+
+    model: Model
+    request: GenerateContentRequest
+    functions: Sequence[str]
+    names: Mapping[str, str]
+    thinks: bool
+    stops: Sequence[str]
+    most_tokens: int | None
+    domains: Domains
+    schemas: Mapping[str, Json]
+    most_calls: int | None
+
+    @property
+    def has_built_in(self) -> bool:
+        """Whether Google's own tools may work on the answer, in rounds."""
+        offered = self.request.get("tools", ())
+        return any(name != "functionDeclarations" for tool in offered for name in tool)
