@@ -164,7 +164,7 @@ CURES = {
     "schema": Cure((0.0,) * 4, _by(request_overrides.use_openapi_schema)),
     "thinking": Cure((0.0,), _by(request_overrides.drop_thinking)),
     "parameter": Cure((0.0,) * 3, _by(request_overrides.drop_unknown_fields)),
-    "spent": Cure((), other_model=True),
+    "exhausted": Cure((), other_model=True),
     "key": Cure(AT_ONCE, Recovery.next_key),
     "model": Cure(AT_ONCE, Recovery.successor, other_model=True),
 }

@@ -506,14 +506,14 @@ REFUSALS = (
     Fault(
         "quota of the day, another model",
         ({**SPENT, "when": {"model": MODEL}},),
-        answer("spent", 2, model=FALLBACK),
+        answer("exhausted", 2, model=FALLBACK),
         error(
             429,
             "rate_limit_error",
             "Today's quota",
             2,
             retry="x-should-retry: false",
-            tried="spent",
+            tried="exhausted",
         ),
         proxy="fallback",
         stays=(SPENT,),

@@ -47,7 +47,7 @@ def overloaded() -> list[Any]:
 
 
 def spent() -> list[Any]:
-    raise ApiError(429, "Spent.", cause="spent", retry=False)
+    raise ApiError(429, "Spent.", cause="exhausted", retry=False)
 
 
 class Stream:
@@ -243,7 +243,7 @@ def test_a_failure_of_the_model_that_stood_in_is_not_the_clients(is_streamed_sin
     with pytest.raises(ApiError, match="Spent") if not is_streamed_since else nullcontext():
         told, _, recovery = made(first, Stream(too_long))
         assert events(told)[-1]["error"] == {"type": "rate_limit_error", "message": "Spent."}
-        assert recovery.tried == ["spent"]
+        assert recovery.tried == ["exhausted"]
 
 
 def test_an_answer_that_stays_empty_ends() -> None:

@@ -118,7 +118,7 @@ PAUSES: dict[str, list[float]] = {
     "schema": [0.0],
     "thinking": [0.0],
     "parameter": [0.0],
-    "spent": [],
+    "exhausted": [],
     "key": [],
     "model": [],
 }
@@ -268,9 +268,9 @@ FLASH, CARBON = "gemini-3.8-flash", "gemini-4-carbon"
 
 def test_a_quota_that_is_spent_is_followed_by_the_fallback_models_in_turn() -> None:
     attempts = Attempts(fallbacks=[FLASH, CARBON])
-    assert attempts.fails("spent", "", "", "") == [0.0, 0.0, None]
+    assert attempts.fails("exhausted", "", "", "") == [0.0, 0.0, None]
     assert attempts.models == [MODEL, FLASH, CARBON]
-    assert attempts.recovery.tried == ["spent", "spent"]
+    assert attempts.recovery.tried == ["exhausted", "exhausted"]
     assert (attempts.recovery.asked.model.name, attempts.recovery.warning) == (CARBON, "")
 
 
@@ -282,7 +282,7 @@ def test_an_overload_that_lasts_is_followed_by_a_fallback_model_with_its_own_att
 
 
 @pytest.mark.parametrize(
-    "cause", [*sorted(set(CURES) - {"overloaded", "spent", "model"}), "quota", "context"]
+    "cause", [*sorted(set(CURES) - {"overloaded", "exhausted", "model"}), "quota", "context"]
 )
 def test_nothing_else_is_followed_by_another_model(cause: str) -> None:
     attempts = Attempts(fallbacks=[FLASH])
@@ -294,7 +294,7 @@ def test_another_model_gets_no_signatures_and_no_remedies_of_the_first() -> None
     attempts = Attempts(fallbacks=[FLASH])
     attempts.fail("malformed")
     attempts.fail("schema", refused(0))
-    attempts.fail("spent")
+    attempts.fail("exhausted")
     assert attempts.plans[-1] == RequestOverrides(model=FLASH)
     assert attempts.last["contents"][1]["parts"][0]["thoughtSignature"] == SENTINEL
     attempts.fail("malformed")
@@ -304,19 +304,19 @@ def test_another_model_gets_no_signatures_and_no_remedies_of_the_first() -> None
 def test_a_fallback_model_that_cannot_serve_the_request_is_passed_over() -> None:
     body = {**BODY, "tools": [*BODY["tools"], SEARCH]}
     attempts = Attempts(body, fallbacks=["gemini-2.5-flash", MODEL, FLASH])
-    assert attempts.fails("spent", "", "") == [0.0, None]
+    assert attempts.fails("exhausted", "", "") == [0.0, None]
     assert attempts.models == [MODEL, FLASH]
 
 
 def test_without_a_fallback_model_that_can_the_error_is_shown() -> None:
     attempts = Attempts(fallbacks=[MODEL, FLASH], refuses=[FLASH])
-    assert attempts.fail("spent") is None
+    assert attempts.fail("exhausted") is None
     assert (attempts.recovery.tried, attempts.recovery.asked.model.name) == ([], MODEL)
 
 
 def test_a_fallback_model_that_fails_in_its_own_way_is_followed_by_the_next() -> None:
     attempts = Attempts(fallbacks=[FLASH, CARBON, "gemini-3.7-flash"])
-    assert attempts.fails("spent", "") == [0.0]
+    assert attempts.fails("exhausted", "") == [0.0]
     assert attempts.fail("context") == 0.0
     assert attempts.recovery.prepare("empty", None) == 0.0
     assert attempts.recovery.prepare("empty", None) == 0.5
@@ -344,8 +344,8 @@ OURS = ApiError(429, "Spent.", retry=False)
 def test_of_a_fallback_model_only_what_passes_is_told(theirs: ApiError, is_told: bool) -> None:
     recovery = Attempts(fallbacks=[FLASH, CARBON]).recovery
     assert recovery.verdict(theirs) is theirs
-    recovery.prepare("spent", OURS)
-    recovery.prepare("spent", theirs)
+    recovery.prepare("exhausted", OURS)
+    recovery.prepare("exhausted", theirs)
     assert recovery.asked.model.name == CARBON
     assert recovery.verdict(theirs) is (theirs if is_told else OURS)
 
@@ -353,14 +353,14 @@ def test_of_a_fallback_model_only_what_passes_is_told(theirs: ApiError, is_told:
 def test_of_a_fallback_model_that_says_nothing_nothing_is_told() -> None:
     recovery = Attempts(fallbacks=[FLASH]).recovery
     assert recovery.verdict(None) is None
-    recovery.prepare("spent", OURS)
+    recovery.prepare("exhausted", OURS)
     assert recovery.verdict(None) is OURS
 
 
 @pytest.mark.parametrize("cause", ["key", "region", "disabled", "restricted"])
 def test_what_is_the_same_with_every_model_is_not_asked_of_the_next(cause: str) -> None:
     attempts = Attempts(fallbacks=[FLASH, CARBON])
-    assert attempts.fails("spent", "") == [0.0]
+    assert attempts.fails("exhausted", "") == [0.0]
     assert attempts.fail(cause) is None
     assert attempts.models == [MODEL, FLASH]
 
@@ -414,7 +414,7 @@ def test_the_key_that_was_taken_stays() -> None:
     attempts = Attempts(keys=["new", "old"], fallbacks=[FLASH])
     attempts.fail("key")
     attempts.fail("empty")
-    attempts.fail("spent")
+    attempts.fail("exhausted")
     assert attempts.keys == ["new", "old", "old", "old"]
     assert attempts.fail("key") is None
     attempts.recovery.ask("T1")

@@ -246,9 +246,9 @@ def limited(message: str, *details: Any, after: int | None, cause: str = "quota"
     return Case(body, 429, "rate_limit_error", message, cause, headers)
 
 
-def spent(said: str, message: str, *details: Any) -> Case:
+def exhausted(said: str, message: str, *details: Any) -> Case:
     body = google("RESOURCE_EXHAUSTED", message, *details)
-    return Case(body, 429, "rate_limit_error", said + message, "spent", STOP)
+    return Case(body, 429, "rate_limit_error", said + message, "exhausted", STOP)
 
 
 SAY_DAY = (
@@ -280,20 +280,22 @@ QUOTAS = {
     "a minute's quota without a delay": limited(exceeded(2), violated(MINUTE), after=60),
     "a minute's tokens without a delay": limited(exceeded(2), violated(TOKENS_A_MINUTE), after=60),
     "just within the client's patience": limited(EXHAUSTED, retry_in("60s"), after=60),
-    "just beyond it": limited(EXHAUSTED, retry_in("60.1s"), after=60, cause="spent"),
-    "beyond it, in the text": limited(exceeded(2, "120.5s"), after=60, cause="spent"),
-    "the longest wait": limited(EXHAUSTED, retry_in("300s"), after=60, cause="spent"),
-    "longer than that": spent(say_for(301), EXHAUSTED, retry_in("301s")),
-    "minutes, in the text": limited(exceeded(2, "1m2.5s"), after=60, cause="spent"),
-    "hours, in the text": spent(say_for(30_907), exceeded(2, "8h35m6.4s")),
-    "longer than that, in the text": spent(say_for(3600), exceeded(2, "3600s"), violated(MINUTE)),
-    "a day's requests": spent(SAY_DAY, exceeded(50), HELP, violated(DAY)),
-    "a day's requests with a delay": spent(
+    "just beyond it": limited(EXHAUSTED, retry_in("60.1s"), after=60, cause="exhausted"),
+    "beyond it, in the text": limited(exceeded(2, "120.5s"), after=60, cause="exhausted"),
+    "the longest wait": limited(EXHAUSTED, retry_in("300s"), after=60, cause="exhausted"),
+    "longer than that": exhausted(say_for(301), EXHAUSTED, retry_in("301s")),
+    "minutes, in the text": limited(exceeded(2, "1m2.5s"), after=60, cause="exhausted"),
+    "hours, in the text": exhausted(say_for(30_907), exceeded(2, "8h35m6.4s")),
+    "longer than that, in the text": exhausted(
+        say_for(3600), exceeded(2, "3600s"), violated(MINUTE)
+    ),
+    "a day's requests": exhausted(SAY_DAY, exceeded(50), HELP, violated(DAY)),
+    "a day's requests with a delay": exhausted(
         SAY_DAY, exceeded(50, "32.1s"), violated(MINUTE, DAY), retry_in("32s")
     ),
-    "a daily quota": spent(SAY_DAY, "Quota exceeded.", violated("DailyTokens")),
-    "a model of another tier": spent(SAY_TIER, exceeded(0)),
-    "a model of another tier with a delay": spent(
+    "a daily quota": exhausted(SAY_DAY, "Quota exceeded.", violated("DailyTokens")),
+    "a model of another tier": exhausted(SAY_TIER, exceeded(0)),
+    "a model of another tier with a delay": exhausted(
         SAY_TIER, exceeded(0, "32.1s"), violated(DAY, MINUTE), retry_in("32s")
     ),
     "out of capacity": limited(EXHAUSTED, after=None),
@@ -543,7 +545,9 @@ MID_STREAM = {
     "in mid-stream, without a code": overloaded(
         google("UNAVAILABLE", OVERLOADED, code=None), OVERLOADED, given=200
     ),
-    "in mid-stream, a spent quota": spent(SAY_DAY, EXHAUSTED, violated(DAY))._replace(given=200),
+    "in mid-stream, an exhausted quota": exhausted(SAY_DAY, EXHAUSTED, violated(DAY))._replace(
+        given=200
+    ),
     "in mid-stream, with a code that is none": internal(
         google("INTERNAL", INTERNAL_SHORT, code=600), INTERNAL_SHORT, given=200
     ),
@@ -669,7 +673,7 @@ TRIGGERS = {
 MEANT = {
     "it compacts": {"context"},
     # Only of a 404 or a permission_error; in a 429 Google's text names the metric and the model.
-    "it turns to its own fallback": {"quota", "spent"},
+    "it turns to its own fallback": {"quota", "exhausted"},
 }
 """The causes whose text may hold them: one on purpose, the other without effect."""
 

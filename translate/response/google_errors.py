@@ -135,7 +135,7 @@ RULES = (
     Rule("parameter", {400}, "Unknown name|an invalid argument|not enabled for this model", 400),
     Rule("request", {400, 422}, None, 400),
     Rule(
-        "spent",
+        "exhausted",
         {429},
         r"limit: 0\b",
         429,
@@ -143,7 +143,7 @@ RULES = (
         False,
     ),
     Rule(
-        "spent",
+        "exhausted",
         {429},
         "PerDay|Daily",
         429,
@@ -190,7 +190,7 @@ def from_google(
         return ApiError(400, shown, cause="context")
     rule = _rule(status, " ".join([*_reasons(error), message]))
     wait = _wait(error, message, retry_after) if rule.cause == "quota" else None
-    is_spent = wait is not None and wait > PATIENCE_SECONDS
+    is_exhausted = wait is not None and wait > PATIENCE_SECONDS
     is_late = wait is not None and wait > LONGEST_WAIT_SECONDS
     shown = rule.say.format(message=message, hint=key_hint)
     if is_late:
@@ -198,7 +198,7 @@ def from_google(
     return ApiError(
         rule.status,
         shown,
-        cause="spent" if is_spent else rule.cause,
+        cause="exhausted" if is_exhausted else rule.cause,
         retry=False if is_late else rule.retry,
         retry_after=None if wait is None or is_late else min(wait, PATIENCE_SECONDS),
     )
