@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 
-from translate import ApiError
+from translate import ApiError, Cause
 
 BUSY_SECONDS = 5
 """After which a client that was sent away may come again."""
@@ -25,7 +25,7 @@ class Gate:
     def enter(self) -> None:
         """Raises ApiError 529 where all places are taken; `leave` gives one back."""
         if not self._free.acquire(blocking=False):
-            raise ApiError(529, BUSY.format(self._most), cause="busy", retry_after=BUSY_SECONDS)
+            raise ApiError(529, BUSY.format(self._most), cause=Cause.BUSY, retry_after=BUSY_SECONDS)
 
     def leave(self) -> None:
         self._free.release()

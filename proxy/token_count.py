@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from translate import ApiError, Translation
+from translate import ApiError, Cause, Translation
 
 from . import json_codec
 from .attempts import OF_THE_KEY
@@ -17,7 +17,7 @@ from .gemini import Gemini
 BYTES_PER_TOKEN = 4
 """Of JSON text; Google's own rule of thumb is four characters a token."""
 
-FINAL = OF_THE_KEY | {"billing", "forbidden"}
+FINAL = OF_THE_KEY | {Cause.BILLING, Cause.FORBIDDEN}
 """Causes that the client is told of; for everything else an estimate serves it better."""
 
 
@@ -36,6 +36,6 @@ def _counted(gemini: Gemini, asked: Translation, keys: Sequence[Key]) -> int:
     try:
         return gemini.count_tokens(asked.model.name, asked.request, key)
     except ApiError as error:
-        if error.cause != "key" or not others:
+        if error.cause is not Cause.KEY or not others:
             raise
         return _counted(gemini, asked, others)

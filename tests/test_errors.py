@@ -2,11 +2,11 @@
 
 import pytest
 
-from translate.errors import ERROR_TYPES, ApiError, InvalidRequest
+from translate.errors import ERROR_TYPES, ApiError, Cause, InvalidRequest
 
 
 def test_an_error_is_shown_in_the_clients_own_shape() -> None:
-    error = ApiError(529, "Overloaded.", cause="overloaded", retry_after=3)
+    error = ApiError(529, "Overloaded.", cause=Cause.OVERLOADED, retry_after=3)
     assert error.body("req_1") == {
         "type": "error",
         "error": {"type": "overloaded_error", "message": "Overloaded."},
@@ -36,3 +36,8 @@ def test_a_method_that_is_not_taken() -> None:
 def test_an_invalid_request_names_the_field() -> None:
     error = InvalidRequest("messages.0.role", "field required")
     assert (error.status, error.message) == (400, "messages.0.role: field required")
+
+
+def test_causes_are_logged_by_their_values() -> None:
+    assert {cause.name.lower() for cause in Cause} == set(Cause)
+    assert (f"{Cause.EXHAUSTED} x2", Cause.KEY == "key") == ("exhausted x2", True)

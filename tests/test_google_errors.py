@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from translate.errors import ApiError
+from translate.errors import ApiError, Cause
 from translate.response.google_errors import KEY_HINT, PATIENCE_SECONDS, RPC_STATUSES, from_google
 
 TYPE = "type.googleapis.com/google.rpc."
@@ -62,7 +62,7 @@ class Case(NamedTuple):
     status: int
     type: str
     message: str
-    cause: str
+    cause: Cause | None
     headers: dict[str, str] = {}  # noqa: RUF012 - nobody writes to it
     given: int | None = None
     """The HTTP status, where the body does not tell it."""
@@ -116,7 +116,7 @@ SAY_REGION = (
 
 def refused_key(body: Any, said: str) -> Case:
     message = f"Google refused the API key: {said} {KEY_HINT}"
-    return Case(body, 401, "authentication_error", message, "key", STOP)
+    return Case(body, 401, "authentication_error", message, Cause.KEY, STOP)
 
 
 def restricted(body: Any, said: str) -> Case:
@@ -124,7 +124,7 @@ def restricted(body: Any, said: str) -> Case:
         "The API key is restricted and may not be used for this: allow the Generative Language "
         "API, and this server's address, among the key's restrictions. Google says: " + said
     )
-    return Case(body, 403, "permission_error", message, "restricted", STOP)
+    return Case(body, 403, "permission_error", message, Cause.RESTRICTED, STOP)
 
 
 def unpaid(body: Any, said: str) -> Case:
@@ -132,7 +132,7 @@ def unpaid(body: Any, said: str) -> Case:
         "Gemini wants to be paid for this: set up billing for the key's project at "
         "https://aistudio.google.com/apikey. Google says: " + said
     )
-    return Case(body, 402, "billing_error", message, "billing", STOP)
+    return Case(body, 402, "billing_error", message, Cause.BILLING, STOP)
 
 
 KEYS = {
@@ -160,10 +160,15 @@ KEYS = {
         google("UNAUTHENTICATED", NOT_OAUTH, info("CREDENTIALS_MISSING")), NOT_OAUTH
     ),
     "a leaked key": Case(
-        google("PERMISSION_DENIED", LEAKED), 401, "authentication_error", SAY_LEAKED, "key", STOP
+        google("PERMISSION_DENIED", LEAKED),
+        401,
+        "authentication_error",
+        SAY_LEAKED,
+        Cause.KEY,
+        STOP,
     ),
     "a leaked key, as a bad request": Case(
-        google("INVALID_ARGUMENT", LEAKED), 401, "authentication_error", SAY_LEAKED, "key", STOP
+        google("INVALID_ARGUMENT", LEAKED), 401, "authentication_error", SAY_LEAKED, Cause.KEY, STOP
     ),
     "a key that may not call this API": restricted(
         google("PERMISSION_DENIED", BLOCKED, info("API_KEY_SERVICE_BLOCKED")), BLOCKED
@@ -180,25 +185,35 @@ KEYS = {
         403,
         "permission_error",
         SAY_DISABLED,
-        "disabled",
+        Cause.DISABLED,
         STOP,
     ),
     "a disabled API, by its text": Case(
-        google("PERMISSION_DENIED", UNUSED), 403, "permission_error", SAY_DISABLED, "disabled", STOP
+        google("PERMISSION_DENIED", UNUSED),
+        403,
+        "permission_error",
+        SAY_DISABLED,
+        Cause.DISABLED,
+        STOP,
     ),
     "forbidden": Case(
         google("PERMISSION_DENIED", "The caller does not have permission"),
         403,
         "permission_error",
         "Google refused the request: The caller does not have permission",
-        "forbidden",
+        Cause.FORBIDDEN,
         STOP,
     ),
     "a region": Case(
-        google("FAILED_PRECONDITION", REGION), 403, "permission_error", SAY_REGION, "region", STOP
+        google("FAILED_PRECONDITION", REGION),
+        403,
+        "permission_error",
+        SAY_REGION,
+        Cause.REGION,
+        STOP,
     ),
     "a region, forbidden": Case(
-        google("PERMISSION_DENIED", REGION), 403, "permission_error", SAY_REGION, "region", STOP
+        google("PERMISSION_DENIED", REGION), 403, "permission_error", SAY_REGION, Cause.REGION, STOP
     ),
     "a country without a free tier": unpaid(google("FAILED_PRECONDITION", NOT_FREE), NOT_FREE),
     "that country, forbidden": unpaid(google("PERMISSION_DENIED", NOT_FREE), NOT_FREE),
@@ -240,7 +255,7 @@ def exceeded(limit: int, delay: str = "") -> str:
     )
 
 
-def limited(message: str, *details: Any, after: int | None, cause: str = "quota") -> Case:
+def limited(message: str, *details: Any, after: int | None, cause: Cause = Cause.QUOTA) -> Case:
     headers = {} if after is None else {"retry-after": str(after)}
     body = google("RESOURCE_EXHAUSTED", message, *details)
     return Case(body, 429, "rate_limit_error", message, cause, headers)
@@ -248,7 +263,7 @@ def limited(message: str, *details: Any, after: int | None, cause: str = "quota"
 
 def exhausted(said: str, message: str, *details: Any) -> Case:
     body = google("RESOURCE_EXHAUSTED", message, *details)
-    return Case(body, 429, "rate_limit_error", said + message, "exhausted", STOP)
+    return Case(body, 429, "rate_limit_error", said + message, Cause.EXHAUSTED, STOP)
 
 
 SAY_DAY = (
@@ -280,11 +295,11 @@ QUOTAS = {
     "a minute's quota without a delay": limited(exceeded(2), violated(MINUTE), after=60),
     "a minute's tokens without a delay": limited(exceeded(2), violated(TOKENS_A_MINUTE), after=60),
     "just within the client's patience": limited(EXHAUSTED, retry_in("60s"), after=60),
-    "just beyond it": limited(EXHAUSTED, retry_in("60.1s"), after=60, cause="exhausted"),
-    "beyond it, in the text": limited(exceeded(2, "120.5s"), after=60, cause="exhausted"),
-    "the longest wait": limited(EXHAUSTED, retry_in("300s"), after=60, cause="exhausted"),
+    "just beyond it": limited(EXHAUSTED, retry_in("60.1s"), after=60, cause=Cause.EXHAUSTED),
+    "beyond it, in the text": limited(exceeded(2, "120.5s"), after=60, cause=Cause.EXHAUSTED),
+    "the longest wait": limited(EXHAUSTED, retry_in("300s"), after=60, cause=Cause.EXHAUSTED),
     "longer than that": exhausted(say_for(301), EXHAUSTED, retry_in("301s")),
-    "minutes, in the text": limited(exceeded(2, "1m2.5s"), after=60, cause="exhausted"),
+    "minutes, in the text": limited(exceeded(2, "1m2.5s"), after=60, cause=Cause.EXHAUSTED),
     "hours, in the text": exhausted(say_for(30_907), exceeded(2, "8h35m6.4s")),
     "longer than that, in the text": exhausted(
         say_for(3600), exceeded(2, "3600s"), violated(MINUTE)
@@ -349,7 +364,7 @@ REQUEST = "* GenerateContentRequest."
 DECLARED = REQUEST + "tools[0].function_declarations[0].parameters"
 
 WRONG = {
-    "schema": [
+    Cause.SCHEMA: [
         f"{UNKNOWN}\"exclusiveMinimum\" at '{PROPERTY}.value.any_of[0]': Cannot find field.",
         f"{UNKNOWN}\"propertyNames\" at '{PROPERTY}.value': Cannot find field.\n"
         f"{UNKNOWN}\"$schema\" at 'tools[0].function_declarations[0].parameters': Cannot find"
@@ -372,7 +387,7 @@ WRONG = {
         "The specified schema produces a constraint that has too many states for serving.",
         "A schema in GenerationConfig in the request exceeds the maximum allowed nesting depth.",
     ],
-    "signature": [
+    Cause.SIGNATURE: [
         UNSIGNED,
         UNSIGNED_OLDER,
         "Corrupted thought signature.",
@@ -380,7 +395,7 @@ WRONG = {
         "Invalid value at 'contents[1].parts[0].thought_signature' (TYPE_BYTES), Base64 decoding"
         ' failed for "???"',
     ],
-    "thinking": [
+    Cause.THINKING: [
         "You can only set only one of thinking budget and thinking level.",
         "The model does not support setting thinking_budget to 0.",
         "The thinking budget (52428) is invalid.",
@@ -388,12 +403,12 @@ WRONG = {
         "Thinking level is not supported for this model.",
         f"{UNKNOWN}\"thinkingLevel\" at 'generation_config.thinking_config': Cannot find field.",
     ],
-    "parameter": [
+    Cause.PARAMETER: [
         "Request contains an invalid argument.",
         f'{UNKNOWN}"max_tokens": Cannot find field.',
         "Penalty is not enabled for this model",
     ],
-    "request": [
+    Cause.REQUEST: [
         "Please ensure that function call turn comes immediately after a user turn or after a"
         " function response turn.",
         "Please ensure that function response turn comes immediately after a function call turn.",
@@ -418,7 +433,7 @@ WRONG = {
 """Cause -> the texts that have it. They are shown as they are."""
 
 
-def wrong(said: str, cause: str) -> Case:
+def wrong(said: str, cause: Cause) -> Case:
     details = {
         "@type": TYPE + "BadRequest",
         "fieldViolations": [{"field": "x", "description": said}],
@@ -430,7 +445,7 @@ def wrong(said: str, cause: str) -> Case:
 def overflow(said: str, used: int, limit: int) -> Case:
     message = f"prompt is too long: {used} tokens > {limit} maximum"
     body = google("INVALID_ARGUMENT", said)
-    return Case(body, 400, "invalid_request_error", message, "context")
+    return Case(body, 400, "invalid_request_error", message, Cause.CONTEXT)
 
 
 PAYLOAD = "Request payload size exceeds the limit: 20971520 bytes."
@@ -451,30 +466,43 @@ REQUESTS = {
         400,
         "invalid_request_error",
         COUNTS,
-        "request",
+        Cause.REQUEST,
     ),
     "a full context": overflow(OVERFLOW, 1200345, 1048576),
     "a full context of an older kind": overflow(OVERFLOW_OLDER, 1048577, 1048576),
     "a full context on Vertex": overflow(OVERFLOW_VERTEX, 1200345, 1048576),
     "a full context in another place": overflow(OVERFLOW_OLDER[:-8] + "65536.", 65537, 65536),
     "a payload": Case(
-        google("INVALID_ARGUMENT", PAYLOAD), 413, "request_too_large", PAYLOAD, "payload"
+        google("INVALID_ARGUMENT", PAYLOAD), 413, "request_too_large", PAYLOAD, Cause.PAYLOAD
     ),
     "a payload, with its own status": Case(
-        google("INVALID_ARGUMENT", PAYLOAD, code=413), 413, "request_too_large", PAYLOAD, "payload"
+        google("INVALID_ARGUMENT", PAYLOAD, code=413),
+        413,
+        "request_too_large",
+        PAYLOAD,
+        Cause.PAYLOAD,
     ),
     "a payload that a server before Google's refused": Case(
-        "<html>", 413, "request_too_large", "Gemini answered with status 413.", "payload", given=413
+        "<html>",
+        413,
+        "request_too_large",
+        "Gemini answered with status 413.",
+        Cause.PAYLOAD,
+        given=413,
     ),
     "a model that is not there": Case(
         google("NOT_FOUND", NO_MODEL),
         404,
         "not_found_error",
         f"{NO_MODEL} {CHOOSE}; /v1/models lists some.",
-        "model",
+        Cause.MODEL,
     ),
     "something that cannot be processed": Case(
-        google("INVALID_ARGUMENT", "No.", code=422), 400, "invalid_request_error", "No.", "request"
+        google("INVALID_ARGUMENT", "No.", code=422),
+        400,
+        "invalid_request_error",
+        "No.",
+        Cause.REQUEST,
     ),
 }
 
@@ -497,15 +525,15 @@ CANCELLED = "The operation was cancelled."
 
 
 def overloaded(body: Any, said: str, given: int | None = None) -> Case:
-    return Case(body, 529, "overloaded_error", said, "overloaded", given=given)
+    return Case(body, 529, "overloaded_error", said, Cause.OVERLOADED, given=given)
 
 
 def internal(body: Any, said: str, status: int = 500, given: int | None = None) -> Case:
-    return Case(body, status, "api_error", said, "internal", given=given)
+    return Case(body, status, "api_error", said, Cause.INTERNAL, given=given)
 
 
 def late(body: Any, said: str, given: int | None = None) -> Case:
-    return Case(body, 504, "timeout_error", said, "timeout", given=given)
+    return Case(body, 504, "timeout_error", said, Cause.TIMEOUT, given=given)
 
 
 FAILURES = {
@@ -534,7 +562,7 @@ FAILURES = {
     "a time-out": late(google("DEADLINE_EXCEEDED", TIMED_OUT), TIMED_OUT),
     "a time-out of the request": late(None, "Gemini answered with status 408.", given=408),
     "a status nobody knows": Case(
-        "<html>", 418, "invalid_request_error", "Gemini answered with status 418.", "", given=418
+        "<html>", 418, "invalid_request_error", "Gemini answered with status 418.", None, given=418
     ),
 }
 
@@ -552,7 +580,7 @@ MID_STREAM = {
         google("INTERNAL", INTERNAL_SHORT, code=600), INTERNAL_SHORT, given=200
     ),
     "in mid-stream, with the first code of an error": Case(
-        google("", COUNTS, code=400), 400, "invalid_request_error", COUNTS, "request", given=200
+        google("", COUNTS, code=400), 400, "invalid_request_error", COUNTS, Cause.REQUEST, given=200
     ),
     "in mid-stream, with the last code of an error": internal(
         google("", INTERNAL_SHORT, code=599), INTERNAL_SHORT, 502, given=200
@@ -671,9 +699,9 @@ TRIGGERS = {
 """What Claude Code does when it finds some words in an error (seen in 2.1.197 and 2.1.330)."""
 
 MEANT = {
-    "it compacts": {"context"},
+    "it compacts": {Cause.CONTEXT},
     # Only of a 404 or a permission_error; in a 429 Google's text names the metric and the model.
-    "it turns to its own fallback": {"quota", "exhausted"},
+    "it turns to its own fallback": {Cause.QUOTA, Cause.EXHAUSTED},
 }
 """The causes whose text may hold them: one on purpose, the other without effect."""
 

@@ -14,7 +14,7 @@ import pytest
 
 from proxy import request_log
 from proxy.request_log import Record, is_told, named, to_stdout
-from translate import ApiError, InvalidRequest
+from translate import ApiError, Cause, InvalidRequest
 
 SECRET = "AIzaSy-prompt-or-key"
 Lines = Callable[[], list[dict[str, Any]]]
@@ -248,7 +248,7 @@ def test_whatever_a_client_sends_its_words_are_not_in_the_line(lines: Lines) -> 
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (ApiError(529, "Overloaded.", cause="overloaded"), "overloaded"),
+        (ApiError(529, "Overloaded.", cause=Cause.OVERLOADED), "overloaded"),
         (ApiError(404, "No."), "not_found_error"),
         (InvalidRequest("messages", SECRET), "invalid_request_error"),
     ],

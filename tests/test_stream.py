@@ -19,7 +19,7 @@ from tests.answers import (
     told,
     translator,
 )
-from translate.errors import ApiError
+from translate.errors import ApiError, Cause
 from translate.response.message import collect
 from translate.response.stream import BROKEN, StreamTranslator
 
@@ -428,7 +428,7 @@ def test_an_attempt_goes_on_behind_what_was_shown() -> None:
     first = translator(stops=["never"])
     used = {"promptTokenCount": 9, "thoughtsTokenCount": 50}
     events = first.feed({**chunk(thought("Hm."), finish="STOP"), "usageMetadata": used})
-    assert (first.has_content, first.has_answer, first.shortfall) == (True, False, "thoughts")
+    assert (first.has_content, first.has_answer, first.shortfall) == (True, False, Cause.THOUGHTS)
     second = after(first, stops=["b"])
     assert (second.has_content, second.has_answer, second.is_finished) == (True, False, False)
     assert second.begin() == []
@@ -522,31 +522,31 @@ def test_what_brings_nothing_leaves_an_end_an_end(after: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "changes", "expected"),
     [
-        (chunk(finish="STOP"), {}, "empty"),
-        ({**chunk(finish="STOP"), **THOUGHT}, {}, "thoughts"),
-        (chunk(thought("Hm."), finish="STOP"), {}, "thoughts"),
-        (chunk(thought("Hm."), finish="STOP"), {"thinks": False}, "empty"),
-        (chunk(finish="MALFORMED_FUNCTION_CALL"), {}, "malformed"),
-        (chunk(thought("Hm."), finish="MALFORMED_FUNCTION_CALL"), {}, "malformed"),
-        (chunk(finish="UNEXPECTED_TOOL_CALL"), {}, "malformed"),
-        (chunk(finish="MALFORMED_RESPONSE"), {}, "malformed"),
-        (chunk(finish="MISSING_THOUGHT_SIGNATURE"), {}, "signature"),
-        (chunk(finish="OTHER"), {}, "empty"),
-        ({**chunk(finish="TOO_MANY_TOOL_CALLS"), **THOUGHT}, {}, "thoughts"),
-        (chunk(finish="SAFETY"), {}, ""),
-        ({**chunk(finish="MAX_TOKENS"), **THOUGHT}, {}, ""),
-        ({"promptFeedback": {"blockReason": "OTHER"}}, {}, ""),
-        (chunk(text("a"), finish="STOP"), {}, ""),
-        (chunk(text("a"), finish="MALFORMED_FUNCTION_CALL"), {}, ""),
-        (chunk(call("f1"), finish="STOP"), {}, ""),
-        (chunk(text("b"), finish="STOP"), {"stops": ["b"]}, ""),
-        (chunk(thought("Hm.")), {}, ""),
+        (chunk(finish="STOP"), {}, Cause.EMPTY),
+        ({**chunk(finish="STOP"), **THOUGHT}, {}, Cause.THOUGHTS),
+        (chunk(thought("Hm."), finish="STOP"), {}, Cause.THOUGHTS),
+        (chunk(thought("Hm."), finish="STOP"), {"thinks": False}, Cause.EMPTY),
+        (chunk(finish="MALFORMED_FUNCTION_CALL"), {}, Cause.MALFORMED),
+        (chunk(thought("Hm."), finish="MALFORMED_FUNCTION_CALL"), {}, Cause.MALFORMED),
+        (chunk(finish="UNEXPECTED_TOOL_CALL"), {}, Cause.MALFORMED),
+        (chunk(finish="MALFORMED_RESPONSE"), {}, Cause.MALFORMED),
+        (chunk(finish="MISSING_THOUGHT_SIGNATURE"), {}, Cause.SIGNATURE),
+        (chunk(finish="OTHER"), {}, Cause.EMPTY),
+        ({**chunk(finish="TOO_MANY_TOOL_CALLS"), **THOUGHT}, {}, Cause.THOUGHTS),
+        (chunk(finish="SAFETY"), {}, None),
+        ({**chunk(finish="MAX_TOKENS"), **THOUGHT}, {}, None),
+        ({"promptFeedback": {"blockReason": "OTHER"}}, {}, None),
+        (chunk(text("a"), finish="STOP"), {}, None),
+        (chunk(text("a"), finish="MALFORMED_FUNCTION_CALL"), {}, None),
+        (chunk(call("f1"), finish="STOP"), {}, None),
+        (chunk(text("b"), finish="STOP"), {"stops": ["b"]}, None),
+        (chunk(thought("Hm.")), {}, None),
     ],
 )
 def test_why_an_attempt_is_no_answer(given: Any, changes: Any, expected: str) -> None:
     machine = translator(**changes)
     machine.feed(given)
-    assert machine.shortfall == expected
+    assert machine.shortfall is expected
 
 
 @pytest.mark.parametrize(

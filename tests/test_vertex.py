@@ -326,7 +326,7 @@ def test_a_login_that_has_ended_is_not_tried_again(login: Metadata) -> None:
     login.statuses = [400]
     with pytest.raises(ApiError, match="RefreshError") as caught:
         google_auth.Identity().headers()
-    assert (caught.value.status, caught.value.retry, caught.value.cause) == (500, False, "")
+    assert (caught.value.status, caught.value.retry, caught.value.cause) == (500, False, None)
     assert "secret" not in caught.value.message
 
 

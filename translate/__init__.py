@@ -16,7 +16,7 @@ randomness are the callers'. A demo of the whole package:
     collect(events)  # the same answer, whole
 """
 
-from .errors import ApiError, InvalidRequest
+from .errors import ApiError, Cause, InvalidRequest
 from .request import translate
 from .request.overrides import RequestOverrides
 from .response.google_errors import from_google
@@ -26,6 +26,7 @@ from .translation import Translation
 
 __all__ = [
     "ApiError",
+    "Cause",
     "InvalidRequest",
     "RequestOverrides",
     "StreamTranslator",

@@ -1,8 +1,7 @@
 """Every failure a client can see: one exception family that carries its own HTTP status.
 
-Knows the Anthropic error types, the body and the headers of an error. It refuses to know
-HTTP (errors are raised anywhere and rendered once, at the front door) and Google: what its
-errors mean is refusals.py's.
+Errors are raised anywhere and rendered once, at the front door. Each may carry a Cause, by which
+retry policies are looked up; which of Google's errors has which is in response/google_errors.py.
 
 ApiError
 └── InvalidRequest      400, the path of the offending field first
@@ -10,7 +9,50 @@ ApiError
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from .wire import Json
+
+
+class Cause(StrEnum):
+    """Why an attempt failed. The values are shown in `x-gemini-tried` and in the log.
+
+    The first three groups are Google's refusals, by what has to change before it accepts.
+    """
+
+    # The key, its project or the server's place.
+    KEY = "key"
+    REGION = "region"
+    BILLING = "billing"
+    DISABLED = "disabled"
+    RESTRICTED = "restricted"
+    FORBIDDEN = "forbidden"
+    # The request.
+    MODEL = "model"
+    PAYLOAD = "payload"
+    CONTEXT = "context"
+    SIGNATURE = "signature"
+    SCHEMA = "schema"
+    THINKING = "thinking"
+    PARAMETER = "parameter"
+    REQUEST = "request"
+    # A quota: one that is back within the time a client waits, or one that is not.
+    QUOTA = "quota"
+    EXHAUSTED = "exhausted"
+    # Google's servers and the way to them.
+    TIMEOUT = "timeout"
+    OVERLOADED = "overloaded"
+    INTERNAL = "internal"
+    CONNECTION = "connection"
+    BROKEN = "broken"
+    SILENCE = "silence"
+    # An answer that is complete, but of no use.
+    EMPTY = "empty"
+    THOUGHTS = "thoughts"
+    MALFORMED = "malformed"
+    # This server.
+    BUSY = "busy"
+
 
 ERROR_TYPES = {
     400: "invalid_request_error",
@@ -33,10 +75,10 @@ ERROR_TYPES = {
 class ApiError(Exception):
     """A failure to be shown to the client.
 
-    status: HTTP status. message: plain words for a person. cause: what went wrong, in a word that
-    a cure can be looked up by; empty where there is none. retry: whether the client should try
-    again (`x-should-retry`), None to let it decide. retry_after: whole seconds. allow: the
-    methods a path does take.
+    status: HTTP status. message: plain words for a person. cause: by which a retry policy is
+    looked up; None where there is nothing to choose. retry: whether the client should try again
+    (`x-should-retry`), None to let it decide. retry_after: whole seconds. allow: the methods a
+    path does take.
     """
 
     def __init__(
@@ -44,7 +86,7 @@ class ApiError(Exception):
         status: int,
         message: str,
         *,
-        cause: str = "",
+        cause: Cause | None = None,
         retry: bool | None = None,
         retry_after: int | None = None,
         allow: str | None = None,

@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..errors import ApiError
+from ..errors import ApiError, Cause
 
 RPC_STATUSES = {
     "INVALID_ARGUMENT": 400,
@@ -51,11 +51,12 @@ LONGEST_WAIT_SECONDS = 300
 class Rule(NamedTuple):
     """One kind of refusal.
 
-    cause: its name. statuses: Google's. marks: found in its reasons, quota ids or text; None:
-    any. status, say, retry: what the client gets; `say` may quote {message} and {hint}.
+    cause: what a retry policy is looked up by. statuses: Google's. marks: found in its reasons,
+    quota ids or text; None: any. status, say, retry: what the client gets; `say` may quote
+    {message} and {hint}.
     """
 
-    cause: str
+    cause: Cause | None
     statuses: Collection[int]
     marks: str | None
     status: int
@@ -64,9 +65,9 @@ class Rule(NamedTuple):
 
 
 RULES = (
-    Rule("key", {401}, None, 401, "Google refused the API key: {message} {hint}", False),
+    Rule(Cause.KEY, {401}, None, 401, "Google refused the API key: {message} {hint}", False),
     Rule(
-        "key",
+        Cause.KEY,
         {400, 403},
         "API_KEY_(?:INVALID|NOT_FOUND|EXPIRED)|API [Kk]ey (?:not valid|not found|expired)"
         "|unregistered callers",
@@ -75,7 +76,7 @@ RULES = (
         False,
     ),
     Rule(
-        "key",
+        Cause.KEY,
         {400, 403},
         "reported as leaked",
         401,
@@ -83,7 +84,7 @@ RULES = (
         False,
     ),
     Rule(
-        "region",
+        Cause.REGION,
         {400, 403},
         "User location is not supported",
         403,
@@ -93,7 +94,7 @@ RULES = (
         False,
     ),
     Rule(
-        "billing",
+        Cause.BILLING,
         {400, 402, 403, 429},
         "free tier is not available|[Pp]repayment credits|BILLING_DISABLED|enable billing",
         402,
@@ -102,7 +103,7 @@ RULES = (
         False,
     ),
     Rule(
-        "disabled",
+        Cause.DISABLED,
         {403},
         "SERVICE_DISABLED|has not been used in project",
         403,
@@ -111,7 +112,7 @@ RULES = (
         False,
     ),
     Rule(
-        "restricted",
+        Cause.RESTRICTED,
         {403},
         "API_KEY_[A-Z_]+_BLOCKED|are blocked",
         403,
@@ -119,23 +120,25 @@ RULES = (
         "API, and this server's address, among the key's restrictions. Google says: {message}",
         False,
     ),
-    Rule("forbidden", {403}, None, 403, "Google refused the request: {message}", False),
-    Rule("model", {404}, None, 404, "{message} " + f"{CHOOSE}; /v1/models lists some."),
-    Rule("payload", {400, 413}, "payload size exceeds the limit", 413),
-    Rule("payload", {413}, None, 413),
-    Rule("signature", {400}, "[Tt]hought.?[Ss]ignature", 400),
+    Rule(Cause.FORBIDDEN, {403}, None, 403, "Google refused the request: {message}", False),
+    Rule(Cause.MODEL, {404}, None, 404, "{message} " + f"{CHOOSE}; /v1/models lists some."),
+    Rule(Cause.PAYLOAD, {400, 413}, "payload size exceeds the limit", 413),
+    Rule(Cause.PAYLOAD, {413}, None, 413),
+    Rule(Cause.SIGNATURE, {400}, "[Tt]hought.?[Ss]ignature", 400),
     Rule(
-        "schema",
+        Cause.SCHEMA,
         {400},
         r"function_declarations\[\d+\]\.(?!name)|functionDeclaration|undefined schema"
         r"|\$ref|too many states|nesting depth",
         400,
     ),
-    Rule("thinking", {400}, "[Tt]hinking[ _]?([Ll]evel|[Bb]udget|[Cc]onfig)", 400),
-    Rule("parameter", {400}, "Unknown name|an invalid argument|not enabled for this model", 400),
-    Rule("request", {400, 422}, None, 400),
+    Rule(Cause.THINKING, {400}, "[Tt]hinking[ _]?([Ll]evel|[Bb]udget|[Cc]onfig)", 400),
     Rule(
-        "exhausted",
+        Cause.PARAMETER, {400}, "Unknown name|an invalid argument|not enabled for this model", 400
+    ),
+    Rule(Cause.REQUEST, {400, 422}, None, 400),
+    Rule(
+        Cause.EXHAUSTED,
         {429},
         r"limit: 0\b",
         429,
@@ -143,7 +146,7 @@ RULES = (
         False,
     ),
     Rule(
-        "exhausted",
+        Cause.EXHAUSTED,
         {429},
         "PerDay|Daily",
         429,
@@ -151,11 +154,11 @@ RULES = (
         f"{CHOOSE}. " + "Google says: {message}",
         False,
     ),
-    Rule("quota", {429}, None, 429),
-    Rule("timeout", {408, 504}, None, 504),
-    Rule("overloaded", {503, 529}, None, 529),
-    Rule("internal", {409, 499, 500, 501}, None, 500),
-    Rule("internal", {*range(200, 400), *range(502, 600)}, None, 502),
+    Rule(Cause.QUOTA, {429}, None, 429),
+    Rule(Cause.TIMEOUT, {408, 504}, None, 504),
+    Rule(Cause.OVERLOADED, {503, 529}, None, 529),
+    Rule(Cause.INTERNAL, {409, 499, 500, 501}, None, 500),
+    Rule(Cause.INTERNAL, {*range(200, 400), *range(502, 600)}, None, 502),
 )
 """Which refusal is which. A later rule may count on the earlier ones not to match."""
 
@@ -187,9 +190,9 @@ def from_google(
         limit = int(too_long[3])
         used = int(too_long[1] or too_long[2] or limit + 1)
         shown = f"prompt is too long: {used} tokens > {limit} maximum"
-        return ApiError(400, shown, cause="context")
+        return ApiError(400, shown, cause=Cause.CONTEXT)
     rule = _rule(status, " ".join([*_reasons(error), message]))
-    wait = _wait(error, message, retry_after) if rule.cause == "quota" else None
+    wait = _wait(error, message, retry_after) if rule.cause is Cause.QUOTA else None
     is_exhausted = wait is not None and wait > PATIENCE_SECONDS
     is_late = wait is not None and wait > LONGEST_WAIT_SECONDS
     shown = rule.say.format(message=message, hint=key_hint)
@@ -198,7 +201,7 @@ def from_google(
     return ApiError(
         rule.status,
         shown,
-        cause="exhausted" if is_exhausted else rule.cause,
+        cause=Cause.EXHAUSTED if is_exhausted else rule.cause,
         retry=False if is_late else rule.retry,
         retry_after=None if wait is None or is_late else min(wait, PATIENCE_SECONDS),
     )
@@ -208,7 +211,7 @@ def _rule(status: int, said: str) -> Rule:
     for rule in RULES:
         if status in rule.statuses and (rule.marks is None or re.search(rule.marks, said)):
             return rule
-    return Rule("", (), None, status)
+    return Rule(None, (), None, status)
 
 
 def _status(error: Mapping[str, Any], given: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..errors import ApiError
+from ..errors import ApiError, Cause
 from ..translation import Translation
 from ..wire import Candidate, Chunk, Event, Json, Part
 from .events import Events
@@ -20,10 +20,10 @@ from .tool_calls import Calls
 
 BROKEN = "Gemini's answer ended before it was complete."
 SHORTFALLS = {
-    "MALFORMED_FUNCTION_CALL": "malformed",
-    "UNEXPECTED_TOOL_CALL": "malformed",
-    "MALFORMED_RESPONSE": "malformed",
-    "MISSING_THOUGHT_SIGNATURE": "signature",
+    "MALFORMED_FUNCTION_CALL": Cause.MALFORMED,
+    "UNEXPECTED_TOOL_CALL": Cause.MALFORMED,
+    "MALFORMED_RESPONSE": Cause.MALFORMED,
+    "MISSING_THOUGHT_SIGNATURE": Cause.SIGNATURE,
 }
 """finishReason -> what went wrong, when nothing came with it."""
 
@@ -85,14 +85,15 @@ class StreamTranslator:
         return self.has_shown or self._calls.has_any or self._cut.has_rest
 
     @property
-    def shortfall(self) -> str:
-        """Why an attempt that has ended is no answer to go on with; empty where it is one."""
+    def shortfall(self) -> Cause | None:
+        """Why an attempt that has ended is no answer to go on with; None where it is one."""
         reason = self._finish_reason
         if reason is None or self.has_answer or self.is_cut:
-            return ""
+            return None
         if stop_reason(reason, has_calls=False) == "end_turn":
-            return "thoughts" if self._totals.thoughts or self._out.has_block else "empty"
-        return SHORTFALLS.get(reason, "")
+            has_thought = self._totals.thoughts or self._out.has_block
+            return Cause.THOUGHTS if has_thought else Cause.EMPTY
+        return SHORTFALLS.get(reason)
 
     @property
     def repairs(self) -> Mapping[str, int]:
