@@ -104,7 +104,7 @@ def begin_answer(request: flask.Request, body: Any, caller: auth.Caller, line: R
             asked,
             message_id=message_id,
             model=body["model"],
-            carries=asked.thinks or is_claude_code,
+            carries=asked.shows_thinking or is_claude_code,
             before=before,
         )
 

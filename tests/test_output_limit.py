@@ -49,12 +49,12 @@ def test_what_only_looked_like_one_is_shown() -> None:
     ],
 )
 def test_the_token_limit(pieces: list[tuple[str, int]], shown: list[str]) -> None:
-    cut = Cut(most_tokens=2)
+    cut = Cut(max_tokens=2)
     assert ([cut.text(*piece) for piece in pieces], cut.reason) == (shown, "max_tokens")
 
 
 def test_a_stop_sequence_goes_before_the_token_limit() -> None:
-    cut = Cut(["c"], most_tokens=2)
+    cut = Cut(["c"], max_tokens=2)
     assert (cut.text("abcd", 2), cut.reason) == ("ab", "stop_sequence")
 
 

@@ -33,7 +33,7 @@ def config(model: str, **fields: Any) -> dict[str, Any]:
 
 def test_a_minimal_request() -> None:
     translation = translate(MINIMAL, {})
-    assert (translation.model.name, translation.names, translation.thinks) == (
+    assert (translation.model.name, translation.tool_names, translation.shows_thinking) == (
         "gemini-4-hydrogen",
         {},
         False,
@@ -68,8 +68,8 @@ def test_a_full_request() -> None:
     before = copy.deepcopy(body)
     translation = translate(body, {"ANTHROPIC_MODEL": "gemini-4-carbon"})
     assert body == before
-    (function,) = translation.names
-    assert (translation.model.name, translation.names, translation.thinks) == (
+    (function,) = translation.tool_names
+    assert (translation.model.name, translation.tool_names, translation.shows_thinking) == (
         "gemini-4-carbon",
         {function: "1st"},
         True,
@@ -135,10 +135,10 @@ def test_the_limit_leaves_room_to_think(model: str, thinking: Any, asked: int, s
 
 def test_the_clients_own_limits_are_kept_for_the_way_back() -> None:
     asked = translate({**MINIMAL, "max_tokens": 2, "stop_sequences": list("abcdefg")}, {})
-    cut = Cut(asked.stops, asked.most_tokens)
+    cut = Cut(asked.stop_sequences, asked.max_tokens)
     assert (cut.text("hij", 1), cut.text("kg", 2), cut.stop_sequence) == ("hij", "k", "g")
     asked = translate({**MINIMAL, "max_tokens": 2}, {})
-    cut = Cut(asked.stops, asked.most_tokens)
+    cut = Cut(asked.stop_sequences, asked.max_tokens)
     assert (cut.text("1234", 4), cut.reason) == ("12", "max_tokens")
 
 
@@ -234,7 +234,7 @@ def test_the_first_request_of_claude_code() -> None:
         "maxOutputTokens": 65_536,
         "thinkingConfig": {"thinkingLevel": "high", "includeThoughts": True},
     }
-    assert (translation.thinks, translation.names) == (True, {})
+    assert (translation.shows_thinking, translation.tool_names) == (True, {})
 
 
 # --- An answer of a given form ----------------------------------------------------------------
@@ -297,10 +297,10 @@ def test_a_web_search_with_a_filter() -> None:
 def test_one_call_at_a_time() -> None:
     choice = {"type": "auto", "disable_parallel_tool_use": True}
     translation = translate({**MINIMAL, "tools": [{"name": "Bash"}], "tool_choice": choice}, {})
-    assert translation.most_calls == 1
+    assert translation.max_calls == 1
     said = "Call at most one tool in each of your turns."
     assert translation.request["systemInstruction"] == {"parts": [{"text": said}]}
-    assert translate(MINIMAL, {}).most_calls is None
+    assert translate(MINIMAL, {}).max_calls is None
 
 
 def test_safety_by_configuration() -> None:

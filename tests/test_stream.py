@@ -98,7 +98,7 @@ def test_thinking_then_text() -> None:
 
 
 def test_thinking_nobody_asked_for_is_not_shown() -> None:
-    assert told(chunk(thought("Hm."), text("Yes."), finish="STOP"), thinks=False) == [
+    assert told(chunk(thought("Hm."), text("Yes."), finish="STOP"), shows_thinking=False) == [
         "message_start",
         (0, TEXT),
         (0, "text_delta", "Yes."),
@@ -144,7 +144,7 @@ def test_a_hop_that_does_not_get_on_is_an_end(token: Any) -> None:
 
 
 def test_a_cut_answer_is_not_continued() -> None:
-    machine = translator(stops=["b"])
+    machine = translator(stop_sequences=["b"])
     machine.feed(chunk(text("ab"), finish="CONTINUATION", continuationToken="T1"))
     assert machine.continuation() is None
 
@@ -365,7 +365,7 @@ def test_an_answer_without_an_end_is_broken(chunks: Any) -> None:
 
 
 def test_a_stop_sequence_ends_the_answer_and_is_named() -> None:
-    machine = translator(stops=["</severity>"])
+    machine = translator(stop_sequences=["</severity>"])
     machine.feed(chunk(text("<severity>5</sev")))
     assert machine.is_cut is False
     events = machine.feed(chunk(text("erity> and more"), call("f1"), finish="STOP"))
@@ -384,15 +384,15 @@ def test_a_cut_answer_says_why() -> None:
         events = machine.feed({**chunk(*parts), **counted}) + machine.finish()
         return collect(events)["content"], events[-2]["delta"]
 
-    assert ends({"stops": ["b"]}, text("abc")) == (
+    assert ends({"stop_sequences": ["b"]}, text("abc")) == (
         [{"type": "text", "text": "a"}],
         {"stop_reason": "stop_sequence", "stop_sequence": "b"},
     )
-    assert ends({"most_tokens": 1}, text("12345678")) == (
+    assert ends({"max_tokens": 1}, text("12345678")) == (
         [{"type": "text", "text": "12"}],
         {"stop_reason": "max_tokens", "stop_sequence": None},
     )
-    assert ends({"stops": ["x"]}, text("x"), thought("t")) == (
+    assert ends({"stop_sequences": ["x"]}, text("x"), thought("t")) == (
         [],
         {"stop_reason": "stop_sequence", "stop_sequence": "x"},
     )
@@ -401,13 +401,17 @@ def test_a_cut_answer_says_why() -> None:
 def test_what_was_kept_back_is_shown_before_something_else() -> None:
     kept = ["</end>"]
     events = told(
-        chunk(text("a<"), thought("t"), text("</"), call("f1"), finish="STOP"), stops=kept
+        chunk(text("a<"), thought("t"), text("</"), call("f1"), finish="STOP"), stop_sequences=kept
     )
     shown = [event[2] for event in events if event[1] == "text_delta"]
     assert shown == ["a", "<", "</"]
     kinds = [event[1]["type"] for event in events if isinstance(event[1], dict)]
     assert kinds == ["text", "thinking", "text", "tool_use"]
-    assert told(chunk(text("</"), finish="STOP"), stops=["</end>"])[2] == (0, "text_delta", "</")
+    assert told(chunk(text("</"), finish="STOP"), stop_sequences=["</end>"])[2] == (
+        0,
+        "text_delta",
+        "</",
+    )
 
 
 # --- More than one attempt --------------------------------------------------------------------
@@ -425,11 +429,11 @@ def after(before: StreamTranslator, **changes: Any) -> StreamTranslator:
 
 
 def test_an_attempt_goes_on_behind_what_was_shown() -> None:
-    first = translator(stops=["never"])
+    first = translator(stop_sequences=["never"])
     used = {"promptTokenCount": 9, "thoughtsTokenCount": 50}
     events = first.feed({**chunk(thought("Hm."), finish="STOP"), "usageMetadata": used})
     assert (first.has_content, first.has_answer, first.shortfall) == (True, False, Cause.THOUGHTS)
-    second = after(first, stops=["b"])
+    second = after(first, stop_sequences=["b"])
     assert (second.has_content, second.has_answer, second.is_finished) == (True, False, False)
     assert second.begin() == []
     events += second.feed(chunk(thought(" So."), text("abc"), finish="STOP"))
@@ -464,7 +468,7 @@ def test_an_attempt_that_has_shown_nothing_leaves_no_trace() -> None:
         (text(""), {}, False),
         (signed("A"), {}, False),
         (text("a"), {}, True),
-        (text("</"), {"stops": ["</end>"]}, True),
+        (text("</"), {"stop_sequences": ["</end>"]}, True),
         (call("f1"), {}, True),
         (call("f1", thoughtSignature="A"), {}, True),
         ({"functionCall": {"name": "Bash", "willContinue": True}}, {}, True),
@@ -525,7 +529,7 @@ def test_what_brings_nothing_leaves_an_end_an_end(after: Any) -> None:
         (chunk(finish="STOP"), {}, Cause.EMPTY),
         ({**chunk(finish="STOP"), **THOUGHT}, {}, Cause.THOUGHTS),
         (chunk(thought("Hm."), finish="STOP"), {}, Cause.THOUGHTS),
-        (chunk(thought("Hm."), finish="STOP"), {"thinks": False}, Cause.EMPTY),
+        (chunk(thought("Hm."), finish="STOP"), {"shows_thinking": False}, Cause.EMPTY),
         (chunk(finish="MALFORMED_FUNCTION_CALL"), {}, Cause.MALFORMED),
         (chunk(thought("Hm."), finish="MALFORMED_FUNCTION_CALL"), {}, Cause.MALFORMED),
         (chunk(finish="UNEXPECTED_TOOL_CALL"), {}, Cause.MALFORMED),
@@ -539,7 +543,7 @@ def test_what_brings_nothing_leaves_an_end_an_end(after: Any) -> None:
         (chunk(text("a"), finish="STOP"), {}, None),
         (chunk(text("a"), finish="MALFORMED_FUNCTION_CALL"), {}, None),
         (chunk(call("f1"), finish="STOP"), {}, None),
-        (chunk(text("b"), finish="STOP"), {"stops": ["b"]}, None),
+        (chunk(text("b"), finish="STOP"), {"stop_sequences": ["b"]}, None),
         (chunk(thought("Hm.")), {}, None),
     ],
 )
@@ -555,7 +559,7 @@ def test_why_an_attempt_is_no_answer(given: Any, changes: Any, expected: str) ->
         (chunk(text("a")), {}, False),
         (chunk(text("a"), continuationToken="T1"), {}, False),
         (chunk(finish="STOP"), {}, True),
-        (chunk(text("ab")), {"stops": ["b"]}, True),
+        (chunk(text("ab")), {"stop_sequences": ["b"]}, True),
         (chunk(finish="CONTINUATION", continuationToken="T1"), {}, True),
         ({"promptFeedback": {"blockReason": "OTHER"}}, {}, True),
     ],
@@ -601,10 +605,10 @@ def test_a_silent_answer_can_begin_before_it_has_content() -> None:
     ("parts", "changes", "expected"),
     [
         ([], {}, [(0, THINKING), (0, "thinking_delta", "")]),
-        ([], {"thinks": False}, [(0, TEXT), (0, "text_delta", "")]),
+        ([], {"shows_thinking": False}, [(0, TEXT), (0, "text_delta", "")]),
         ([thought("Hm.")], {}, [(0, "thinking_delta", "")]),
         ([text("a")], {}, [(0, "text_delta", "")]),
-        ([text("</")], {"stops": ["</end>"]}, [(0, TEXT), (0, "text_delta", "")]),
+        ([text("</")], {"stop_sequences": ["</end>"]}, [(0, TEXT), (0, "text_delta", "")]),
         (
             [{"functionCall": {"name": "Bash", "id": "f1", "willContinue": True}}],
             {},
@@ -627,7 +631,7 @@ def test_a_sign_of_life_says_nothing(parts: Any, changes: Any, expected: Any) ->
 
 
 def test_a_sign_of_life_leaves_the_answer_as_it_is() -> None:
-    machine = translator(stops=["</end>"])
+    machine = translator(stop_sequences=["</end>"])
     events = machine.begin() + machine.keep_alive()
     events += machine.feed(chunk(text("a</"))) + machine.keep_alive()
     events += machine.feed(chunk(text("end> b"), finish="STOP")) + machine.finish()
@@ -653,7 +657,7 @@ PARTS = st.one_of(
 def test_the_grammar_holds_and_chunking_changes_nothing(
     parts: list[Any], shows: bool, carries: bool, data: Any
 ) -> None:
-    changes = {"thinks": shows, "carries": carries}
+    changes = {"shows_thinking": shows, "carries": carries}
     whole = events_of([chunk(*parts), chunk(finish="STOP")], changes)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(parts)), max_size=4)))
     pieces = [

@@ -136,13 +136,13 @@ def history_of_server_tools() -> bool:
 def mended() -> bool:
     slip = call("f", "bash", {"parameters": {"a": 1}}, thoughtSignature="A")
     schemas = {"Bash": {"properties": {"a": {}}, "required": ["a"]}}
-    use = answer(chunk(slip, finish="STOP"), schemas=schemas)["content"][-1]
+    use = answer(chunk(slip, finish="STOP"), input_schemas=schemas)["content"][-1]
     return (use["name"], use["input"]) == ("Bash", {"a": 1})
 
 
 def one_call() -> bool:
     both = chunk(call("a", thoughtSignature="A"), call("b"), finish="STOP")
-    kinds = [block["type"] for block in answer(both, most_calls=1)["content"]]
+    kinds = [block["type"] for block in answer(both, max_calls=1)["content"]]
     choice = {"type": "auto", "disable_parallel_tool_use": True}
     return kinds == ["thinking", "tool_use"] and "at most one" in str(sent(tool_choice=choice))
 
@@ -172,12 +172,12 @@ YES: dict[str, Callable[[], bool]] = {
         config()["maxOutputTokens"] > 100
         and answer(
             {**chunk(text("abcd"), finish="STOP"), "usageMetadata": {"candidatesTokenCount": 2}},
-            most_tokens=1,
+            max_tokens=1,
         )["stop_reason"]
         == "max_tokens"
     ),
     "`stop_sequences`": lambda: (
-        answer(chunk(text("abc"), finish="STOP"), stops="zyxwvub")["stop_sequence"] == "b"
+        answer(chunk(text("abc"), finish="STOP"), stop_sequences="zyxwvub")["stop_sequence"] == "b"
     ),
     "`count_tokens`": lambda: (
         set(

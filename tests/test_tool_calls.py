@@ -225,13 +225,15 @@ def test_a_client_that_cannot_carry_gets_its_calls_at_once_and_bare() -> None:
 def test_a_mapped_name_comes_back_as_the_tools_own() -> None:
     events = told(
         chunk(call("f1", "_1st_00", {"é": 1}, thoughtSignature="A"), finish="STOP"),
-        names={"_1st_00": "1st"},
+        tool_names={"_1st_00": "1st"},
     )
     assert events[4:6] == [(1, tool("_f1", "1st")), (1, "input_json_delta", '{"é":1}')]
 
 
 def test_a_slip_is_mended_and_counted() -> None:
-    machine = translator(schemas={"Bash": {"properties": {"command": {}}, "required": ["command"]}})
+    machine = translator(
+        input_schemas={"Bash": {"properties": {"command": {}}, "required": ["command"]}}
+    )
     slip = call("f1", "bash", {"parameters": {"command": "ls"}}, thoughtSignature="A")
     events = machine.feed(chunk(slip, finish="STOP"))
     assert [short(event) for event in events[4:6]] == [
@@ -244,7 +246,7 @@ def test_a_slip_is_mended_and_counted() -> None:
 def test_a_client_that_wants_one_call_gets_one() -> None:
     signed_call = call("f1", thoughtSignature="A")
     for chunks in ([chunk(signed_call, call("f2"))], [chunk(call("f1"), call("f2"), signed("A"))]):
-        machine = translator(most_calls=1)
+        machine = translator(max_calls=1)
         events = [event for given in chunks for event in machine.feed(given)]
         content = collect(events + machine.feed(chunk(finish="STOP")) + machine.finish())["content"]
         assert [block["type"] for block in content] == ["thinking", "tool_use"]
@@ -347,7 +349,7 @@ def test_a_second_call_in_pieces_may_be_unwanted() -> None:
     first = call("f1", thoughtSignature="A")
     events = told(
         chunk(first, piece(city("x"), name="weather"), piece(more=False), finish="STOP"),
-        most_calls=1,
+        max_calls=1,
     )
     assert [event[1]["type"] for event in events if isinstance(event[1], dict)] == [
         "thinking",
@@ -387,4 +389,4 @@ def test_a_call_counts_from_the_moment_it_comes() -> None:
     assert has_any(call("f1", thoughtSignature="A")) is True
     assert has_any(call("f1"), carries=False) is True
     assert has_any({"functionCall": {"name": "Bash", "willContinue": True}}) is True
-    assert has_any(call("f1"), most_calls=0) is False
+    assert has_any(call("f1"), max_calls=0) is False

@@ -56,22 +56,22 @@ class Translation(NamedTuple):
     """What goes upstream, and what the way back needs to know of it.
 
     model: the Gemini model. request: the body. functions: the names of those declared, in their
-    order. names: function name -> tool name, where they differ. thinks: whether the client asked
-    to see thinking. stops, most_tokens: where its text ends (see cut.py). domains: where it may
-    search. schemas: tool name -> its input schema. most_calls: how many calls one answer may
-    have, None for any number.
+    order. tool_names: function name -> tool name, where they differ. shows_thinking: whether the
+    client asked for thinking. stop_sequences, max_tokens: where the text of the answer ends (see
+    output_limit.py). domains: where it may search. input_schemas: tool name -> its input schema.
+    max_calls: how many calls one answer may have, None for any number.
     """
 
     model: Model
     request: GenerateContentRequest
     functions: Sequence[str]
-    names: Mapping[str, str]
-    thinks: bool
-    stops: Sequence[str]
-    most_tokens: int | None
+    tool_names: Mapping[str, str]
+    shows_thinking: bool
+    stop_sequences: Sequence[str]
+    max_tokens: int | None
     domains: Domains
-    schemas: Mapping[str, Json]
-    most_calls: int | None
+    input_schemas: Mapping[str, Json]
+    max_calls: int | None
 
     @property
     def has_built_in(self) -> bool:

@@ -75,13 +75,13 @@ def translate(
         model=model,
         request=request,
         functions=[tools.function_name(tool["name"]) for tool in offered.functions],
-        names=tools.names(offered.functions),
-        thinks=_wants_thinking(asked),
-        stops=asked.get("stop_sequences", ()),
-        most_tokens=asked.get("max_tokens"),
+        tool_names=tools.names(offered.functions),
+        shows_thinking=_wants_thinking(asked),
+        stop_sequences=asked.get("stop_sequences", ()),
+        max_tokens=asked.get("max_tokens"),
         domains=domains(offered.search),
-        schemas={tool["name"]: tool.get("input_schema", {}) for tool in offered.functions},
-        most_calls=1 if _calls_singly(asked) else None,
+        input_schemas={tool["name"]: tool.get("input_schema", {}) for tool in offered.functions},
+        max_calls=1 if _calls_singly(asked) else None,
     )
 
 

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 class Cut:
     """The end of one answer's text.
 
-    stops: sequences at which it ends, none of them shown. most_tokens: visible tokens allowed,
+    stop_sequences: those at which it ends, none of them shown. max_tokens: visible tokens allowed,
     None where Gemini's own limit does.
     """
 
-    def __init__(self, stops: Sequence[str] = (), most_tokens: int | None = None) -> None:
-        self._stops = tuple(stops)
-        self._longest = max(map(len, self._stops), default=0)
-        self._most_tokens = most_tokens
+    def __init__(self, stop_sequences: Sequence[str] = (), max_tokens: int | None = None) -> None:
+        self._stop_sequences = tuple(stop_sequences)
+        self._longest = max(map(len, self._stop_sequences), default=0)
+        self._max_tokens = max_tokens
         self._tokens = 0
         self._held = ""
         self.reason: str | None = None
@@ -35,7 +35,7 @@ class Cut:
         """
         if self.reason:
             return ""
-        if not self._stops and (self._most_tokens is None or tokens <= self._most_tokens):
+        if not self._stop_sequences and (self._max_tokens is None or tokens <= self._max_tokens):
             self._tokens = max(self._tokens, tokens)
             return text
         share = self._share(len(text), tokens)
@@ -44,7 +44,7 @@ class Cut:
         _, at, stop = min(
             (
                 (text.find(stop) + len(stop), text.find(stop), stop)
-                for stop in self._stops
+                for stop in self._stop_sequences
                 if stop in text
             ),
             default=(-1, -1, None),
@@ -69,14 +69,14 @@ class Cut:
     def _share(self, size: int, tokens: int) -> int | None:
         """How many of a piece's characters the limit still allows; None for all."""
         before, self._tokens = self._tokens, max(self._tokens, tokens)
-        if self._most_tokens is None or self._tokens <= self._most_tokens:
+        if self._max_tokens is None or self._tokens <= self._max_tokens:
             return None
-        left = max(0, self._most_tokens - before)
+        left = max(0, self._max_tokens - before)
         return round(size * left / (self._tokens - before))
 
     def _possible_start(self, text: str) -> int:
         """How many characters at the end may be the beginning of a stop sequence."""
         for size in range(min(self._longest - 1, len(text)), 0, -1):
-            if any(stop.startswith(text[-size:]) for stop in self._stops):
+            if any(stop.startswith(text[-size:]) for stop in self._stop_sequences):
                 return size
         return 0

@@ -52,7 +52,7 @@ class StreamTranslator:
         self._message_id = message_id
         self._tag = message_id.removeprefix("msg_")[:8]
         self._model = model
-        self._cut = Cut(asked.stops, asked.most_tokens)
+        self._cut = Cut(asked.stop_sequences, asked.max_tokens)
         self._grounding = Grounding(asked.domains)
 
         self._out: Events = before._out if before else Events(self._cut)
@@ -129,7 +129,7 @@ class StreamTranslator:
 
     def keep_alive(self) -> list[Event]:
         """An empty delta: Claude Code 2.1.197 counts only real events as a sign of life."""
-        thinks = self._asked.thinks and not self._cut.has_rest
+        thinks = self._asked.shows_thinking and not self._cut.has_rest
         self._out.keep_alive("thinking" if thinks else "text")
         return self._out.taken()
 
@@ -237,7 +237,7 @@ class StreamTranslator:
             self._calls.loose(signature)
         elif part.get("thought"):
             self._calls.thought(signature)
-            if self._asked.thinks:
+            if self._asked.shows_thinking:
                 self._out.open("thinking")
                 self._out.delta("thinking_delta", thinking=text)
         else:

@@ -54,7 +54,7 @@ class Calls:
         call = part["functionCall"]
         if self._partial is not None:
             self._piece(self._partial, call)
-        elif self.count + len(self._held) == self._asked.most_calls:
+        elif self.count + len(self._held) == self._asked.max_calls:
             return
         elif "partialArgs" in call or call.get("willContinue"):
             self.release()
@@ -141,7 +141,9 @@ class Calls:
             self._out.close()
 
     def _show(self, call: FunctionCall, signature: str | None) -> None:
-        name, args, repairs = repair(self._tool(call), call.get("args") or {}, self._asked.schemas)
+        name, args, repairs = repair(
+            self._tool(call), call.get("args") or {}, self._asked.input_schemas
+        )
         self.repairs.update(repairs)
         self._begin(name, call.get("id"), signature)
         self._out.delta("input_json_delta", partial_json=compact(args))
@@ -150,7 +152,7 @@ class Calls:
     def _tool(self, call: FunctionCall) -> str:
         """The name of the tool behind a function."""
         function = call.get("name", "")
-        return self._asked.names.get(function, function)
+        return self._asked.tool_names.get(function, function)
 
     def _begin(self, name: str, call_id: str | None, signature: str | None) -> None:
         if self._said:
