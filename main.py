@@ -99,13 +99,13 @@ def begin_answer(request: flask.Request, body: Any, caller: auth.Caller, line: R
             platform=gemini.platform,
         )
 
-    def begin(asked: Translation, before: StreamTranslator | None) -> StreamTranslator:
+    def begin(asked: Translation, previous: StreamTranslator | None) -> StreamTranslator:
         return StreamTranslator(
             asked,
             message_id=message_id,
             model=body["model"],
-            carries=asked.shows_thinking or is_claude_code,
-            before=before,
+            carries_signatures=asked.shows_thinking or is_claude_code,
+            previous=previous,
         )
 
     recovery = Recovery(gemini, plan, caller.keys, settings.fallbacks)

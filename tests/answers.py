@@ -12,7 +12,7 @@ MODEL = "gemini-4-hydrogen"
 TAG = "0a1b2c3d"
 
 
-def translator(carries: bool = True, **changes: Any) -> StreamTranslator:
+def translator(carries_signatures: bool = True, **changes: Any) -> StreamTranslator:
     asked: dict[str, Any] = {
         "model": find(MODEL),
         "request": {},
@@ -29,7 +29,7 @@ def translator(carries: bool = True, **changes: Any) -> StreamTranslator:
         Translation(**{**asked, **changes}),
         message_id=f"msg_{TAG}4e5f",
         model="claude-opus-5",
-        carries=carries,
+        carries_signatures=carries_signatures,
     )
 
 

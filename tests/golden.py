@@ -39,7 +39,7 @@ def answered(folder: Path, pieces: list[bytes]) -> list[Any]:
     """The events that Gemini's stream makes, delivered in these pieces."""
     body, translation = asked(folder)
     translator = StreamTranslator(
-        translation, message_id=MESSAGE_ID, model=body["model"], carries=True
+        translation, message_id=MESSAGE_ID, model=body["model"], carries_signatures=True
     )
     events: list[Any] = []
     for chunk in chunks(pieces):

@@ -96,9 +96,9 @@ def made(
     names = {"first_byte": "PROXY_FIRST_BYTE_SECONDS", "ping": "PROXY_PING_SECONDS"}
     settings = config.read({names[name]: value for name, value in seconds.items()})
 
-    def begin(asked: Translation, before: StreamTranslator | None) -> StreamTranslator:
+    def begin(asked: Translation, previous: StreamTranslator | None) -> StreamTranslator:
         return StreamTranslator(
-            asked, message_id="msg_0a1b2c3d", model="m", carries=True, before=before
+            asked, message_id="msg_0a1b2c3d", model="m", carries_signatures=True, previous=previous
         )
 
     made = Answer(recovery, begin, record, settings, whole=whole, client=client)

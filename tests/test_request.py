@@ -324,7 +324,7 @@ def test_a_translation_serves_more_than_one_answer() -> None:
     asked = translate({**MINIMAL, "stop_sequences": ["b"]}, {})
     chunk: Any = {"candidates": [{"content": {"parts": [{"text": "ab"}]}, "finishReason": "STOP"}]}
     for message_id in ("msg_00000001", "msg_00000002"):
-        answer = StreamTranslator(asked, message_id=message_id, model="m", carries=False)
+        answer = StreamTranslator(asked, message_id=message_id, model="m", carries_signatures=False)
         message = collect(answer.feed(chunk) + answer.finish())
         assert message["content"] == [{"type": "text", "text": "a"}]
 

@@ -417,14 +417,14 @@ def test_what_was_kept_back_is_shown_before_something_else() -> None:
 # --- More than one attempt --------------------------------------------------------------------
 
 
-def after(before: StreamTranslator, **changes: Any) -> StreamTranslator:
+def after(previous: StreamTranslator, **changes: Any) -> StreamTranslator:
     """The next attempt at an answer."""
     return StreamTranslator(
-        translator(**changes)._asked,
+        translator(**changes)._translation,
         message_id=f"msg_{TAG}4e5f",
         model="claude-opus-5",
-        carries=True,
-        before=before,
+        carries_signatures=True,
+        previous=previous,
     )
 
 
@@ -473,7 +473,7 @@ def test_an_attempt_that_has_shown_nothing_leaves_no_trace() -> None:
         (call("f1", thoughtSignature="A"), {}, True),
         ({"functionCall": {"name": "Bash", "willContinue": True}}, {}, True),
         ({"toolCall": {"id": "s1"}}, {}, True),
-        ({"toolCall": {"id": "s1"}}, {"carries": False}, False),
+        ({"toolCall": {"id": "s1"}}, {"carries_signatures": False}, False),
     ],
 )
 def test_thinking_is_no_answer(part: Any, limits: Any, expected: bool) -> None:
@@ -657,7 +657,7 @@ PARTS = st.one_of(
 def test_the_grammar_holds_and_chunking_changes_nothing(
     parts: list[Any], shows: bool, carries: bool, data: Any
 ) -> None:
-    changes = {"shows_thinking": shows, "carries": carries}
+    changes = {"shows_thinking": shows, "carries_signatures": carries}
     whole = events_of([chunk(*parts), chunk(finish="STOP")], changes)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(parts)), max_size=4)))
     pieces = [

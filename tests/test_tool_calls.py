@@ -205,7 +205,7 @@ def test_a_client_that_cannot_carry_gets_its_calls_at_once_and_bare() -> None:
         chunk(call("f1")),
         chunk(signed("SSSS"), call("f2", thoughtSignature="AAAA")),
         chunk(call(None), finish="STOP"),
-        carries=False,
+        carries_signatures=False,
     ) == [
         "message_start",
         (0, tool("_f1")),
@@ -261,7 +261,7 @@ def test_traces_of_geminis_own_tools_ride_on_thinking_blocks() -> None:
         (0, "signature_delta", carried(pack(trace), "p")),
         (0, "stop"),
     ]
-    assert told(chunk(trace, text("So."), finish="STOP"), carries=False)[1] == (0, TEXT)
+    assert told(chunk(trace, text("So."), finish="STOP"), carries_signatures=False)[1] == (0, TEXT)
 
 
 # --- Calls in pieces (Vertex AI) --------------------------------------------------------------
@@ -387,6 +387,6 @@ def test_a_call_counts_from_the_moment_it_comes() -> None:
     assert has_any(thought("Hm."), text("a")) is False
     assert has_any(call("f1")) is True
     assert has_any(call("f1", thoughtSignature="A")) is True
-    assert has_any(call("f1"), carries=False) is True
+    assert has_any(call("f1"), carries_signatures=False) is True
     assert has_any({"functionCall": {"name": "Bash", "willContinue": True}}) is True
     assert has_any(call("f1"), max_calls=0) is False

@@ -9,9 +9,9 @@
 Standard library only, and of that nothing that does I/O: bytes, sockets, clocks, settings and
 randomness are the callers'. A demo of the whole package:
 
-    asked = translate(body, model_settings)
-    answer = StreamTranslator(asked, message_id=..., model=body["model"], carries=True)
-    events = [event for chunk in chunks for event in answer.feed(chunk)] + answer.finish()
+    translation = translate(body, model_settings)
+    translator = StreamTranslator(translation, message_id=..., model=..., carries_signatures=True)
+    events = [event for chunk in chunks for event in translator.feed(chunk)] + translator.finish()
     sse(events)      # a streamed answer
     collect(events)  # the same answer, whole
 """

@@ -33,31 +33,31 @@ UNBLOCKED = (None, "", "BLOCK_REASON_UNSPECIFIED")
 class StreamTranslator:
     """One answer's way from chunks to events: `feed` every chunk, then `finish`.
 
-    asked: the translated request. message_id: `msg_` and at least 8 hex digits. model: the
-    request's own `model`, echoed. carries: whether signatures may ride on thinking blocks (see
-    signatures.py). before: the translator of an attempt that failed before it had answered; what
-    it has shown stays, and this one goes on behind it.
+    message_id: `msg_` and at least 8 hex digits. model: the request's own `model`, echoed.
+    carries_signatures: whether signatures may ride on thinking blocks (see signatures.py).
+    previous: the translator of an attempt that failed before it had answered; what it has shown
+    stays, and this one goes on behind it.
     """
 
     def __init__(
         self,
-        asked: Translation,
+        translation: Translation,
         *,
         message_id: str,
         model: str,
-        carries: bool,
-        before: StreamTranslator | None = None,
+        carries_signatures: bool,
+        previous: StreamTranslator | None = None,
     ) -> None:
-        self._asked = asked
+        self._translation = translation
         self._message_id = message_id
         self._tag = message_id.removeprefix("msg_")[:8]
         self._model = model
-        self._cut = Cut(asked.stop_sequences, asked.max_tokens)
-        self._grounding = Grounding(asked.domains)
+        self._cut = Cut(translation.stop_sequences, translation.max_tokens)
+        self._grounding = Grounding(translation.domains)
 
-        self._out: Events = before._out if before else Events(self._cut)
+        self._out: Events = previous._out if previous else Events(self._cut)
         self._out.cut = self._cut
-        self._calls = Calls(asked, self._out, self._tag, carries)
+        self._calls = Calls(translation, self._out, self._tag, carries_signatures)
         self._totals = Totals()
         self._token: str | None = None
         """With which the rest of a long answer is asked for."""
@@ -129,7 +129,7 @@ class StreamTranslator:
 
     def keep_alive(self) -> list[Event]:
         """An empty delta: Claude Code 2.1.197 counts only real events as a sign of life."""
-        thinks = self._asked.shows_thinking and not self._cut.has_rest
+        thinks = self._translation.shows_thinking and not self._cut.has_rest
         self._out.keep_alive("thinking" if thinks else "text")
         return self._out.taken()
 
@@ -237,7 +237,7 @@ class StreamTranslator:
             self._calls.loose(signature)
         elif part.get("thought"):
             self._calls.thought(signature)
-            if self._asked.shows_thinking:
+            if self._translation.shows_thinking:
                 self._out.open("thinking")
                 self._out.delta("thinking_delta", thinking=text)
         else:

@@ -19,15 +19,17 @@ from .tool_call_repair import repair
 class Calls:
     """The calls of one answer.
 
-    out: where events go. tag: makes ids unique. carries: whether signatures may ride on
+    out: where events go. tag: makes ids unique. carries_signatures: whether signatures may ride on
     thinking blocks.
     """
 
-    def __init__(self, asked: Translation, out: Events, tag: str, carries: bool) -> None:
-        self._asked = asked
+    def __init__(
+        self, translation: Translation, out: Events, tag: str, carries_signatures: bool
+    ) -> None:
+        self._translation = translation
         self._out = out
         self._tag = tag
-        self._carries = carries
+        self._carries_signatures = carries_signatures
 
         self.count = 0
         """How many have been shown."""
@@ -54,7 +56,7 @@ class Calls:
         call = part["functionCall"]
         if self._partial is not None:
             self._piece(self._partial, call)
-        elif self.count + len(self._held) == self._asked.max_calls:
+        elif self.count + len(self._held) == self._translation.max_calls:
             return
         elif "partialArgs" in call or call.get("willContinue"):
             self.release()
@@ -123,7 +125,7 @@ class Calls:
             return
         else:
             signature = self._taken()
-        if signature is None and self._carries and not self._has_signed_call:
+        if signature is None and self._carries_signatures and not self._has_signed_call:
             self._held.append(part)
         else:
             self._show(part["functionCall"], signature)
@@ -134,15 +136,15 @@ class Calls:
 
     def _carry(self, kind: str, signature: str) -> None:
         """Put a signature on the open thinking block, or on an empty one made for it."""
-        if self._carries:
+        if self._carries_signatures:
             self._out.open("thinking")
-            wrapped = signatures.wrap(kind, self._asked.model.name, signature)
+            wrapped = signatures.wrap(kind, self._translation.model.name, signature)
             self._out.delta("signature_delta", signature=wrapped)
             self._out.close()
 
     def _show(self, call: FunctionCall, signature: str | None) -> None:
         name, args, repairs = repair(
-            self._tool(call), call.get("args") or {}, self._asked.input_schemas
+            self._tool(call), call.get("args") or {}, self._translation.input_schemas
         )
         self.repairs.update(repairs)
         self._begin(name, call.get("id"), signature)
@@ -152,7 +154,7 @@ class Calls:
     def _tool(self, call: FunctionCall) -> str:
         """The name of the tool behind a function."""
         function = call.get("name", "")
-        return self._asked.tool_names.get(function, function)
+        return self._translation.tool_names.get(function, function)
 
     def _begin(self, name: str, call_id: str | None, signature: str | None) -> None:
         if self._said:
