@@ -129,7 +129,7 @@ class Answer:
     def _open(self, patience: float | None) -> None:
         """Take what comes until there is something to show, or patience (in seconds) ends."""
         until = None if patience is None else time.monotonic() + patience
-        while self._whole or not self._translator.has_content:
+        while self._whole or not self._translator.has_block:
             left = self._ping if until is None else until - time.monotonic()
             batch = self._work.take(left) if left > 0 else Sign.SILENCE
             if batch is Sign.END:
@@ -161,7 +161,7 @@ class Answer:
                 yield from self._attempt()
                 error, cause = None, self._translator.shortfall
             except ApiError as raised:
-                is_shown = self._translator.has_shown and not self._whole
+                is_shown = self._translator.has_emitted_answer and not self._whole
                 if is_shown or self._in_vain > len(RESUMPTIONS):
                     raise
                 error, cause = raised, raised.cause

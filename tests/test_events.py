@@ -54,7 +54,7 @@ def test_a_message_begins_once() -> None:
     events = Events(Cut())
     assert events.has_begun is False
     events.begin({"id": "msg_1"})
-    assert (events.has_begun, events.has_block, events.has_answer) == (True, False, False)
+    assert (events.has_begun, events.has_block, events.has_emitted_answer) == (True, False, False)
     assert events.taken() == [{"type": "message_start", "message": {"id": "msg_1"}}]
 
 
@@ -78,7 +78,7 @@ def test_a_sign_of_life_is_a_delta_of_the_open_block() -> None:
         {"type": "content_block_start", "index": 1, "content_block": GROWING["text"]},
         delta(1, type="text_delta", text=""),
     ]
-    assert events.has_answer is False
+    assert events.has_emitted_answer is False
     events.open("tool_use", {"type": "tool_use"})
     events.taken()
     events.keep_alive("text")
@@ -86,21 +86,21 @@ def test_a_sign_of_life_is_a_delta_of_the_open_block() -> None:
 
 
 def test_more_than_thinking_is_an_answer() -> None:
-    def has_answer(kind: str, *deltas: str) -> bool:
+    def is_answer(kind: str, *deltas: str) -> bool:
         events = Events(Cut())
         events.open(kind, None if kind in GROWING else {"type": kind})
         for name in deltas:
             events.delta(name)
-        has_answer = events.has_answer
+        expected = events.has_emitted_answer
         events.open("thinking")
-        assert events.has_answer is has_answer
-        return has_answer
+        assert events.has_emitted_answer is expected
+        return expected
 
-    assert has_answer("thinking", "thinking_delta") is False
-    assert has_answer("thinking", "thinking_delta", "signature_delta", "thinking_delta") is True
-    assert has_answer("text") is False
-    assert has_answer("text", "text_delta") is True
-    assert has_answer("tool_use") is True
+    assert is_answer("thinking", "thinking_delta") is False
+    assert is_answer("thinking", "thinking_delta", "signature_delta", "thinking_delta") is True
+    assert is_answer("text") is False
+    assert is_answer("text", "text_delta") is True
+    assert is_answer("tool_use") is True
 
 
 def test_the_limits_of_the_attempt_under_way_count() -> None:

@@ -26,7 +26,7 @@ from translate.response.stream import BROKEN, StreamTranslator
 
 def test_the_events_of_a_text_whole() -> None:
     machine = translator()
-    assert machine.has_content is False
+    assert machine.has_block is False
     usage = {"promptTokenCount": 9, "thoughtsTokenCount": 81}
     assert machine.feed({**chunk(text("Hel")), "usageMetadata": usage}) == [
         {
@@ -54,7 +54,7 @@ def test_the_events_of_a_text_whole() -> None:
             "delta": {"type": "text_delta", "text": "Hel"},
         },
     ]
-    assert machine.has_content is True
+    assert machine.has_block is True
     later = {"promptTokenCount": 9, "candidatesTokenCount": 4, "cachedContentTokenCount": 5}
     assert machine.feed(
         {**chunk(text("lo"), signed("S"), finish="STOP"), "usageMetadata": later}
@@ -432,9 +432,9 @@ def test_an_attempt_goes_on_behind_what_was_shown() -> None:
     first = translator(stop_sequences=["never"])
     used = {"promptTokenCount": 9, "thoughtsTokenCount": 50}
     events = first.feed({**chunk(thought("Hm."), finish="STOP"), "usageMetadata": used})
-    assert (first.has_content, first.has_answer, first.shortfall) == (True, False, Cause.THOUGHTS)
+    assert (first.has_block, first.has_answer, first.shortfall) == (True, False, Cause.THOUGHTS)
     second = after(first, stop_sequences=["b"])
-    assert (second.has_content, second.has_answer, second.is_finished) == (True, False, False)
+    assert (second.has_block, second.has_answer, second.is_finished) == (True, False, False)
     assert second.begin() == []
     events += second.feed(chunk(thought(" So."), text("abc"), finish="STOP"))
     assert (second.is_cut, second.tokens["thoughts"]) == (True, 0)
@@ -480,7 +480,7 @@ def test_thinking_is_no_answer(part: Any, limits: Any, expected: bool) -> None:
     machine = translator(**limits)
     machine.feed(chunk(part))
     assert machine.has_answer is expected
-    assert machine.has_shown <= machine.has_answer
+    assert machine.has_emitted_answer <= machine.has_answer
 
 
 THOUGHT = {"usageMetadata": {"thoughtsTokenCount": 5}}
@@ -594,7 +594,7 @@ def test_a_silent_answer_can_begin_before_it_has_content() -> None:
     machine = translator()
     (event,) = machine.begin()
     assert event == translator().feed(chunk())[0]
-    assert (machine.begin(), machine.has_content) == ([], False)
+    assert (machine.begin(), machine.has_block) == ([], False)
     assert [short(later) for later in machine.feed(chunk(text("a")))] == [
         (0, TEXT),
         (0, "text_delta", "a"),

@@ -39,7 +39,7 @@ class Events:
         self.cut = cut
         """Of the attempt at an answer that is under way; the events go on from one to the next."""
         self.has_begun = False
-        self.has_answer = False
+        self.has_emitted_answer = False
         """Whether more than thinking was shown: text, a call, a signature."""
         self.open_block: str | None = None
         """The kind of the open block."""
@@ -88,7 +88,7 @@ class Events:
         if self.open_block == kind:
             return
         self.close()
-        self.has_answer = self.has_answer or kind not in GROWING
+        self.has_emitted_answer = self.has_emitted_answer or kind not in GROWING
         self.open_block = self.last_block = kind
         self._index += 1
         self.emit("content_block_start", index=self._index, content_block=block or GROWING[kind])
@@ -100,7 +100,7 @@ class Events:
 
     def delta(self, kind: str, **fields: Any) -> None:
         """Grow the open block."""
-        self.has_answer = self.has_answer or kind != "thinking_delta"
+        self.has_emitted_answer = self.has_emitted_answer or kind != "thinking_delta"
         self.emit("content_block_delta", index=self._index, delta={"type": kind, **fields})
 
     def emit(self, kind: str, **fields: Any) -> None:

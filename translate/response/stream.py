@@ -70,19 +70,19 @@ class StreamTranslator:
         self._refusal: str | None = None
 
     @property
-    def has_content(self) -> bool:
+    def has_block(self) -> bool:
         """Whether a block has begun: the client has something to see."""
         return self._out.has_block
 
     @property
-    def has_shown(self) -> bool:
+    def has_emitted_answer(self) -> bool:
         """Whether more than thinking was shown; then no other attempt can take this one's place."""
-        return self._out.has_answer
+        return self._out.has_emitted_answer
 
     @property
     def has_answer(self) -> bool:
         """Whether there is more than thinking, shown or kept back."""
-        return self.has_shown or self._calls.has_any or self._cut.has_rest
+        return self.has_emitted_answer or self._calls.has_any or self._cut.has_rest
 
     @property
     def shortfall(self) -> Cause | None:
