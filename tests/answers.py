@@ -61,7 +61,7 @@ def signed(value: str) -> dict[str, Any]:
     return {"text": "", "thoughtSignature": value}
 
 
-def told(*chunks: Any, **changes: Any) -> list[Any]:
+def short_events(*chunks: Any, **changes: Any) -> list[Any]:
     """All events of an answer, in short: what opened, grew, closed and how it ended."""
     machine = translator(**changes)
     events = [event for given in chunks for event in machine.feed(given)] + machine.finish()

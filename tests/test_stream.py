@@ -13,10 +13,10 @@ from tests.answers import (
     call,
     chunk,
     short,
+    short_events,
     signed,
     text,
     thought,
-    told,
     translator,
 )
 from translate.errors import ApiError, Cause
@@ -83,7 +83,7 @@ def test_the_events_of_a_text_whole() -> None:
 
 def test_thinking_then_text() -> None:
     chunks = [chunk(thought("Hm.")), chunk(thought(" So.")), chunk(text("Yes."), finish="STOP")]
-    assert told(*chunks) == [
+    assert short_events(*chunks) == [
         "message_start",
         (0, THINKING),
         (0, "thinking_delta", "Hm."),
@@ -98,7 +98,9 @@ def test_thinking_then_text() -> None:
 
 
 def test_thinking_nobody_asked_for_is_not_shown() -> None:
-    assert told(chunk(thought("Hm."), text("Yes."), finish="STOP"), shows_thinking=False) == [
+    assert short_events(
+        chunk(thought("Hm."), text("Yes."), finish="STOP"), shows_thinking=False
+    ) == [
         "message_start",
         (0, TEXT),
         (0, "text_delta", "Yes."),
@@ -130,7 +132,7 @@ def test_a_long_answer_comes_in_hops() -> None:
 
 
 def test_a_continuation_without_a_token_is_an_end() -> None:
-    assert told(chunk(text("Hi"), finish="CONTINUATION"))[-2] == "max_tokens"
+    assert short_events(chunk(text("Hi"), finish="CONTINUATION"))[-2] == "max_tokens"
 
 
 @pytest.mark.parametrize("token", [{}, {"continuationToken": "T1"}])
@@ -201,7 +203,7 @@ def test_a_resumed_hop_has_to_get_on_too() -> None:
 
 
 def test_code_and_media_are_shown_as_text() -> None:
-    events = told(
+    events = short_events(
         chunk({"executableCode": {"language": "PYTHON", "code": "1+1"}}),
         chunk({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}}),
         chunk({"inlineData": {"mimeType": "image/png", "data": "AAAA"}}),
@@ -276,7 +278,7 @@ def test_sources_without_text_have_no_citations() -> None:
     found = {"webSearchQueries": ["q"], "groundingSupports": [{"groundingChunkIndices": [0]}]}
     kinds = [
         event[1]["type"]
-        for event in told(chunk(call("f1"), finish="STOP", groundingMetadata=found))
+        for event in short_events(chunk(call("f1"), finish="STOP", groundingMetadata=found))
         if isinstance(event[1], dict)
     ]
     assert kinds == ["tool_use", "server_tool_use", "web_search_tool_result"]
@@ -286,7 +288,7 @@ def test_sources_without_text_have_no_citations() -> None:
 
 
 def test_a_message_never_ends_with_thinking() -> None:
-    assert told(chunk(thought("Hm."), finish="MAX_TOKENS"))[2:] == [
+    assert short_events(chunk(thought("Hm."), finish="MAX_TOKENS"))[2:] == [
         (0, "thinking_delta", "Hm."),
         (0, "stop"),
         (1, TEXT),
@@ -297,7 +299,7 @@ def test_a_message_never_ends_with_thinking() -> None:
 
 
 def test_an_empty_answer_has_an_end() -> None:
-    assert told({"candidates": [{"finishReason": "STOP", "index": 0}]}) == [
+    assert short_events({"candidates": [{"finishReason": "STOP", "index": 0}]}) == [
         "message_start",
         "end_turn",
         "message_stop",
@@ -305,7 +307,7 @@ def test_an_empty_answer_has_an_end() -> None:
 
 
 def test_a_malformed_call_lets_the_client_ask_again() -> None:
-    assert told(chunk(finish="MALFORMED_FUNCTION_CALL", content={})) == [
+    assert short_events(chunk(finish="MALFORMED_FUNCTION_CALL", content={})) == [
         "message_start",
         "tool_use",
         "message_stop",
@@ -313,7 +315,7 @@ def test_a_malformed_call_lets_the_client_ask_again() -> None:
 
 
 def test_a_blocked_prompt_is_refused_in_words() -> None:
-    assert told({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}) == [
+    assert short_events({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}) == [
         "message_start",
         (0, TEXT),
         (0, "text_delta", "Gemini blocked this request: PROHIBITED_CONTENT."),
@@ -325,7 +327,7 @@ def test_a_blocked_prompt_is_refused_in_words() -> None:
 
 def test_feedback_without_a_reason_blocks_nothing() -> None:
     feedback = {"promptFeedback": {"blockReason": "BLOCK_REASON_UNSPECIFIED"}}
-    assert told({**feedback, **chunk(text("Hi"), finish="STOP")})[-2] == "end_turn"
+    assert short_events({**feedback, **chunk(text("Hi"), finish="STOP")})[-2] == "end_turn"
 
 
 def test_a_stopped_answer_says_what_stopped_it() -> None:
@@ -334,7 +336,7 @@ def test_a_stopped_answer_says_what_stopped_it() -> None:
         {"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "probability": "HIGH", "blocked": True},
     ]
     stopped = {"finishReason": "SAFETY", "index": 0, "safetyRatings": ratings}
-    assert told(chunk(text("Sure")), {"candidates": [stopped]})[2:] == [
+    assert short_events(chunk(text("Sure")), {"candidates": [stopped]})[2:] == [
         (0, "text_delta", "Sure"),
         (0, "stop"),
         (1, TEXT),
@@ -347,7 +349,7 @@ def test_a_stopped_answer_says_what_stopped_it() -> None:
         "refusal",
         "message_stop",
     ]
-    assert told(chunk(finish="RECITATION"))[2] == (
+    assert short_events(chunk(finish="RECITATION"))[2] == (
         0,
         "text_delta",
         "Gemini stopped this answer: RECITATION.",
@@ -357,7 +359,7 @@ def test_a_stopped_answer_says_what_stopped_it() -> None:
 @pytest.mark.parametrize("chunks", [[], [chunk(text("Once upon"))]])
 def test_an_answer_without_an_end_is_broken(chunks: Any) -> None:
     with pytest.raises(ApiError) as caught:
-        told(*chunks)
+        short_events(*chunks)
     assert (caught.value.status, caught.value.message) == (529, BROKEN)
 
 
@@ -400,14 +402,14 @@ def test_a_cut_answer_says_why() -> None:
 
 def test_what_was_kept_back_is_shown_before_something_else() -> None:
     kept = ["</end>"]
-    events = told(
+    events = short_events(
         chunk(text("a<"), thought("t"), text("</"), call("f1"), finish="STOP"), stop_sequences=kept
     )
     shown = [event[2] for event in events if event[1] == "text_delta"]
     assert shown == ["a", "<", "</"]
     kinds = [event[1]["type"] for event in events if isinstance(event[1], dict)]
     assert kinds == ["text", "thinking", "text", "tool_use"]
-    assert told(chunk(text("</"), finish="STOP"), stop_sequences=["</end>"])[2] == (
+    assert short_events(chunk(text("</"), finish="STOP"), stop_sequences=["</end>"])[2] == (
         0,
         "text_delta",
         "</",
@@ -457,7 +459,7 @@ def test_an_attempt_that_has_shown_nothing_leaves_no_trace() -> None:
     events = first.begin()
     second = after(first)
     events += second.feed(chunk(text("Yes."), finish="STOP")) + second.finish()
-    assert [short(event) for event in events] == told(chunk(text("Yes."), finish="STOP"))
+    assert [short(event) for event in events] == short_events(chunk(text("Yes."), finish="STOP"))
 
 
 @pytest.mark.parametrize(
@@ -504,7 +506,7 @@ def test_a_round_of_googles_own_tools_is_no_end() -> None:
 def test_a_refusal_of_a_round_is_none_when_it_goes_on() -> None:
     blocked = [{"category": "X", "blocked": True}]
     first = chunk(text("a"), finish="SAFETY", safetyRatings=blocked)
-    assert told(first, chunk(text("b"), finish="STOP"))[-2] == "end_turn"
+    assert short_events(first, chunk(text("b"), finish="STOP"))[-2] == "end_turn"
 
 
 def test_a_block_that_comes_with_content_is_a_block() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.answers import call, chunk, text, thought, told, translator
+from tests.answers import call, chunk, short_events, text, thought, translator
 from tests.servers import ROOT
 from translate import InvalidRequest, collect, translate
 from translate.translation import Domains
@@ -166,7 +166,8 @@ YES: dict[str, Callable[[], bool]] = {
         == "thinking"
     ),
     "thought signatures": lambda: (
-        told(chunk(call("f", thoughtSignature="A"), finish="STOP"))[2][1] == "signature_delta"
+        short_events(chunk(call("f", thoughtSignature="A"), finish="STOP"))[2][1]
+        == "signature_delta"
     ),
     "`max_tokens`": lambda: (
         config()["maxOutputTokens"] > 100

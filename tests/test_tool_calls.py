@@ -12,10 +12,10 @@ from tests.answers import (
     carried,
     chunk,
     short,
+    short_events,
     signed,
     text,
     thought,
-    told,
     tool,
     translator,
 )
@@ -24,7 +24,7 @@ from translate.signatures import pack
 
 
 def test_a_signature_rides_on_the_thinking_before_its_call() -> None:
-    assert told(
+    assert short_events(
         chunk(thought("Look.")),
         chunk(call("f1", args={"command": "ls"}, thoughtSignature="AAAA"), call("f2", "Read", {})),
         chunk(text(""), finish="STOP"),
@@ -46,7 +46,7 @@ def test_a_signature_rides_on_the_thinking_before_its_call() -> None:
 
 
 def test_a_signature_after_text_rides_on_an_empty_thinking_block() -> None:
-    assert told(
+    assert short_events(
         chunk(thought("Look."), text("I look.")),
         chunk(call("f1", thoughtSignature="AAAA"), finish="STOP"),
     ) == [
@@ -92,7 +92,7 @@ def test_a_signature_after_text_rides_on_an_empty_thinking_block() -> None:
     ],
 )
 def test_a_signature_reaches_the_first_call_wherever_it_comes(chunks: Any) -> None:
-    assert told(*chunks) == [
+    assert short_events(*chunks) == [
         "message_start",
         (0, THINKING),
         (0, "signature_delta", carried("AAAA")),
@@ -109,7 +109,7 @@ def test_a_signature_reaches_the_first_call_wherever_it_comes(chunks: Any) -> No
 
 
 def test_a_thoughts_signature_is_its_next_calls() -> None:
-    assert told(
+    assert short_events(
         chunk(thought("Hm.", thoughtSignature="AAAA")), chunk(call("f1"), finish="STOP")
     ) == [
         "message_start",
@@ -126,7 +126,7 @@ def test_a_thoughts_signature_is_its_next_calls() -> None:
 
 
 def test_an_empty_texts_signature_keeps_its_place_when_the_call_has_its_own() -> None:
-    assert told(
+    assert short_events(
         chunk(text("I look."), signed("TTTT")),
         chunk(call("f1", thoughtSignature="AAAA"), finish="STOP"),
     )[4:10] == [
@@ -142,7 +142,7 @@ def test_an_empty_texts_signature_keeps_its_place_when_the_call_has_its_own() ->
 def test_calls_in_sequence_may_each_be_signed() -> None:
     signatures = [
         event[2]
-        for event in told(
+        for event in short_events(
             chunk(call("f1", thoughtSignature="AAAA")),
             chunk(call("f2", thoughtSignature="BBBB"), finish="STOP"),
         )
@@ -162,7 +162,7 @@ def test_calls_in_sequence_may_each_be_signed() -> None:
     ],
 )
 def test_unsigned_calls_go_on_without_a_carrier(chunks: Any) -> None:
-    assert told(*chunks) == [
+    assert short_events(*chunks) == [
         "message_start",
         (0, tool("_f1")),
         (0, "input_json_delta", "{}"),
@@ -194,14 +194,16 @@ def test_unsigned_calls_are_kept_back_until_the_end_at_most() -> None:
 def test_a_signed_call_lets_an_unsigned_one_before_it_go() -> None:
     kinds = [
         event[1].get("type")
-        for event in told(chunk(call("f1"), call("f2", thoughtSignature="BBBB"), finish="STOP"))
+        for event in short_events(
+            chunk(call("f1"), call("f2", thoughtSignature="BBBB"), finish="STOP")
+        )
         if isinstance(event[1], dict)
     ]
     assert kinds == ["tool_use", "thinking", "tool_use"]
 
 
 def test_a_client_that_cannot_carry_gets_its_calls_at_once_and_bare() -> None:
-    assert told(
+    assert short_events(
         chunk(call("f1")),
         chunk(signed("SSSS"), call("f2", thoughtSignature="AAAA")),
         chunk(call(None), finish="STOP"),
@@ -223,7 +225,7 @@ def test_a_client_that_cannot_carry_gets_its_calls_at_once_and_bare() -> None:
 
 
 def test_a_mapped_name_comes_back_as_the_tools_own() -> None:
-    events = told(
+    events = short_events(
         chunk(call("f1", "_1st_00", {"é": 1}, thoughtSignature="A"), finish="STOP"),
         tool_names={"_1st_00": "1st"},
     )
@@ -255,13 +257,16 @@ def test_a_client_that_wants_one_call_gets_one() -> None:
 
 def test_traces_of_geminis_own_tools_ride_on_thinking_blocks() -> None:
     trace = {"toolCall": {"id": "s1", "toolType": "GOOGLE_SEARCH_WEB", "args": {}}}
-    events = told(chunk(trace, text("So."), finish="STOP"))
+    events = short_events(chunk(trace, text("So."), finish="STOP"))
     assert events[1:4] == [
         (0, THINKING),
         (0, "signature_delta", carried(pack(trace), "p")),
         (0, "stop"),
     ]
-    assert told(chunk(trace, text("So."), finish="STOP"), carries_signatures=False)[1] == (0, TEXT)
+    assert short_events(chunk(trace, text("So."), finish="STOP"), carries_signatures=False)[1] == (
+        0,
+        TEXT,
+    )
 
 
 # --- Calls in pieces (Vertex AI) --------------------------------------------------------------
@@ -281,7 +286,7 @@ def city(value: str, more: bool = False) -> dict[str, Any]:
 
 def test_the_pieces_of_a_call_are_streamed() -> None:
     start = {**piece(name="weather", id="f1"), "thoughtSignature": "A"}
-    assert told(
+    assert short_events(
         chunk(start),
         chunk(piece(city("Bos", more=True))),
         chunk(piece(city("ton"))),
@@ -303,7 +308,9 @@ def test_the_pieces_of_a_call_are_streamed() -> None:
 
 
 def test_a_call_in_pieces_takes_the_signature_before_it() -> None:
-    events = told(chunk(signed("A"), piece(city("x"), more=False, name="weather"), finish="STOP"))
+    events = short_events(
+        chunk(signed("A"), piece(city("x"), more=False, name="weather"), finish="STOP")
+    )
     assert events[1:5] == [
         (0, THINKING),
         (0, "signature_delta", carried("A")),
@@ -347,7 +354,7 @@ def test_a_call_whose_end_is_not_told_is_whole() -> None:
 
 def test_a_second_call_in_pieces_may_be_unwanted() -> None:
     first = call("f1", thoughtSignature="A")
-    events = told(
+    events = short_events(
         chunk(first, piece(city("x"), name="weather"), piece(more=False), finish="STOP"),
         max_calls=1,
     )
@@ -359,21 +366,23 @@ def test_a_second_call_in_pieces_may_be_unwanted() -> None:
 
 def test_a_texts_signature_travels_with_the_next_call() -> None:
     said = text("I look.", thoughtSignature="TTTT")
-    assert told(chunk(said, call("f1", thoughtSignature="AAAA"), finish="STOP"))[4:8] == [
+    assert short_events(chunk(said, call("f1", thoughtSignature="AAAA"), finish="STOP"))[4:8] == [
         (1, THINKING),
         (1, "signature_delta", carried("TTTT", "t")),
         (1, "stop"),
         (2, THINKING),
     ]
-    unsigned = told(chunk(said, call("f1"), finish="STOP"))
+    unsigned = short_events(chunk(said, call("f1"), finish="STOP"))
     assert unsigned[5] == (1, "signature_delta", carried("TTTT", "t"))
-    assert told(chunk(said, finish="STOP"))[-2:] == ["end_turn", "message_stop"]
+    assert short_events(chunk(said, finish="STOP"))[-2:] == ["end_turn", "message_stop"]
 
 
 def test_calls_that_share_an_id_get_ids_of_their_own() -> None:
     both = chunk(call("f1", thoughtSignature="A"), call("f1"), finish="STOP")
     ids = [
-        event[1]["id"] for event in told(both) if isinstance(event[1], dict) and "id" in event[1]
+        event[1]["id"]
+        for event in short_events(both)
+        if isinstance(event[1], dict) and "id" in event[1]
     ]
     assert ids == [f"toolu_{TAG}_f1", f"toolu_{TAG}01"]
 
