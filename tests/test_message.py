@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from translate.response.message import STOP_REASONS, Totals, collect, sse, stop_reason, told
+from translate.response.message import (
+    STOP_REASONS,
+    Totals,
+    collect,
+    render_as_text,
+    sse,
+    stop_reason,
+)
 from translate.wire import UsageMetadata
 
 GOOGLES_FINISH_REASONS = {
@@ -128,8 +135,8 @@ def test_usage_is_zero_where_nothing_is_said_and_never_negative() -> None:
         ),
     ],
 )
-def test_what_no_block_can_hold_is_told(part: Any, expected: str) -> None:
-    assert told(part) == expected
+def test_parts_without_a_block_are_text(part: Any, expected: str) -> None:
+    assert render_as_text(part) == expected
 
 
 def test_an_event_on_the_wire() -> None:

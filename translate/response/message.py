@@ -51,8 +51,8 @@ class Totals:
 
     def update(self, metadata: UsageMetadata) -> None:
         """Gemini tells running totals: the last value of each field counts."""
-        told = {name: value for name, value in metadata.items() if value is not None}
-        self._hops[-1].update(told)  # type: ignore[typeddict-item]
+        counts = {name: value for name, value in metadata.items() if value is not None}
+        self._hops[-1].update(counts)  # type: ignore[typeddict-item]
 
     def next_hop(self) -> None:
         """A long answer goes on in another request, which counts anew."""
@@ -97,7 +97,7 @@ def _visible(hop: UsageMetadata) -> int:
     return candidates - thoughts if are_in else candidates
 
 
-def told(part: Part) -> str:
+def render_as_text(part: Part) -> str:
     """A part that no block can hold, as text: code, what it printed, media."""
     code = part.get("executableCode")
     if code is not None:

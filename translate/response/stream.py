@@ -14,7 +14,7 @@ from ..translation import Translation
 from ..wire import Candidate, Chunk, Event, Json, Part
 from .events import Events
 from .grounding import Grounding
-from .message import Totals, stop_reason, told
+from .message import Totals, render_as_text, stop_reason
 from .output_limit import Cut
 from .tool_calls import Calls
 
@@ -250,9 +250,9 @@ class StreamTranslator:
     def _trace_part(self, part: Part) -> None:
         self._calls.trace(part)
 
-    def _told_part(self, part: Part) -> None:
+    def _rendered_part(self, part: Part) -> None:
         self._calls.text(part.get("thoughtSignature"))
-        self._out.text(told(part), self._totals.visible)
+        self._out.text(render_as_text(part), self._totals.visible)
 
     def _begin(self) -> None:
         if self._out.has_begun:
@@ -279,9 +279,9 @@ def has_content(part: Part) -> bool:
 PARTS: tuple[tuple[str, Callable[[StreamTranslator, Part], None]], ...] = (
     ("text", StreamTranslator._text_part),
     ("functionCall", StreamTranslator._call_part),
-    ("executableCode", StreamTranslator._told_part),
-    ("codeExecutionResult", StreamTranslator._told_part),
-    ("inlineData", StreamTranslator._told_part),
+    ("executableCode", StreamTranslator._rendered_part),
+    ("codeExecutionResult", StreamTranslator._rendered_part),
+    ("inlineData", StreamTranslator._rendered_part),
     ("toolCall", StreamTranslator._trace_part),
     ("toolResponse", StreamTranslator._trace_part),
     ("thoughtSignature", StreamTranslator._text_part),
