@@ -1,11 +1,11 @@
 """translate/events.py: blocks one at a time, in order."""
 
 from translate.response.events import GROWING, Events, compact
-from translate.response.output_limit import Cut
+from translate.response.output_limit import OutputLimit
 
 
 def test_blocks_open_one_at_a_time() -> None:
-    events = Events(Cut())
+    events = Events(OutputLimit())
     assert (events.has_block, events.open_block, events.last_block) == (False, None, None)
     events.open("text")
     events.delta("text_delta", text="a")
@@ -39,7 +39,7 @@ def test_the_json_of_an_input() -> None:
 
 
 def test_text_is_shown_as_far_as_wanted_and_before_what_follows() -> None:
-    events = Events(Cut(["</end>"]))
+    events = Events(OutputLimit(["</end>"]))
     events.text("</", 0)
     assert events.taken() == []
     events.open("tool_use", {"type": "tool_use"})
@@ -51,7 +51,7 @@ def test_text_is_shown_as_far_as_wanted_and_before_what_follows() -> None:
 
 
 def test_a_message_begins_once() -> None:
-    events = Events(Cut())
+    events = Events(OutputLimit())
     assert events.has_begun is False
     events.begin({"id": "msg_1"})
     assert (events.has_begun, events.has_block, events.has_emitted_answer) == (True, False, False)
@@ -63,7 +63,7 @@ def delta(index: int, **fields: str) -> dict[str, object]:
 
 
 def test_a_sign_of_life_is_a_delta_of_the_open_block() -> None:
-    events = Events(Cut())
+    events = Events(OutputLimit())
     events.keep_alive("thinking")
     assert events.has_block is True
     events.keep_alive("text")
@@ -87,7 +87,7 @@ def test_a_sign_of_life_is_a_delta_of_the_open_block() -> None:
 
 def test_more_than_thinking_is_an_answer() -> None:
     def is_answer(kind: str, *deltas: str) -> bool:
-        events = Events(Cut())
+        events = Events(OutputLimit())
         events.open(kind, None if kind in GROWING else {"type": kind})
         for name in deltas:
             events.delta(name)
@@ -104,7 +104,7 @@ def test_more_than_thinking_is_an_answer() -> None:
 
 
 def test_the_limits_of_the_attempt_under_way_count() -> None:
-    events = Events(Cut(["a"]))
-    events.cut = Cut(["b"])
+    events = Events(OutputLimit(["a"]))
+    events.limit = OutputLimit(["b"])
     events.text("ab", 0)
     assert [event["delta"]["text"] for event in events.taken() if "delta" in event] == ["a"]

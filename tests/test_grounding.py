@@ -6,7 +6,7 @@ import pytest
 
 from translate.response.events import Events
 from translate.response.grounding import Grounding
-from translate.response.output_limit import Cut
+from translate.response.output_limit import OutputLimit
 from translate.translation import Domains, domains
 
 REDIRECT = "https://vertexaisearch.cloud.google.com/grounding-api-redirect/"
@@ -164,7 +164,7 @@ def test_fetches() -> None:
 
 def test_showing_it_all() -> None:
     def shown(has_text: bool) -> list[Any]:
-        out = Events(Cut())
+        out = Events(OutputLimit())
         if has_text:
             out.open("text")
         grounding({"groundingMetadata": FOUND}).show(out, "tag")

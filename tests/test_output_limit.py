@@ -6,37 +6,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translate.response.output_limit import Cut
+from translate.response.output_limit import OutputLimit
 
 
-def fed(cut: Cut, *pieces: str) -> list[str]:
-    return [cut.text(piece, 0) for piece in pieces]
+def fed(limit: OutputLimit, *pieces: str) -> list[str]:
+    return [limit.apply(piece, 0) for piece in pieces]
 
 
 def test_without_limits_nothing_is_kept_back() -> None:
-    cut = Cut()
-    assert (fed(cut, "a", "b"), cut.rest(), cut.reason) == (["a", "b"], "", None)
+    limit = OutputLimit()
+    assert (fed(limit, "a", "b"), limit.flush(), limit.stop_reason) == (["a", "b"], "", None)
 
 
 def test_a_stop_sequence_within_a_piece() -> None:
-    cut = Cut(["END", "STOP"])
-    assert fed(cut, "one STOP two END", "three") == ["one ", ""]
-    assert (cut.reason, cut.stop_sequence, cut.rest()) == ("stop_sequence", "STOP", "")
+    limit = OutputLimit(["END", "STOP"])
+    assert fed(limit, "one STOP two END", "three") == ["one ", ""]
+    assert (limit.stop_reason, limit.stop_sequence, limit.flush()) == ("stop_sequence", "STOP", "")
 
 
 def test_a_stop_sequence_over_several_pieces() -> None:
-    cut = Cut(["</block>"])
-    assert fed(cut, "yes<", "/blo", "ck> more") == ["yes", "", ""]
-    assert cut.stop_sequence == "</block>"
+    limit = OutputLimit(["</block>"])
+    assert fed(limit, "yes<", "/blo", "ck> more") == ["yes", "", ""]
+    assert limit.stop_sequence == "</block>"
 
 
 def test_what_only_looked_like_one_is_shown() -> None:
-    cut = Cut(["</block>"])
-    assert cut.has_rest is False
-    assert fed(cut, "a </b", "r> <") == ["a ", "</br> "]
-    assert cut.has_rest is True
-    assert (cut.rest(), cut.rest(), cut.reason) == ("<", "", None)
-    assert cut.has_rest is False
+    limit = OutputLimit(["</block>"])
+    assert limit.has_pending is False
+    assert fed(limit, "a </b", "r> <") == ["a ", "</br> "]
+    assert limit.has_pending is True
+    assert (limit.flush(), limit.flush(), limit.stop_reason) == ("<", "", None)
+    assert limit.has_pending is False
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,13 @@ def test_what_only_looked_like_one_is_shown() -> None:
     ],
 )
 def test_the_token_limit(pieces: list[tuple[str, int]], shown: list[str]) -> None:
-    cut = Cut(max_tokens=2)
-    assert ([cut.text(*piece) for piece in pieces], cut.reason) == (shown, "max_tokens")
+    limit = OutputLimit(max_tokens=2)
+    assert ([limit.apply(*piece) for piece in pieces], limit.stop_reason) == (shown, "max_tokens")
 
 
 def test_a_stop_sequence_goes_before_the_token_limit() -> None:
-    cut = Cut(["c"], max_tokens=2)
-    assert (cut.text("abcd", 2), cut.reason) == ("ab", "stop_sequence")
+    limit = OutputLimit(["c"], max_tokens=2)
+    assert (limit.apply("abcd", 2), limit.stop_reason) == ("ab", "stop_sequence")
 
 
 @given(st.text("abx", max_size=30), st.sets(st.integers(0, 30), max_size=6))
@@ -64,6 +64,6 @@ def test_cutting_does_not_depend_on_the_pieces(text: str, cuts: set[int]) -> Non
     ends = [(text.find(stop) + len(stop), text.find(stop)) for stop in stops if stop in text]
     first = min(ends, default=(0, None))[1]
     edges = [0, *sorted(cut for cut in cuts if cut <= len(text)), len(text)]
-    cut = Cut(stops)
-    shown = "".join(fed(cut, *(text[a:b] for a, b in itertools.pairwise(edges))))
-    assert shown + cut.rest() == text[:first]
+    limit = OutputLimit(stops)
+    shown = "".join(fed(limit, *(text[a:b] for a, b in itertools.pairwise(edges))))
+    assert shown + limit.flush() == text[:first]

@@ -12,7 +12,7 @@ from translate import StreamTranslator, collect
 from translate.errors import InvalidRequest
 from translate.request import tools, translate
 from translate.request.overrides import NO_OVERRIDES, RequestOverrides
-from translate.response.output_limit import Cut
+from translate.response.output_limit import OutputLimit
 from translate.signatures import CALL, SENTINEL, wrap
 
 MINIMAL: dict[str, Any] = {
@@ -135,11 +135,11 @@ def test_the_limit_leaves_room_to_think(model: str, thinking: Any, asked: int, s
 
 def test_the_clients_own_limits_are_kept_for_the_way_back() -> None:
     asked = translate({**MINIMAL, "max_tokens": 2, "stop_sequences": list("abcdefg")}, {})
-    cut = Cut(asked.stop_sequences, asked.max_tokens)
-    assert (cut.text("hij", 1), cut.text("kg", 2), cut.stop_sequence) == ("hij", "k", "g")
+    limit = OutputLimit(asked.stop_sequences, asked.max_tokens)
+    assert (limit.apply("hij", 1), limit.apply("kg", 2), limit.stop_sequence) == ("hij", "k", "g")
     asked = translate({**MINIMAL, "max_tokens": 2}, {})
-    cut = Cut(asked.stop_sequences, asked.max_tokens)
-    assert (cut.text("1234", 4), cut.reason) == ("12", "max_tokens")
+    limit = OutputLimit(asked.stop_sequences, asked.max_tokens)
+    assert (limit.apply("1234", 4), limit.stop_reason) == ("12", "max_tokens")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 Knows the grammar: message_start, then blocks one at a time (start, deltas, stop), then
 message_delta and message_stop. It refuses to know Gemini, and what goes into a block.
-Text is kept back by cut.py for as long as it may become a stop sequence.
+Text is kept back by output_limit.py for as long as it may become a stop sequence.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from ..wire import Event, Json
-from .output_limit import Cut
+from .output_limit import OutputLimit
 
 GROWING: dict[str, Json] = {
     "text": {"type": "text", "text": ""},
@@ -35,8 +35,8 @@ def compact(value: Json) -> str:
 class Events:
     """Collects events until they are `taken`. All changes of blocks go through open and close."""
 
-    def __init__(self, cut: Cut) -> None:
-        self.cut = cut
+    def __init__(self, limit: OutputLimit) -> None:
+        self.limit = limit
         """Of the attempt at an answer that is under way; the events go on from one to the next."""
         self.has_begun = False
         self.has_emitted_answer = False
@@ -65,14 +65,14 @@ class Events:
         self.emit("content_block_delta", index=self._index, delta={"type": name, field: ""})
 
     def text(self, text: str, tokens: int) -> None:
-        """Show the model's text, as far as the client wants it (see cut.py)."""
-        shown = self.cut.text(text, tokens)
+        """Show the model's text, as far as the client wants it (see output_limit.py)."""
+        shown = self.limit.apply(text, tokens)
         if shown:
             self.say(shown)
 
     def flush(self) -> None:
         """Show the text that was kept back, before something else follows it."""
-        rest = self.cut.rest()
+        rest = self.limit.flush()
         if rest:
             self.say(rest)
 

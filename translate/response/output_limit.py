@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-class Cut:
+class OutputLimit:
     """The end of one answer's text.
 
     stop_sequences: those at which it ends, none of them shown. max_tokens: visible tokens allowed,
@@ -22,25 +22,25 @@ class Cut:
         self._longest = max(map(len, self._stop_sequences), default=0)
         self._max_tokens = max_tokens
         self._tokens = 0
-        self._held = ""
-        self.reason: str | None = None
-        """The stop_reason, once the answer is cut: `stop_sequence` or `max_tokens`."""
+        self._pending = ""
+        self.stop_reason: str | None = None
+        """`stop_sequence` or `max_tokens`, once the answer is cut."""
         self.stop_sequence: str | None = None
 
-    def text(self, text: str, tokens: int) -> str:
+    def apply(self, text: str, tokens: int) -> str:
         """What of the next piece of text may be shown now.
 
         tokens: Gemini's count of visible tokens so far, this piece included. The start of what
         may become a stop sequence is kept back.
         """
-        if self.reason:
+        if self.stop_reason:
             return ""
         if not self._stop_sequences and (self._max_tokens is None or tokens <= self._max_tokens):
             self._tokens = max(self._tokens, tokens)
             return text
         share = self._share(len(text), tokens)
-        self.reason = None if share is None else "max_tokens"
-        text = self._held + text[:share]
+        self.stop_reason = None if share is None else "max_tokens"
+        text = self._pending + text[:share]
         _, at, stop = min(
             (
                 (text.find(stop) + len(stop), text.find(stop), stop)
@@ -50,21 +50,21 @@ class Cut:
             default=(-1, -1, None),
         )
         if stop is not None:
-            self.reason, self.stop_sequence, self._held = "stop_sequence", stop, ""
+            self.stop_reason, self.stop_sequence, self._pending = "stop_sequence", stop, ""
             return text[:at]
         kept = self._possible_start(text) if share is None else 0
-        self._held = text[len(text) - kept :]
+        self._pending = text[len(text) - kept :]
         return text[: len(text) - kept]
 
     @property
-    def has_rest(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether text is kept back."""
-        return bool(self._held)
+        return bool(self._pending)
 
-    def rest(self) -> str:
+    def flush(self) -> str:
         """What was kept back, when something else than text follows."""
-        held, self._held = self._held, ""
-        return held
+        pending, self._pending = self._pending, ""
+        return pending
 
     def _share(self, size: int, tokens: int) -> int | None:
         """How many of a piece's characters the limit still allows; None for all."""

@@ -15,7 +15,7 @@ from ..wire import Candidate, Chunk, Event, Json, Part
 from .events import Events
 from .grounding import Grounding
 from .message import Totals, render_as_text, stop_reason
-from .output_limit import Cut
+from .output_limit import OutputLimit
 from .tool_calls import Calls
 
 BROKEN = "Gemini's answer ended before it was complete."
@@ -52,11 +52,11 @@ class StreamTranslator:
         self._message_id = message_id
         self._tag = message_id.removeprefix("msg_")[:8]
         self._model = model
-        self._cut = Cut(translation.stop_sequences, translation.max_tokens)
+        self._limit = OutputLimit(translation.stop_sequences, translation.max_tokens)
         self._grounding = Grounding(translation.domains)
 
-        self._out: Events = previous._out if previous else Events(self._cut)
-        self._out.cut = self._cut
+        self._out: Events = previous._out if previous else Events(self._limit)
+        self._out.limit = self._limit
         self._calls = Calls(translation, self._out, self._tag, carries_signatures)
         self._totals = Totals()
         self._token: str | None = None
@@ -82,7 +82,7 @@ class StreamTranslator:
     @property
     def has_answer(self) -> bool:
         """Whether there is more than thinking, shown or kept back."""
-        return self.has_emitted_answer or self._calls.has_any or self._cut.has_rest
+        return self.has_emitted_answer or self._calls.has_any or self._limit.has_pending
 
     @property
     def shortfall(self) -> Cause | None:
@@ -108,7 +108,7 @@ class StreamTranslator:
     @property
     def is_cut(self) -> bool:
         """Whether the answer has reached an end of the client's choosing: `finish` it."""
-        return self._cut.reason is not None
+        return self._limit.stop_reason is not None
 
     def feed(self, chunk: Chunk) -> list[Event]:
         """The events that one chunk makes, message_start before all others."""
@@ -129,7 +129,7 @@ class StreamTranslator:
 
     def keep_alive(self) -> list[Event]:
         """An empty delta: Claude Code 2.1.197 counts only real events as a sign of life."""
-        thinks = self._translation.shows_thinking and not self._cut.has_rest
+        thinks = self._translation.shows_thinking and not self._limit.has_pending
         self._out.keep_alive("thinking" if thinks else "text")
         return self._out.taken()
 
@@ -189,15 +189,15 @@ class StreamTranslator:
         totals = self._totals.usage(searched=self._grounding.searches > 0)
         self._out.emit(
             "message_delta",
-            delta={"stop_reason": reason, "stop_sequence": self._cut.stop_sequence},
+            delta={"stop_reason": reason, "stop_sequence": self._limit.stop_sequence},
             usage={**totals, **self._grounding.usage()},
         )
         self._out.emit("message_stop")
         return self._out.taken()
 
     def _stop_reason(self) -> str:
-        if self._cut.reason is not None:
-            return self._cut.reason
+        if self._limit.stop_reason is not None:
+            return self._limit.stop_reason
         return stop_reason(str(self._finish_reason), has_calls=self._calls.count > 0)
 
     # --- Candidates and parts -----------------------------------------------------------------
