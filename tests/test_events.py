@@ -15,7 +15,7 @@ def test_blocks_open_one_at_a_time() -> None:
     events.close()
     assert (events.has_block, events.open_block, events.last_block) == (True, None, "tool_use")
     events.emit("ping")
-    assert events.taken() == [
+    assert events.drain() == [
         {"type": "content_block_start", "index": 0, "content_block": GROWING["text"]},
         {
             "type": "content_block_delta",
@@ -31,7 +31,7 @@ def test_blocks_open_one_at_a_time() -> None:
         {"type": "content_block_stop", "index": 1},
         {"type": "ping"},
     ]
-    assert events.taken() == []
+    assert events.drain() == []
 
 
 def test_the_json_of_an_input() -> None:
@@ -41,11 +41,11 @@ def test_the_json_of_an_input() -> None:
 def test_text_is_shown_as_far_as_wanted_and_before_what_follows() -> None:
     events = Events(OutputLimit(["</end>"]))
     events.text("</", 0)
-    assert events.taken() == []
+    assert events.drain() == []
     events.open("tool_use", {"type": "tool_use"})
     events.say("</end>")
     events.text("a</end>b", 0)
-    said = events.taken()
+    said = events.drain()
     shown = [(event["index"], event["delta"]["text"]) for event in said if "delta" in event]
     assert shown == [(0, "</"), (2, "</end>"), (2, "a")]
 
@@ -55,7 +55,7 @@ def test_a_message_begins_once() -> None:
     assert events.has_begun is False
     events.begin({"id": "msg_1"})
     assert (events.has_begun, events.has_block, events.has_emitted_answer) == (True, False, False)
-    assert events.taken() == [{"type": "message_start", "message": {"id": "msg_1"}}]
+    assert events.drain() == [{"type": "message_start", "message": {"id": "msg_1"}}]
 
 
 def delta(index: int, **fields: str) -> dict[str, object]:
@@ -67,22 +67,22 @@ def test_a_sign_of_life_is_a_delta_of_the_open_block() -> None:
     events.keep_alive("thinking")
     assert events.has_block is True
     events.keep_alive("text")
-    assert events.taken() == [
+    assert events.drain() == [
         {"type": "content_block_start", "index": 0, "content_block": GROWING["thinking"]},
         delta(0, type="thinking_delta", thinking=""),
         delta(0, type="thinking_delta", thinking=""),
     ]
     events.close()
     events.keep_alive("text")
-    assert events.taken()[1:] == [
+    assert events.drain()[1:] == [
         {"type": "content_block_start", "index": 1, "content_block": GROWING["text"]},
         delta(1, type="text_delta", text=""),
     ]
     assert events.has_emitted_answer is False
     events.open("tool_use", {"type": "tool_use"})
-    events.taken()
+    events.drain()
     events.keep_alive("text")
-    assert events.taken() == [delta(2, type="input_json_delta", partial_json="")]
+    assert events.drain() == [delta(2, type="input_json_delta", partial_json="")]
 
 
 def test_more_than_thinking_is_an_answer() -> None:
@@ -107,4 +107,4 @@ def test_the_limits_of_the_attempt_under_way_count() -> None:
     events = Events(OutputLimit(["a"]))
     events.limit = OutputLimit(["b"])
     events.text("ab", 0)
-    assert [event["delta"]["text"] for event in events.taken() if "delta" in event] == ["a"]
+    assert [event["delta"]["text"] for event in events.drain() if "delta" in event] == ["a"]

@@ -170,7 +170,7 @@ def test_showing_it_all() -> None:
         grounding({"groundingMetadata": FOUND}).show(out, "tag")
         return [
             (event["type"], *(event.get("content_block") or event.get("delta") or {}).values())[:2]
-            for event in out.taken()
+            for event in out.drain()
         ]
 
     search = [

@@ -33,7 +33,7 @@ def compact(value: Json) -> str:
 
 
 class Events:
-    """Collects events until they are `taken`. All changes of blocks go through open and close."""
+    """Collects events until they are drained. All changes of blocks go through open and close."""
 
     def __init__(self, limit: OutputLimit) -> None:
         self.limit = limit
@@ -106,7 +106,7 @@ class Events:
     def emit(self, kind: str, **fields: Any) -> None:
         self._events.append({"type": kind, **fields})
 
-    def taken(self) -> list[Event]:
+    def drain(self) -> list[Event]:
         """The events since the last call."""
         events, self._events = self._events, []
         return events

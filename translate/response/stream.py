@@ -120,18 +120,18 @@ class StreamTranslator:
         if block_reason not in UNBLOCKED:
             self._finish_reason = "PROHIBITED_CONTENT"
             self._refusal = f"Gemini blocked this request: {block_reason}."
-        return self._out.taken()
+        return self._out.drain()
 
     def begin(self) -> list[Event]:
         """message_start, for a client that waits while Gemini is silent."""
         self._begin()
-        return self._out.taken()
+        return self._out.drain()
 
     def keep_alive(self) -> list[Event]:
         """An empty delta: Claude Code 2.1.197 counts only real events as a sign of life."""
         thinks = self._translation.shows_thinking and not self._limit.has_pending
         self._out.keep_alive("thinking" if thinks else "text")
-        return self._out.taken()
+        return self._out.drain()
 
     @property
     def tokens(self) -> Mapping[str, int]:
@@ -193,7 +193,7 @@ class StreamTranslator:
             usage={**totals, **self._grounding.usage()},
         )
         self._out.emit("message_stop")
-        return self._out.taken()
+        return self._out.drain()
 
     def _stop_reason(self) -> str:
         if self._limit.stop_reason is not None:
