@@ -129,7 +129,7 @@ def restricted(body: Any, said: str) -> Case:
 
 def unpaid(body: Any, said: str) -> Case:
     message = (
-        "Gemini wants to be paid for this: set up billing for the key's project at "
+        "This model needs billing: enable it for the key's project at "
         "https://aistudio.google.com/apikey. Google says: " + said
     )
     return Case(body, 402, "billing_error", message, Cause.BILLING, STOP)
@@ -267,13 +267,13 @@ def exhausted(said: str, message: str, *details: Any) -> Case:
 
 
 SAY_DAY = (
-    "Today's quota for this model is spent; Google renews it at midnight Pacific time. "
+    "Today's quota for this model is exhausted; Google renews it at midnight Pacific time. "
     f"{CHOOSE}. Google says: "
 )
 
 
 def say_for(seconds: int) -> str:
-    return f"The quota for this model is spent for {seconds} s. {CHOOSE}. Google says: "
+    return f"The quota for this model is exhausted for {seconds} s. {CHOOSE}. Google says: "
 
 
 SAY_TIER = f"This key's tier does not include this model. {CHOOSE}. Google says: "

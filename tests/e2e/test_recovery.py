@@ -354,6 +354,6 @@ def test_a_days_quota_that_is_spent(both: Both, proxy: str) -> None:
     assert both.statuses() == [[429]] * 2
     for run in runs:
         assert (run.exit_code, run.result["is_error"]) == (1, True)
-        assert "Today's quota for this model is spent" in run.result["result"]
+        assert "Today's quota for this model is exhausted" in run.result["result"]
         assert "ANTHROPIC_MODEL" in run.result["result"]
     assert retries(runs) == [[]] * 2

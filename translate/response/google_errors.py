@@ -98,7 +98,7 @@ RULES = (
         {400, 402, 403, 429},
         "free tier is not available|[Pp]repayment credits|BILLING_DISABLED|enable billing",
         402,
-        "Gemini wants to be paid for this: set up billing for the key's project at "
+        "This model needs billing: enable it for the key's project at "
         "https://aistudio.google.com/apikey. Google says: {message}",
         False,
     ),
@@ -150,7 +150,7 @@ RULES = (
         {429},
         "PerDay|Daily",
         429,
-        "Today's quota for this model is spent; Google renews it at midnight Pacific time. "
+        "Today's quota for this model is exhausted; Google renews it at midnight Pacific time. "
         f"{CHOOSE}. " + "Google says: {message}",
         False,
     ),
@@ -197,7 +197,8 @@ def from_google(
     is_late = wait is not None and wait > LONGEST_WAIT_SECONDS
     shown = rule.say.format(message=message, hint=key_hint)
     if is_late:
-        shown = f"The quota for this model is spent for {wait} s. {CHOOSE}. Google says: {message}"
+        shown = f"The quota for this model is exhausted for {wait} s. {CHOOSE}. "
+        shown += f"Google says: {message}"
     return ApiError(
         rule.status,
         shown,
