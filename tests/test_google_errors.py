@@ -1,4 +1,4 @@
-"""translate/refusals.py: each of Google's refusals as the answer this client handles right.
+"""translate/response/google_errors.py: each of Google's errors as the client handles it right.
 
 The texts are Google's own, as they were seen in its answers until 2026-11-23.
 """
@@ -9,7 +9,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from translate.errors import ApiError, Cause
-from translate.response.google_errors import KEY_HINT, PATIENCE_SECONDS, RPC_STATUSES, from_google
+from translate.response.google_errors import (
+    KEY_HINT,
+    MAX_RETRY_AFTER_SECONDS,
+    RPC_STATUSES,
+    from_google,
+)
 
 TYPE = "type.googleapis.com/google.rpc."
 STOP = {"x-should-retry": "false"}
@@ -733,7 +738,7 @@ def test_a_full_context_is_told_in_the_clients_own_words() -> None:
 
 def test_the_client_is_never_told_to_wait_for_longer_than_it_does() -> None:
     waits = [error.retry_after for error in map(shown, CASES.values())]
-    assert max(wait for wait in waits if wait is not None) == PATIENCE_SECONDS
+    assert max(wait for wait in waits if wait is not None) == MAX_RETRY_AFTER_SECONDS
 
 
 def test_no_answer_tells_to_wait_and_to_give_up() -> None:

@@ -1,8 +1,8 @@
 """Google's errors -> the errors a client is shown: one table, first match wins.
 
-Knows Google's statuses, reasons and texts, and what Claude Code does with each answer: which
-status makes it wait, stop, compact or ask for another key. It refuses to know what is tried
-before an error is shown; it only gives each one its `cause`.
+Google's statuses, reasons and texts, and what Claude Code does with each answer: which status
+makes it wait, stop, compact or ask for another key. What is tried before an error is shown
+depends on its `cause` only (proxy/attempts.py).
 Sources: google.rpc.Code; texts and reasons as seen in Google's answers until 2026-11-23.
 """
 
@@ -39,28 +39,28 @@ KEY_HINT = (
     "Set ANTHROPIC_AUTH_TOKEN to a Gemini API key (https://aistudio.google.com/apikey) "
     "and start the client again."
 )
-CHOOSE = "Another model can be chosen with ANTHROPIC_MODEL or `/model`"
+CHOOSE_MODEL_HINT = "Another model can be chosen with ANTHROPIC_MODEL or `/model`"
 
-PATIENCE_SECONDS = 60
-"""Claude Code gives up at once when it is told to wait for longer."""
+MAX_RETRY_AFTER_SECONDS = 60
+"""Claude Code gives up at once on a longer `retry-after`."""
 
-LONGEST_WAIT_SECONDS = 300
-"""A quota that is gone for longer is not worth waiting for."""
+MAX_WAIT_SECONDS = 300
+"""A client is not asked to wait for a quota that is back later than this."""
 
 
 class Rule(NamedTuple):
-    """One kind of refusal.
+    """One kind of error.
 
-    cause: what a retry policy is looked up by. statuses: Google's. marks: found in its reasons,
-    quota ids or text; None: any. status, say, retry: what the client gets; `say` may quote
-    {message} and {hint}.
+    cause: what a retry policy is looked up by. statuses: Google's. pattern: found in its reasons,
+    quota ids or text; None: any. status, template, retry: what the client gets; the template may
+    quote {message} and {hint}.
     """
 
     cause: Cause | None
     statuses: Collection[int]
-    marks: str | None
+    pattern: str | None
     status: int
-    say: str = "{message}"
+    template: str = "{message}"
     retry: bool | None = None
 
 
@@ -121,7 +121,9 @@ RULES = (
         False,
     ),
     Rule(Cause.FORBIDDEN, {403}, None, 403, "Google refused the request: {message}", False),
-    Rule(Cause.MODEL, {404}, None, 404, "{message} " + f"{CHOOSE}; /v1/models lists some."),
+    Rule(
+        Cause.MODEL, {404}, None, 404, "{message} " + f"{CHOOSE_MODEL_HINT}; /v1/models lists some."
+    ),
     Rule(Cause.PAYLOAD, {400, 413}, "payload size exceeds the limit", 413),
     Rule(Cause.PAYLOAD, {413}, None, 413),
     Rule(Cause.SIGNATURE, {400}, "[Tt]hought.?[Ss]ignature", 400),
@@ -142,7 +144,8 @@ RULES = (
         {429},
         r"limit: 0\b",
         429,
-        f"This key's tier does not include this model. {CHOOSE}. " + "Google says: {message}",
+        f"This key's tier does not include this model. {CHOOSE_MODEL_HINT}. "
+        + "Google says: {message}",
         False,
     ),
     Rule(
@@ -151,7 +154,7 @@ RULES = (
         "PerDay|Daily",
         429,
         "Today's quota for this model is exhausted; Google renews it at midnight Pacific time. "
-        f"{CHOOSE}. " + "Google says: {message}",
+        f"{CHOOSE_MODEL_HINT}. " + "Google says: {message}",
         False,
     ),
     Rule(Cause.QUOTA, {429}, None, 429),
@@ -160,7 +163,7 @@ RULES = (
     Rule(Cause.INTERNAL, {409, 499, 500, 501}, None, 500),
     Rule(Cause.INTERNAL, {*range(200, 400), *range(502, 600)}, None, 502),
 )
-"""Which refusal is which. A later rule may count on the earlier ones not to match."""
+"""The first that matches. A later rule may count on the earlier ones not to match."""
 
 DURATION = r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)(ms|s))?(?<=[hms])\b"
 RETRY_TEXT = re.compile(f"[Rr]etry in {DURATION}")
@@ -187,39 +190,46 @@ def from_google(
     message = str(error.get("message") or f"Gemini answered with status {status}.")
     too_long = TOO_LONG.search(message) if status == 400 else None
     if too_long:
-        limit = int(too_long[3])
-        used = int(too_long[1] or too_long[2] or limit + 1)
-        shown = f"prompt is too long: {used} tokens > {limit} maximum"
-        return ApiError(400, shown, cause=Cause.CONTEXT)
-    rule = _rule(status, " ".join([*_reasons(error), message]))
+        return _context_error(too_long)
+    rule = _find_rule(status, " ".join([*_reasons(error), message]))
     wait = _wait(error, message, retry_after) if rule.cause is Cause.QUOTA else None
-    is_exhausted = wait is not None and wait > PATIENCE_SECONDS
-    is_late = wait is not None and wait > LONGEST_WAIT_SECONDS
-    shown = rule.say.format(message=message, hint=key_hint)
-    if is_late:
-        shown = f"The quota for this model is exhausted for {wait} s. {CHOOSE}. "
-        shown += f"Google says: {message}"
-    return ApiError(
-        rule.status,
-        shown,
-        cause=Cause.EXHAUSTED if is_exhausted else rule.cause,
-        retry=False if is_late else rule.retry,
-        retry_after=None if wait is None or is_late else min(wait, PATIENCE_SECONDS),
+    if wait is None:
+        shown = rule.template.format(message=message, hint=key_hint)
+        return ApiError(rule.status, shown, cause=rule.cause, retry=rule.retry)
+    return _quota_error(message, wait)
+
+
+def _context_error(too_long: re.Match[str]) -> ApiError:
+    limit = int(too_long[3])
+    used = int(too_long[1] or too_long[2] or limit + 1)
+    message = f"prompt is too long: {used} tokens > {limit} maximum"
+    return ApiError(400, message, cause=Cause.CONTEXT)
+
+
+def _quota_error(message: str, wait: int) -> ApiError:
+    """A quota that is back after `wait` seconds: the client may wait, or has to give up."""
+    cause = Cause.QUOTA if wait <= MAX_RETRY_AFTER_SECONDS else Cause.EXHAUSTED
+    if wait <= MAX_WAIT_SECONDS:
+        return ApiError(429, message, cause=cause, retry_after=min(wait, MAX_RETRY_AFTER_SECONDS))
+    shown = (
+        f"The quota for this model is exhausted for {wait} s. {CHOOSE_MODEL_HINT}. "
+        f"Google says: {message}"
     )
+    return ApiError(429, shown, cause=cause, retry=False)
 
 
-def _rule(status: int, said: str) -> Rule:
+def _find_rule(status: int, text: str) -> Rule:
     for rule in RULES:
-        if status in rule.statuses and (rule.marks is None or re.search(rule.marks, said)):
+        if status in rule.statuses and (rule.pattern is None or re.search(rule.pattern, text)):
             return rule
     return Rule(None, (), None, status)
 
 
-def _status(error: Mapping[str, Any], given: int) -> int:
+def _status(error: Mapping[str, Any], http_status: int) -> int:
     code = error.get("code")
     if isinstance(code, int) and 400 <= code <= 599:
         return code
-    return RPC_STATUSES.get(str(error.get("status")), given)
+    return RPC_STATUSES.get(str(error.get("status")), http_status)
 
 
 def _reasons(error: Mapping[str, Any]) -> Iterator[str]:
@@ -231,18 +241,18 @@ def _reasons(error: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _wait(error: Mapping[str, Any], message: str, header: str | None) -> int | None:
-    """After how many whole seconds a quota is there again, as far as Google tells."""
+    """Whole seconds until a quota is back; None where Google does not say."""
     for detail in _details(error):
         delay = RETRY_DELAY.fullmatch(str(detail.get("retryDelay")))
         if delay:
             return _seconds(*delay.groups())
-    said = RETRY_TEXT.search(message)
-    if said:
-        return _seconds(*said.groups())
+    match = RETRY_TEXT.search(message)
+    if match:
+        return _seconds(*match.groups())
     if header is not None and header.isdecimal():
         return max(1, int(header))
     is_by_minute = any(PER_MINUTE in reason for reason in _reasons(error))
-    return PATIENCE_SECONDS if is_by_minute else None
+    return MAX_RETRY_AFTER_SECONDS if is_by_minute else None
 
 
 def _seconds(hours: str | None, minutes: str | None, number: str | None, unit: str | None) -> int:
