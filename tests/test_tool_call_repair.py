@@ -1,11 +1,11 @@
-"""translate/repair.py: slips with one reading are mended, everything else goes through."""
+"""translate/response/tool_call_repair.py: slips with one reading are repaired, others are not."""
 
 import copy
 from typing import Any
 
 import pytest
 
-from translate.response.tool_call_repair import Repaired, repair
+from translate.response.tool_call_repair import RepairedCall, repair
 
 READ = {
     "type": "object",
@@ -69,7 +69,7 @@ TOOLS = {
 )
 def test_slips_with_one_reading(name: str, args: Any, expected: Any) -> None:
     before = copy.deepcopy(args)
-    assert repair(name, args, TOOLS) == Repaired(*expected)
+    assert repair(name, args, TOOLS) == RepairedCall(*expected)
     assert args == before
 
 
@@ -98,7 +98,7 @@ def test_slips_with_one_reading(name: str, args: Any, expected: Any) -> None:
 )
 def test_what_has_no_single_reading_goes_through(name: str, args: Any) -> None:
     repaired = repair(name, args, TOOLS)
-    assert repaired == Repaired(name, args, [])
+    assert repaired == RepairedCall(name, args, [])
     assert repaired.args is args
 
 

@@ -1,4 +1,4 @@
-"""translate/calls.py: where signatures ride, and calls whole, mended and in pieces."""
+"""translate/response/tool_calls.py: where signatures ride; calls whole, repaired, in pieces."""
 
 from typing import Any
 
@@ -232,7 +232,7 @@ def test_a_mapped_name_comes_back_as_the_tools_own() -> None:
     assert events[4:6] == [(1, tool("_f1", "1st")), (1, "input_json_delta", '{"é":1}')]
 
 
-def test_a_slip_is_mended_and_counted() -> None:
+def test_call_with_a_slip_is_repaired_and_counted() -> None:
     machine = translator(
         input_schemas={"Bash": {"properties": {"command": {}}, "required": ["command"]}}
     )

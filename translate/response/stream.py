@@ -97,7 +97,7 @@ class StreamTranslator:
 
     @property
     def repairs(self) -> Mapping[str, int]:
-        """How often a call had to be mended, by kind of slip."""
+        """How often a call had to be repaired, by kind of slip."""
         return self._calls.repairs
 
     @property

@@ -1,8 +1,7 @@
 """Calls that a model got nearly right -> what they can only have meant.
 
-Knows the slips that Gemini makes with other people's tools, and the one reading each of them
-has. Whatever has two readings stays as it is: the client's own check then tells the model.
-It refuses to know parts and blocks.
+The slips that Gemini makes with other people's tools, each with the one reading that it has.
+Whatever has two readings stays as it is: the client's own check then tells the model.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ WRAPPERS = ("parameters", "arguments", "args", "input")
 """Keys under which a model may put all arguments once more."""
 
 OPAQUE = frozenset({"$ref", "allOf", "anyOf", "oneOf", "patternProperties"})
-"""Where these stand at the root, the properties there are not all there are: nothing is mended."""
+"""At the root of a schema: `properties` does not name all that may be there. No repair then."""
 
 TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -32,34 +31,30 @@ TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-class Repaired(NamedTuple):
-    """A call as it was meant. repairs: what was mended, by kind, without content."""
+class RepairedCall(NamedTuple):
+    """A call as it was meant. repairs: the kinds of slips in it, without content."""
 
     name: str
     args: Json
     repairs: list[str]
 
 
-def repair(name: str, args: Json, tools: Mapping[str, Json]) -> Repaired:
-    """Mend a call. tools: tool name -> input schema, of all tools of the request."""
-    repairs: list[str] = []
-    meant = _meant_name(name, tools)
-    if meant != name:
-        repairs.append("name")
-    schema = tools.get(meant)
-    if schema is None:
-        return Repaired(meant, args, repairs)
-    if schema.keys() & OPAQUE:
-        return Repaired(meant, args, repairs)
-    for kind, mend in MENDERS:
-        mended = mend(args, schema)
-        if mended is not args:
+def repair(called: str, args: Json, tools: Mapping[str, Json]) -> RepairedCall:
+    """Repair a call. called: the name in it. tools: tool name -> input schema, of all tools."""
+    name = _find_name(called, tools)
+    repairs = [] if name == called else ["name"]
+    schema = tools.get(name)
+    if schema is None or schema.keys() & OPAQUE:
+        return RepairedCall(name, args, repairs)
+    for kind, repair_args in ARGUMENT_REPAIRS:
+        repaired = repair_args(args, schema)
+        if repaired is not args:
             repairs.append(kind)
-            args = mended
-    return Repaired(meant, args, repairs)
+            args = repaired
+    return RepairedCall(name, args, repairs)
 
 
-def _meant_name(name: str, tools: Mapping[str, Json]) -> str:
+def _find_name(name: str, tools: Mapping[str, Json]) -> str:
     if name in tools:
         return name
     for prefix in PREFIXES:
@@ -68,61 +63,61 @@ def _meant_name(name: str, tools: Mapping[str, Json]) -> str:
     return alike[0] if len(alike) == 1 else name
 
 
-def _unwrapped(args: Json, schema: Json) -> Json:
+def _unwrap(args: Json, schema: Json) -> Json:
     """All arguments inside one object that the schema does not know."""
     if len(args) != 1:
         return args
     ((key, value),) = args.items()
     known = _properties(schema)
-    is_wrong = schema.get("additionalProperties") is False or bool(_missing(args, schema))
+    is_wrong = schema.get("additionalProperties") is False or bool(_missing_keys(args, schema))
     is_wrapper = key in WRAPPERS and key not in known and isinstance(value, dict) and bool(value)
     return value if is_wrong and is_wrapper and value.keys() <= known.keys() else args
 
 
-def _renamed(args: Json, schema: Json) -> Json:
+def _rename_key(args: Json, schema: Json) -> Json:
     """One unknown key in the place of one required key that is missing and sounds like it."""
     known = _properties(schema)
     unknown = [key for key in args if key not in known]
-    missing = _missing(args, schema)
+    missing = _missing_keys(args, schema)
     if len(unknown) != 1 or len(missing) != 1 or schema.get("additionalProperties"):
         return args
     (wrong,), (right,) = unknown, missing
-    if not _fits(args[wrong], known.get(right, {})) or not _sound_alike(wrong, right):
+    if not _fits(args[wrong], known.get(right, {})) or not _are_similar(wrong, right):
         return args
     return {right if key == wrong else key: value for key, value in args.items()}
 
 
-def _parsed(args: Json, schema: Json) -> Json:
+def _parse_strings(args: Json, schema: Json) -> Json:
     """Lists and objects that were written as strings."""
     known = _properties(schema)
-    mended = {
-        key: _decoded(value, known.get(key, {})) if isinstance(value, str) else value
+    repaired = {
+        key: _decode(value, known.get(key, {})) if isinstance(value, str) else value
         for key, value in args.items()
     }
-    return args if mended == args else mended
+    return args if repaired == args else repaired
 
 
-def _decoded(text: str, schema: Any) -> Any:
+def _decode(text: str, schema: Any) -> Any:
     kind = schema.get("type") if isinstance(schema, dict) else None
     if kind not in ("array", "object"):
         return text
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         return text
     return value if isinstance(value, TYPES[kind]) else text
 
 
-def _refuse(constant: str) -> None:
+def _reject_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _missing(args: Json, schema: Json) -> list[str]:
+def _missing_keys(args: Json, schema: Json) -> list[str]:
     required = schema.get("required")
     return [key for key in required if key not in args] if isinstance(required, list) else []
 
 
-def _sound_alike(one: str, other: str) -> bool:
+def _are_similar(one: str, other: str) -> bool:
     """`path` and `file_path`, `cmd` and `command`, `filename` and `file_path`."""
     short, long = sorted((_letters(one), _letters(other)), key=len)
     rest = iter(long)
@@ -133,7 +128,7 @@ def _letters(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-MENDERS = (("unwrapped", _unwrapped), ("renamed", _renamed), ("parsed", _parsed))
+ARGUMENT_REPAIRS = (("unwrapped", _unwrap), ("renamed", _rename_key), ("parsed", _parse_strings))
 
 
 def _properties(schema: Json) -> Json:

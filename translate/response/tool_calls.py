@@ -34,7 +34,7 @@ class Calls:
         self.count = 0
         """How many have been shown."""
         self.repairs: Counter[str] = Counter()
-        """How often a call had to be mended, by kind of slip."""
+        """How often a call had to be repaired, by kind of slip."""
         self._has_signed_call = False
         self._loose: str | None = None
         """A signature that came on an empty text or a thought: the next call's, if it has none."""
