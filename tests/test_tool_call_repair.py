@@ -23,6 +23,7 @@ TOOLS = {
     "todowrite": {},
     "Bash": {"properties": 1},
     "Any": {"required": ["y"]},
+    "Odd": {"properties": {"y": {}}, "required": [["y"], {}, 1]},
     "Open": {"properties": {"name": {}}},
     "Union": {"properties": {"name": {}}, "required": ["id"], "anyOf": []},
 }
@@ -88,6 +89,7 @@ def test_slips_with_one_reading(name: str, args: Any, expected: Any) -> None:
         pytest.param("TodoWrite", {"todos": '{"a": 1}'}, id="an object for a list"),
         pytest.param("Bash", {"cmd": "ls"}, id="a schema without properties"),
         pytest.param("Any", {"x": 1}, id="a type that is not told"),
+        pytest.param("Odd", {"x": 1}, id="required that are not names"),
         pytest.param("Read", {"parameters": {}}, id="an empty wrapper"),
         pytest.param("Open", {"input": {"name": "n"}}, id="a wrapper the schema allows"),
         pytest.param("Union", {"parameters": {"name": "n"}}, id="properties elsewhere too"),

@@ -113,8 +113,10 @@ def _reject_constant(constant: str) -> None:
 
 
 def _missing_keys(args: Json, schema: Json) -> list[str]:
+    """A client's schema may hold anything: what is not a name is not required."""
     required = schema.get("required")
-    return [key for key in required if key not in args] if isinstance(required, list) else []
+    names = required if isinstance(required, list) else []
+    return [name for name in names if isinstance(name, str) and name not in args]
 
 
 def _are_similar(one: str, other: str) -> bool:
