@@ -1,4 +1,4 @@
-"""translate/response.py: stop reasons, usage, and the two exits of the stream machine."""
+"""translate/response/message.py: stop reasons, and the two exits of the stream machine."""
 
 from typing import Any
 
@@ -6,13 +6,11 @@ import pytest
 
 from translate.response.message import (
     STOP_REASONS,
-    Totals,
     collect,
     render_as_text,
     sse,
     stop_reason,
 )
-from translate.wire import UsageMetadata
 
 GOOGLES_FINISH_REASONS = {
     *("FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "CONTINUATION", "SAFETY", "RECITATION"),
@@ -61,63 +59,6 @@ def test_a_call_that_was_broken_off_is_not_in_a_whole_message() -> None:
         {"type": "content_block_stop", "index": 0},
     ]
     assert collect(events)["content"] == []
-
-
-def test_a_count_that_is_null_counts_nothing() -> None:
-    totals = Totals()
-    totals.update({"promptTokenCount": 7, "candidatesTokenCount": None})  # type: ignore[typeddict-item]
-    totals.update({"promptTokenCount": None, "candidatesTokenCount": 2})  # type: ignore[typeddict-item]
-    usage = totals.usage()
-    assert (usage["input_tokens"], usage["output_tokens"]) == (7, 2)
-
-
-HOP: UsageMetadata = {
-    "promptTokenCount": 18234,
-    "cachedContentTokenCount": 16320,
-    "toolUsePromptTokenCount": 94,
-    "candidatesTokenCount": 46,
-    "thoughtsTokenCount": 87,
-    "totalTokenCount": 18461,
-}
-USAGE = {
-    "input_tokens": 2008,
-    "cache_creation_input_tokens": 0,
-    "cache_read_input_tokens": 16320,
-    "output_tokens": 133,
-}
-
-
-def test_usage_counts_cached_input_apart_and_thoughts_as_output() -> None:
-    totals = Totals()
-    totals.update({"promptTokenCount": 18234, "candidatesTokenCount": 1})
-    totals.update(HOP)
-    assert (totals.usage(), totals.visible, totals.thoughts) == (USAGE, 46, 87)
-    assert totals.usage(searched=True) == {**USAGE, "input_tokens": 2008 - 94}
-
-
-def test_thoughts_that_are_counted_twice_are_counted_once() -> None:
-    totals = Totals()
-    totals.update({"promptTokenCount": 10, "candidatesTokenCount": 80, "thoughtsTokenCount": 70})
-    assert (totals.visible, totals.usage()["output_tokens"]) == (80, 150)
-    totals.update({"totalTokenCount": 90})
-    assert (totals.visible, totals.usage()["output_tokens"]) == (10, 80)
-
-
-def test_the_context_of_a_long_answer_is_its_first_hops() -> None:
-    totals = Totals()
-    totals.update(HOP)
-    totals.next_hop()
-    totals.update({**HOP, "promptTokenCount": 99_999})
-    assert (totals.usage(), totals.visible) == ({**USAGE, "output_tokens": 266}, 92)
-    assert totals.thoughts == 2 * 87
-
-
-def test_usage_is_zero_where_nothing_is_said_and_never_negative() -> None:
-    zero = dict.fromkeys(USAGE, 0)
-    totals = Totals()
-    assert (totals.usage(), totals.thoughts) == (zero, 0)
-    totals.update({"cachedContentTokenCount": 5})
-    assert totals.usage() == {**zero, "cache_read_input_tokens": 5}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""What the pieces of an answer become: stop reasons, usage, one whole message, SSE bytes.
+"""What the pieces of an answer become: stop reasons, one whole message, SSE bytes.
 
-Knows the tables and the two exits of the stream machine (`sse`, `collect`).
-It refuses to know the order of events: that is stream.py's.
+The tables and the two exits of the stream machine (`sse`, `collect`). The order of events is
+stream.py's.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..wire import Event, Json, Part, Usage, UsageMetadata
+from ..wire import Event, Json, Part
 
 STOP_REASONS = {
     "STOP": "end_turn",
@@ -41,60 +41,6 @@ def stop_reason(finish_reason: str, *, has_calls: bool) -> str:
     """The Anthropic stop_reason. Gemini says STOP after function calls too."""
     reason = STOP_REASONS.get(finish_reason, "end_turn")
     return "tool_use" if has_calls and reason == "end_turn" else reason
-
-
-class Totals:
-    """The token counts of one answer, over all its hops."""
-
-    def __init__(self) -> None:
-        self._hops: list[UsageMetadata] = [{}]
-
-    def update(self, metadata: UsageMetadata) -> None:
-        """Gemini tells running totals: the last value of each field counts."""
-        counts = {name: value for name, value in metadata.items() if value is not None}
-        self._hops[-1].update(counts)  # type: ignore[typeddict-item]
-
-    def next_hop(self) -> None:
-        """A long answer goes on in another request, which counts anew."""
-        self._hops.append({})
-
-    @property
-    def visible(self) -> int:
-        """Tokens of the answer so far, without thoughts."""
-        return sum(_visible(hop) for hop in self._hops)
-
-    @property
-    def thoughts(self) -> int:
-        """Tokens thought so far."""
-        return sum(hop.get("thoughtsTokenCount", 0) for hop in self._hops)
-
-    def usage(self, *, searched: bool = False) -> Usage:
-        """Anthropic's counts: input without cached, output with thoughts.
-
-        searched: whether Google searched the web; what it read there is not billed. Later hops
-        read again what the earlier ones wrote: the context is as large as the first one's.
-        """
-        first = self._hops[0]
-        cached = first.get("cachedContentTokenCount", 0)
-        read = 0 if searched else first.get("toolUsePromptTokenCount", 0)
-        prompt = first.get("promptTokenCount", 0) + read
-        return {
-            "input_tokens": max(0, prompt - cached),
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": cached,
-            "output_tokens": self.visible + self.thoughts,
-        }
-
-
-def _visible(hop: UsageMetadata) -> int:
-    """Tokens of the answer without thoughts: older previews counted those in.
-
-    Then prompt, candidates and tool use already make up the total (seen in other proxies' notes).
-    """
-    candidates, thoughts = hop.get("candidatesTokenCount", 0), hop.get("thoughtsTokenCount", 0)
-    read = hop.get("promptTokenCount", 0) + hop.get("toolUsePromptTokenCount", 0)
-    are_in = thoughts <= candidates and read + candidates == hop.get("totalTokenCount")
-    return candidates - thoughts if are_in else candidates
 
 
 def render_as_text(part: Part) -> str:

@@ -14,9 +14,10 @@ from ..translation import Translation
 from ..wire import Candidate, Chunk, Event, Json, Part
 from .events import Events
 from .grounding import Grounding
-from .message import Totals, render_as_text, stop_reason
+from .message import render_as_text, stop_reason
 from .output_limit import OutputLimit
 from .tool_calls import Calls
+from .usage import UsageTotals
 
 BROKEN = "Gemini's answer ended before it was complete."
 SHORTFALLS = {
@@ -58,7 +59,7 @@ class StreamTranslator:
         self._out: Events = previous._out if previous else Events(self._limit)
         self._out.limit = self._limit
         self._calls = Calls(translation, self._out, self._tag, carries_signatures)
-        self._totals = Totals()
+        self._usage = UsageTotals()
         self._token: str | None = None
         """With which the rest of a long answer is asked for."""
         self._last_token: str | None = None
@@ -91,7 +92,7 @@ class StreamTranslator:
         if reason is None or self.has_answer or self.is_cut:
             return None
         if stop_reason(reason, has_calls=False) == "end_turn":
-            has_thought = self._totals.thoughts or self._out.has_block
+            has_thought = self._usage.thoughts or self._out.has_block
             return Cause.THOUGHTS if has_thought else Cause.EMPTY
         return SHORTFALLS.get(reason)
 
@@ -112,7 +113,7 @@ class StreamTranslator:
 
     def feed(self, chunk: Chunk) -> list[Event]:
         """The events that one chunk makes, message_start before all others."""
-        self._totals.update(chunk.get("usageMetadata") or {})
+        self._usage.update(chunk.get("usageMetadata") or {})
         self._begin()
         for candidate in (chunk.get("candidates") or [])[:1]:
             self._candidate(candidate)
@@ -136,12 +137,12 @@ class StreamTranslator:
     @property
     def tokens(self) -> Mapping[str, int]:
         """What the attempt has used so far."""
-        usage = self._totals.usage(searched=self._grounding.searches > 0)
+        usage = self._usage.usage(searched=self._grounding.searches > 0)
         return {
             "in": usage["input_tokens"],
             "cached": usage["cache_read_input_tokens"],
             "out": usage["output_tokens"],
-            "thoughts": self._totals.thoughts,
+            "thoughts": self._usage.thoughts,
         }
 
     @property
@@ -166,7 +167,7 @@ class StreamTranslator:
         return self._next_hop(self._token)
 
     def _next_hop(self, token: str | None) -> str | None:
-        self._totals.next_hop()
+        self._usage.next_hop()
         self._last_token = self._checkpoint = token
         self._token, self._continues = None, False
         return token
@@ -186,7 +187,7 @@ class StreamTranslator:
             # `claude -p` 2.1.197 prints nothing when a message ends with a thinking block.
             self._out.open("text")
         self._out.close()
-        totals = self._totals.usage(searched=self._grounding.searches > 0)
+        totals = self._usage.usage(searched=self._grounding.searches > 0)
         self._out.emit(
             "message_delta",
             delta={"stop_reason": reason, "stop_sequence": self._limit.stop_sequence},
@@ -242,7 +243,7 @@ class StreamTranslator:
                 self._out.delta("thinking_delta", thinking=text)
         else:
             self._calls.text(signature)
-            self._out.text(text, self._totals.visible)
+            self._out.text(text, self._usage.visible)
 
     def _call_part(self, part: Part) -> None:
         self._calls.part(part)
@@ -252,7 +253,7 @@ class StreamTranslator:
 
     def _rendered_part(self, part: Part) -> None:
         self._calls.text(part.get("thoughtSignature"))
-        self._out.text(render_as_text(part), self._totals.visible)
+        self._out.text(render_as_text(part), self._usage.visible)
 
     def _begin(self) -> None:
         if self._out.has_begun:
@@ -265,7 +266,7 @@ class StreamTranslator:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": self._totals.usage(),
+            "usage": self._usage.usage(),
         }
         self._out.begin(message)
 
