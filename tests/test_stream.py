@@ -1,4 +1,4 @@
-"""translate/stream.py: the events of every kind of answer, in whole sequences."""
+"""translate/response/stream.py: the events of every kind of answer, in whole sequences."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from tests.answers import (
 )
 from translate.errors import ApiError, Cause
 from translate.response.message import collect
-from translate.response.stream import BROKEN, StreamTranslator
+from translate.response.stream import BROKEN, StreamTranslator, render_as_text
 
 
 def test_the_events_of_a_text_whole() -> None:
@@ -214,6 +214,25 @@ def test_code_and_media_are_shown_as_text() -> None:
         "\n```\n2\n```\n",
         "\n[Gemini sent image/png data, which this API cannot show.]\n",
     ]
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ({"executableCode": {"language": "PYTHON", "code": "1+1"}}, "\n```python\n1+1\n```\n"),
+        ({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}}, "\n```\n2\n```\n"),
+        (
+            {"codeExecutionResult": {"outcome": "OUTCOME_FAILED", "output": "no"}},
+            "\n```\nOUTCOME_FAILED\nno\n```\n",
+        ),
+        (
+            {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
+            "\n[Gemini sent image/png data, which this API cannot show.]\n",
+        ),
+    ],
+)
+def test_parts_without_a_block_are_text(part: Any, expected: str) -> None:
+    assert render_as_text(part) == expected
 
 
 def test_calls_and_traces_are_passed_on() -> None:

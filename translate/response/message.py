@@ -1,7 +1,6 @@
-"""What the pieces of an answer become: stop reasons, one whole message, SSE bytes.
+"""The two exits of the stream machine: events -> SSE bytes, or one whole message.
 
-The tables and the two exits of the stream machine (`sse`, `collect`). The order of events is
-stream.py's.
+A message is the collected stream: whatever a client gets in one piece, another gets in events.
 """
 
 from __future__ import annotations
@@ -10,52 +9,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..wire import Event, Json, Part
-
-STOP_REASONS = {
-    "STOP": "end_turn",
-    "MAX_TOKENS": "max_tokens",
-    "CONTINUATION": "max_tokens",
-    # Claude Code answers a tool_use without a block by asking again: the recovery wanted here.
-    "MALFORMED_FUNCTION_CALL": "tool_use",
-    "UNEXPECTED_TOOL_CALL": "tool_use",
-    "MALFORMED_RESPONSE": "tool_use",
-    "MISSING_THOUGHT_SIGNATURE": "tool_use",
-    "SAFETY": "refusal",
-    "RECITATION": "refusal",
-    "LANGUAGE": "refusal",
-    "BLOCKLIST": "refusal",
-    "PROHIBITED_CONTENT": "refusal",
-    "SPII": "refusal",
-    "MODEL_ARMOR": "refusal",
-    "ESCALATION": "refusal",
-    "PUP_LIMITED_DISABLED": "refusal",
-    "IMAGE_SAFETY": "refusal",
-    "IMAGE_PROHIBITED_CONTENT": "refusal",
-    "IMAGE_RECITATION": "refusal",
-}
-"""finishReason -> stop_reason; what is not listed ends the turn (see `stop_reason`)."""
-
-
-def stop_reason(finish_reason: str, *, has_calls: bool) -> str:
-    """The Anthropic stop_reason. Gemini says STOP after function calls too."""
-    reason = STOP_REASONS.get(finish_reason, "end_turn")
-    return "tool_use" if has_calls and reason == "end_turn" else reason
-
-
-def render_as_text(part: Part) -> str:
-    """A part that no block can hold, as text: code, what it printed, media."""
-    code = part.get("executableCode")
-    if code is not None:
-        language = str(code.get("language", "")).lower()
-        return f"\n```{language}\n{code.get('code', '')}\n```\n"
-    result = part.get("codeExecutionResult")
-    if result is not None:
-        outcome = result.get("outcome", "OUTCOME_OK")
-        failed = "" if outcome == "OUTCOME_OK" else f"{outcome}\n"
-        return f"\n```\n{failed}{result.get('output', '')}\n```\n"
-    media_type = part.get("inlineData", {}).get("mimeType")
-    return f"\n[Gemini sent {media_type} data, which this API cannot show.]\n"
+from ..wire import Event, Json
 
 
 def _compact(value: Any) -> bytes:

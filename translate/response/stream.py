@@ -13,22 +13,13 @@ from ..errors import ApiError, Cause
 from ..translation import Translation
 from ..wire import Candidate, Chunk, Event, Json, Part
 from .events import Events
+from .finish import Finish
 from .grounding import Grounding
-from .message import render_as_text, stop_reason
 from .output_limit import OutputLimit
 from .tool_calls import Calls
 from .usage import UsageTotals
 
 BROKEN = "Gemini's answer ended before it was complete."
-SHORTFALLS = {
-    "MALFORMED_FUNCTION_CALL": Cause.MALFORMED,
-    "UNEXPECTED_TOOL_CALL": Cause.MALFORMED,
-    "MALFORMED_RESPONSE": Cause.MALFORMED,
-    "MISSING_THOUGHT_SIGNATURE": Cause.SIGNATURE,
-}
-"""finishReason -> what went wrong, when nothing came with it."""
-
-UNBLOCKED = (None, "", "BLOCK_REASON_UNSPECIFIED")
 
 
 class StreamTranslator:
@@ -60,6 +51,7 @@ class StreamTranslator:
         self._out.limit = self._limit
         self._calls = Calls(translation, self._out, self._tag, carries_signatures)
         self._usage = UsageTotals()
+        self._finish = Finish()
         self._token: str | None = None
         """With which the rest of a long answer is asked for."""
         self._last_token: str | None = None
@@ -67,8 +59,6 @@ class StreamTranslator:
         self._checkpoint: str | None = None
         """The token behind which nothing was shown yet."""
         self._continues = False
-        self._finish_reason: str | None = None
-        self._refusal: str | None = None
 
     @property
     def has_block(self) -> bool:
@@ -88,13 +78,10 @@ class StreamTranslator:
     @property
     def shortfall(self) -> Cause | None:
         """Why an attempt that has ended is no answer to go on with; None where it is one."""
-        reason = self._finish_reason
-        if reason is None or self.has_answer or self.is_cut:
+        if self.has_answer or self.is_cut:
             return None
-        if stop_reason(reason, has_calls=False) == "end_turn":
-            has_thought = self._usage.thoughts or self._out.has_block
-            return Cause.THOUGHTS if has_thought else Cause.EMPTY
-        return SHORTFALLS.get(reason)
+        has_thought = self._usage.thoughts > 0 or self._out.has_block
+        return self._finish.shortfall(has_thought=has_thought)
 
     @property
     def repairs(self) -> Mapping[str, int]:
@@ -104,7 +91,7 @@ class StreamTranslator:
     @property
     def is_finished(self) -> bool:
         """Whether Gemini has said that the answer is complete, and why it ended."""
-        return self._finish_reason is not None
+        return self._finish.reason is not None
 
     @property
     def is_cut(self) -> bool:
@@ -117,10 +104,7 @@ class StreamTranslator:
         self._begin()
         for candidate in (chunk.get("candidates") or [])[:1]:
             self._candidate(candidate)
-        block_reason = (chunk.get("promptFeedback") or {}).get("blockReason")
-        if block_reason not in UNBLOCKED:
-            self._finish_reason = "PROHIBITED_CONTENT"
-            self._refusal = f"Gemini blocked this request: {block_reason}."
+        self._finish.block(chunk.get("promptFeedback") or {})
         return self._out.drain()
 
     def begin(self) -> list[Event]:
@@ -176,13 +160,15 @@ class StreamTranslator:
         """The last events. Raises ApiError when the answer broke off before its end."""
         if not self.is_finished and not self.is_cut:
             raise ApiError(529, BROKEN)
-        self._calls.finish(is_whole=self._finish_reason == "STOP" and not self.is_cut)
+        self._calls.finish(is_whole=self._finish.reason == "STOP" and not self.is_cut)
         self._out.flush()
         self._grounding.show(self._out, self._tag)
-        reason = self._stop_reason()
+        reason = self._limit.stop_reason or self._finish.stop_reason(
+            has_calls=self._calls.count > 0
+        )
         if reason == "refusal":
             self._out.close()
-            self._out.say(self._refusal or f"Gemini stopped this answer: {self._finish_reason}.")
+            self._out.say(self._finish.refusal)
         if self._out.last_block == "thinking":
             # `claude -p` 2.1.197 prints nothing when a message ends with a thinking block.
             self._out.open("text")
@@ -196,18 +182,13 @@ class StreamTranslator:
         self._out.emit("message_stop")
         return self._out.drain()
 
-    def _stop_reason(self) -> str:
-        if self._limit.stop_reason is not None:
-            return self._limit.stop_reason
-        return stop_reason(str(self._finish_reason), has_calls=self._calls.count > 0)
-
     # --- Candidates and parts -----------------------------------------------------------------
 
     def _candidate(self, candidate: Candidate) -> None:
         parts = (candidate.get("content") or {}).get("parts") or []
         if self.is_finished and any(has_content(part) for part in parts):
             # Google's own tools work in rounds, and each may end with a reason (seen 2026-11-26).
-            self._finish_reason = self._refusal = None
+            self._finish.reset()
         for part in parts:
             for key, handle in PARTS:
                 if key in part and not self.is_cut:
@@ -221,15 +202,7 @@ class StreamTranslator:
         is_new = self._token not in (None, self._last_token)
         self._continues = finish_reason == "CONTINUATION" and is_new
         if finish_reason and not self._continues:
-            self._finish_reason = finish_reason
-            blocking = [
-                str(rating.get("category"))
-                for rating in candidate.get("safetyRatings") or []
-                if rating.get("blocked")
-            ]
-            if blocking:
-                reasons = ", ".join(blocking)
-                self._refusal = f"Gemini stopped this answer: {finish_reason} ({reasons})."
+            self._finish.set(finish_reason, candidate)
 
     def _text_part(self, part: Part) -> None:
         """Test emptiness first: an empty text is only there to carry a signature."""
@@ -288,3 +261,18 @@ PARTS: tuple[tuple[str, Callable[[StreamTranslator, Part], None]], ...] = (
     ("thoughtSignature", StreamTranslator._text_part),
 )
 """A part's data field -> what is done with it; a part with a signature alone counts as empty."""
+
+
+def render_as_text(part: Part) -> str:
+    """A part that no block can hold, as text: code, what it printed, media."""
+    code = part.get("executableCode")
+    if code is not None:
+        language = str(code.get("language", "")).lower()
+        return f"\n```{language}\n{code.get('code', '')}\n```\n"
+    result = part.get("codeExecutionResult")
+    if result is not None:
+        outcome = result.get("outcome", "OUTCOME_OK")
+        failed = "" if outcome == "OUTCOME_OK" else f"{outcome}\n"
+        return f"\n```\n{failed}{result.get('output', '')}\n```\n"
+    media_type = part.get("inlineData", {}).get("mimeType")
+    return f"\n[Gemini sent {media_type} data, which this API cannot show.]\n"

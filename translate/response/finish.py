@@ -1,0 +1,103 @@
+"""How an answer ends: Gemini's finishReason -> Anthropic's stop_reason, and what was missing.
+
+Source: FinishReason and BlockedReason in Google's v1beta GenerateContent reference and SDKs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import Cause
+from ..wire import Candidate
+
+STOP_REASONS = {
+    "STOP": "end_turn",
+    "OTHER": "end_turn",
+    "FINISH_REASON_UNSPECIFIED": "end_turn",
+    "TOO_MANY_TOOL_CALLS": "end_turn",
+    "NO_IMAGE": "end_turn",
+    "IMAGE_OTHER": "end_turn",
+    "MAX_TOKENS": "max_tokens",
+    "CONTINUATION": "max_tokens",
+    # Claude Code answers a tool_use without a block by asking again: the recovery wanted here.
+    "MALFORMED_FUNCTION_CALL": "tool_use",
+    "UNEXPECTED_TOOL_CALL": "tool_use",
+    "MALFORMED_RESPONSE": "tool_use",
+    "MISSING_THOUGHT_SIGNATURE": "tool_use",
+    "SAFETY": "refusal",
+    "RECITATION": "refusal",
+    "LANGUAGE": "refusal",
+    "BLOCKLIST": "refusal",
+    "PROHIBITED_CONTENT": "refusal",
+    "SPII": "refusal",
+    "MODEL_ARMOR": "refusal",
+    "ESCALATION": "refusal",
+    "PUP_LIMITED_DISABLED": "refusal",
+    "IMAGE_SAFETY": "refusal",
+    "IMAGE_PROHIBITED_CONTENT": "refusal",
+    "IMAGE_RECITATION": "refusal",
+}
+"""finishReason -> stop_reason; a reason that is not listed ends the turn."""
+
+SHORTFALLS = {
+    "MALFORMED_FUNCTION_CALL": Cause.MALFORMED,
+    "UNEXPECTED_TOOL_CALL": Cause.MALFORMED,
+    "MALFORMED_RESPONSE": Cause.MALFORMED,
+    "MISSING_THOUGHT_SIGNATURE": Cause.SIGNATURE,
+}
+"""finishReason -> why another attempt is worth it, when no answer came with it."""
+
+BLOCKED_PROMPT = "PROHIBITED_CONTENT"
+"""The finishReason of an answer whose prompt was blocked; Gemini gives none then."""
+
+NOT_BLOCKED = (None, "", "BLOCK_REASON_UNSPECIFIED")
+
+
+class Finish:
+    """Why an answer has ended, as far as Gemini has said."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        """Gemini's finishReason; None while the answer goes on."""
+        self._refusal = ""
+
+    def set(self, reason: str, candidate: Candidate) -> None:
+        """The candidate names a reason, and with a refusal the filters that were hit."""
+        self.reason = reason
+        blocking = [
+            str(rating.get("category"))
+            for rating in candidate.get("safetyRatings") or []
+            if rating.get("blocked")
+        ]
+        if blocking:
+            self._refusal = f"Gemini stopped this answer: {reason} ({', '.join(blocking)})."
+
+    def block(self, feedback: Mapping[str, Any]) -> None:
+        """promptFeedback: the prompt was blocked, unless it gives no reason."""
+        reason = feedback.get("blockReason")
+        if reason not in NOT_BLOCKED:
+            self.reason = BLOCKED_PROMPT
+            self._refusal = f"Gemini blocked this request: {reason}."
+
+    def reset(self) -> None:
+        """The answer goes on after all."""
+        self.reason, self._refusal = None, ""
+
+    @property
+    def refusal(self) -> str:
+        """What the client is shown of a refusal."""
+        return self._refusal or f"Gemini stopped this answer: {self.reason}."
+
+    def stop_reason(self, *, has_calls: bool) -> str:
+        """The Anthropic stop_reason. Gemini says STOP after function calls too."""
+        reason = STOP_REASONS.get(str(self.reason), "end_turn")
+        return "tool_use" if has_calls and reason == "end_turn" else reason
+
+    def shortfall(self, *, has_thought: bool) -> Cause | None:
+        """Why an attempt without an answer failed; None: it is to be shown as it is."""
+        if self.reason is None:
+            return None
+        if self.stop_reason(has_calls=False) == "end_turn":
+            return Cause.THOUGHTS if has_thought else Cause.EMPTY
+        return SHORTFALLS.get(self.reason)
