@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from ..errors import ApiError, Cause
 from ..translation import Translation
 from ..wire import Candidate, Chunk, Event, Json, Part
+from .continuation import Continuation
 from .events import Events
 from .finish import Finish
 from .grounding import Grounding
@@ -52,13 +53,7 @@ class StreamTranslator:
         self._calls = Calls(translation, self._out, self._tag, carries_signatures)
         self._usage = UsageTotals()
         self._finish = Finish()
-        self._token: str | None = None
-        """With which the rest of a long answer is asked for."""
-        self._last_token: str | None = None
-        """With which this hop was asked for: one that hands it back does not get on."""
-        self._checkpoint: str | None = None
-        """The token behind which nothing was shown yet."""
-        self._continues = False
+        self._continuation = Continuation()
 
     @property
     def has_block(self) -> bool:
@@ -132,28 +127,19 @@ class StreamTranslator:
     @property
     def has_ended(self) -> bool:
         """Whether what was asked for has come to its end, the answer's or this hop's."""
-        return self.is_finished or self.is_cut or self._continues
+        return self.is_finished or self.is_cut or self._continuation.is_due
 
     def resumption(self) -> str | None:
-        """The token to go on with when a stream has broken off right behind a checkpoint.
-
-        What was shown after a checkpoint would come once more, so there is no way back to it.
-        """
-        return self._next_hop(self._checkpoint) if self._checkpoint else None
+        """The token to go on with when a stream has broken off right behind a checkpoint."""
+        return self._next_hop(self._continuation.resume())
 
     def continuation(self) -> str | None:
-        """The token to ask for the rest with, when a hop has ended before the answer did.
-
-        https://ai.google.dev/gemini-api/docs/generate-content/long-decode, seen 2026-11-23.
-        """
-        if not self._continues or self.is_cut:
-            return None
-        return self._next_hop(self._token)
+        """The token to ask for the rest with, when a hop has ended before the answer did."""
+        return None if self.is_cut else self._next_hop(self._continuation.next_hop())
 
     def _next_hop(self, token: str | None) -> str | None:
-        self._usage.next_hop()
-        self._last_token = self._checkpoint = token
-        self._token, self._continues = None, False
+        if token is not None:
+            self._usage.next_hop()
         return token
 
     def finish(self) -> list[Event]:
@@ -195,14 +181,10 @@ class StreamTranslator:
                     handle(self, part)
                     break
         self._grounding.add(candidate)
-        token = candidate.get("continuationToken")
-        self._token = token or self._token
-        self._checkpoint = token or (None if parts else self._checkpoint)
-        finish_reason = candidate.get("finishReason")
-        is_new = self._token not in (None, self._last_token)
-        self._continues = finish_reason == "CONTINUATION" and is_new
-        if finish_reason and not self._continues:
-            self._finish.set(finish_reason, candidate)
+        self._continuation.add(candidate, has_parts=bool(parts))
+        reason = candidate.get("finishReason")
+        if reason and not self._continuation.is_due:
+            self._finish.set(reason, candidate)
 
     def _text_part(self, part: Part) -> None:
         """Test emptiness first: an empty text is only there to carry a signature."""
