@@ -33,7 +33,7 @@ CLIENT_LEFT = 499
 class Record:
     """What is known about one request by the end of it.
 
-    who: the caller (see access.py). model, gemini: asked for, and asked. tried: the causes of the
+    who: the caller (see auth.py). model, gemini: asked for, and asked. tried: the causes of the
     attempts that failed. repairs: how often a call was mended, by kind. has_read_body: whether the
     request was read to its end, as far as that was possible.
     """

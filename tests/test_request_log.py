@@ -287,7 +287,7 @@ def test_an_unforeseen_exception_is_logged_by_its_place_only(lines: Lines) -> No
         True,
         {"severity": "ERROR", "request_id": "req_1", "unforeseen": "ValueError"},
     )
-    assert "test_record.py" in frames
+    assert "test_request_log.py" in frames
     assert "in raised" in frames
     assert SECRET not in frames
     assert line.error == "api_error"
