@@ -31,7 +31,7 @@ from proxy.answer import Answer
 from proxy.attempts import Recovery, told
 from proxy.gemini import Gemini
 from proxy.liveness import ClientLeft
-from proxy.request_log import Record
+from proxy.request_log import RequestLog
 from translate import ApiError, RequestOverrides, StreamTranslator, Translation, models, translate
 
 config.set_server_defaults()
@@ -64,7 +64,7 @@ def messages(request: flask.Request) -> flask.Response:
     return response
 
 
-def create_message(request: flask.Request, line: Record) -> flask.Response:
+def create_message(request: flask.Request, line: RequestLog) -> flask.Response:
     """POST /v1/messages, streaming or not."""
     caller = admit(request, line)
     with contextlib.ExitStack() as held:
@@ -83,7 +83,9 @@ def create_message(request: flask.Request, line: Record) -> flask.Response:
     return response
 
 
-def begin_answer(request: flask.Request, body: Any, caller: auth.Caller, line: Record) -> Answer:
+def begin_answer(
+    request: flask.Request, body: Any, caller: auth.Caller, line: RequestLog
+) -> Answer:
     """Ask Gemini; returns when there is something to show, or nothing to wait for."""
     message_id = line.request_id.replace("req_", "msg_")
     is_claude_code = request.headers.get("User-Agent", "").startswith("claude-cli/")
@@ -115,7 +117,7 @@ def begin_answer(request: flask.Request, body: Any, caller: auth.Caller, line: R
     )
 
 
-def count_tokens(request: flask.Request, line: Record) -> flask.Response:
+def count_tokens(request: flask.Request, line: RequestLog) -> flask.Response:
     """POST /v1/messages/count_tokens."""
     caller = admit(request, line)
     body = read_json(request, line)
@@ -130,7 +132,7 @@ def count_tokens(request: flask.Request, line: Record) -> flask.Response:
     return json_response({"input_tokens": token_count.count(gemini, asked, caller.keys)})
 
 
-def list_models(request: flask.Request, line: Record) -> flask.Response:
+def list_models(request: flask.Request, line: RequestLog) -> flask.Response:
     """GET /v1/models: one page holds all."""
     admit(request, line)
     data = [models.described(model) for model in models.TABLE.values()]
@@ -144,7 +146,7 @@ def list_models(request: flask.Request, line: Record) -> flask.Response:
     )
 
 
-def show_model(request: flask.Request, line: Record) -> flask.Response:
+def show_model(request: flask.Request, line: RequestLog) -> flask.Response:
     """GET /v1/models/{id}: also for an alias and for a Claude model's stand-in."""
     admit(request, line)
     model_id = request.path.partition(MODEL_PATH)[2].strip("/")
@@ -153,13 +155,13 @@ def show_model(request: flask.Request, line: Record) -> flask.Response:
     )
 
 
-def show_health(request: flask.Request, line: Record) -> flask.Response:
+def show_health(request: flask.Request, line: RequestLog) -> flask.Response:
     """GET and HEAD /: no key needed."""
     return json_response({"status": "ok", "api": "/v1/messages"})
 
 
 MODEL_PATH = "/v1/models/"
-Handler = Callable[[flask.Request, Record], flask.Response]
+Handler = Callable[[flask.Request, RequestLog], flask.Response]
 
 ROUTES: dict[str, dict[str, Handler]] = {
     "/": {"GET": show_health, "HEAD": show_health},
@@ -189,12 +191,12 @@ def framework_error(error: HTTPException) -> flask.Response:
     return finished(refuse(as_refusal(error), line), line)
 
 
-def new_record(request: flask.Request) -> Record:
+def new_record(request: flask.Request) -> RequestLog:
     session = request.headers.get("X-Claude-Code-Session-Id", "")
-    return Record(f"req_{random.getrandbits(128):032x}", request.method, request.path, session)
+    return RequestLog(f"req_{random.getrandbits(128):032x}", request.method, request.path, session)
 
 
-def finished(response: flask.Response, line: Record) -> flask.Response:
+def finished(response: flask.Response, line: RequestLog) -> flask.Response:
     """The response, which writes its line when all of it is sent."""
     response.headers["request-id"] = line.request_id
     line.status = response.status_code
@@ -202,13 +204,13 @@ def finished(response: flask.Response, line: Record) -> flask.Response:
     return response
 
 
-def admit(request: flask.Request, line: Record) -> auth.Caller:
+def admit(request: flask.Request, line: RequestLog) -> auth.Caller:
     caller = auth.admit(request.headers, request.remote_addr, settings)
     line.who = caller.who
     return caller
 
 
-def read_json(request: flask.Request, line: Record) -> Any:
+def read_json(request: flask.Request, line: RequestLog) -> Any:
     line.has_read_body = True
     return json_codec.loads_request(request_body.read_body(request.stream, client_socket(request)))
 
@@ -239,7 +241,7 @@ def json_response(body: object, status: int = 200) -> flask.Response:
     return response
 
 
-def refuse(error: ApiError, line: Record) -> flask.Response:
+def refuse(error: ApiError, line: RequestLog) -> flask.Response:
     line.error = error.cause or error.type
     response = json_response(error.body(line.request_id), error.status)
     response.headers.extend({**error.headers(), **told(line.tried)})

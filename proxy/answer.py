@@ -21,7 +21,7 @@ from .config import Settings
 from .gemini import BrokenStream, ChunkStream
 from .liveness import ClientLeft, Sign, Work
 from .request_body import hang_up
-from .request_log import Record
+from .request_log import RequestLog
 
 PING: Event = {"type": "ping"}
 
@@ -58,7 +58,7 @@ class Answer:
         self,
         recovery: Recovery,
         begin: Begin,
-        record: Record,
+        record: RequestLog,
         settings: Settings,
         *,
         whole: bool,

@@ -30,7 +30,7 @@ CLIENT_LEFT = 499
 
 
 @dataclass
-class Record:
+class RequestLog:
     """What is known about one request by the end of it.
 
     who: the caller (see auth.py). model, gemini: asked for, and asked. tried: the causes of the

@@ -15,7 +15,7 @@ from proxy.answer import Answer
 from proxy.attempts import Recovery
 from proxy.gemini import BrokenStream
 from proxy.liveness import ClientLeft
-from proxy.request_log import Record
+from proxy.request_log import RequestLog
 from tests.answers import call, chunk, text, thought
 from tests.servers import reset
 from translate import ApiError, StreamTranslator, Translation, translate
@@ -91,8 +91,8 @@ class Fake(Recovery):
 
 def made(
     *streams: Stream, whole: bool = False, client: Any = None, **seconds: str
-) -> tuple[Answer, Record, Fake]:
-    recovery, record = Fake(*streams), Record("req_1", "POST", "/v1/messages")
+) -> tuple[Answer, RequestLog, Fake]:
+    recovery, record = Fake(*streams), RequestLog("req_1", "POST", "/v1/messages")
     names = {"first_byte": "PROXY_FIRST_BYTE_SECONDS", "ping": "PROXY_PING_SECONDS"}
     settings = config.read({names[name]: value for name, value in seconds.items()})
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from proxy import request_log
-from proxy.request_log import Record, is_told, named, to_stdout
+from proxy.request_log import RequestLog, is_told, named, to_stdout
 from translate import ApiError, Cause, InvalidRequest
 
 SECRET = "AIzaSy-prompt-or-key"
@@ -40,8 +40,8 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
     return written
 
 
-def new(path: str = "/v1/messages", **fields: Any) -> Record:
-    return Record("req_1", "POST", path, **fields)
+def new(path: str = "/v1/messages", **fields: Any) -> RequestLog:
+    return RequestLog("req_1", "POST", path, **fields)
 
 
 # --- The line ---------------------------------------------------------------------------------
@@ -320,4 +320,4 @@ def test_a_log_that_cannot_be_written_is_no_reason_to_fail(monkeypatch: pytest.M
     closed.close()
     request_log.to_stdout("INFO")
     monkeypatch.setattr("sys.stdout", closed)
-    request_log.Record("req_1", "POST", "/v1/messages").write()
+    request_log.RequestLog("req_1", "POST", "/v1/messages").write()
