@@ -54,12 +54,12 @@ def messages(request: flask.Request) -> flask.Response:
     except HTTPException as error:
         response = refuse(as_refusal(error), line)
     except ClientLeft:
-        line.has_left = True
+        line.client_left = True
         response = flask.Response(status=request_log.CLIENT_LEFT)
     except Exception as error:  # noqa: BLE001 - the one place where nothing may pass
         response = refuse(line.failed(error), line)
     response = finished(response, line)
-    if not line.has_read_body and has_large_body(request) and (client := client_socket(request)):
+    if not line.body_was_read and has_large_body(request) and (client := client_socket(request)):
         response.call_on_close(lambda: request_body.let_hear(request.stream, client))
     return response
 
@@ -211,7 +211,7 @@ def admit(request: flask.Request, line: RequestLog) -> auth.Caller:
 
 
 def read_json(request: flask.Request, line: RequestLog) -> Any:
-    line.has_read_body = True
+    line.body_was_read = True
     return json_codec.loads_request(request_body.read_body(request.stream, client_socket(request)))
 
 

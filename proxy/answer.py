@@ -99,9 +99,9 @@ class Answer:
                     self._last_event = time.monotonic()
                     yield self._written(batch)
         except ClientLeft:
-            self._record.has_left = True
+            self._record.client_left = True
         except GeneratorExit:
-            self._record.has_left = True
+            self._record.client_left = True
             if self._client is not None:
                 hang_up(self._client)  # else the server would wait for more from it
             raise

@@ -34,7 +34,7 @@ class RequestLog:
     """What is known about one request by the end of it.
 
     who: the caller (see auth.py). model, gemini: asked for, and asked. tried: the causes of the
-    attempts that failed. repairs: how often a call was mended, by kind. has_read_body: whether the
+    attempts that failed. repairs: how often a call was mended, by kind. body_was_read: whether the
     request was read to its end, as far as that was possible.
     """
 
@@ -48,8 +48,8 @@ class RequestLog:
     stream: bool = False
     status: int = 0
     error: str = ""
-    has_left: bool = False
-    has_read_body: bool = False
+    client_left: bool = False
+    body_was_read: bool = False
     tokens: Mapping[str, int] = field(default_factory=dict)
     tried: Sequence[str] = ()
     repairs: Mapping[str, int] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class RequestLog:
             "request_id": self.request_id,
             "method": self.method,
             "path": of_the_api(self.path),
-            "status": CLIENT_LEFT if self.has_left else self.status,
+            "status": CLIENT_LEFT if self.client_left else self.status,
             "error": self.error,
             "session": named(self.session),
             "who": self.who,

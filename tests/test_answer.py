@@ -126,7 +126,7 @@ def test_an_answer_is_sent_as_it_comes() -> None:
     assert kinds([next(pieces)]) == ["message_start", "content_block_start", "content_block_delta"]
     assert kinds(pieces)[-1] == "message_stop"
     assert stream.is_closed
-    assert (record.gemini, record.has_left, record.error) == ("gemini-4-hydrogen", False, "")
+    assert (record.gemini, record.client_left, record.error) == ("gemini-4-hydrogen", False, "")
     assert told.headers() == {"x-gemini-model": "gemini-4-hydrogen"}
 
 
@@ -364,7 +364,7 @@ def test_a_server_that_gives_a_client_up_waits_for_nothing_more_from_it(client: 
     pieces = iter(told)
     next(pieces)
     pieces.close()  # type: ignore[attr-defined]
-    assert (theirs.recv(1), ours.recv(1), record.has_left) == (b"", b"", True)
+    assert (theirs.recv(1), ours.recv(1), record.client_left) == (b"", b"", True)
 
 
 def test_a_client_that_leaves_while_nothing_comes_ends_the_upstream(client: Any) -> None:
@@ -375,7 +375,7 @@ def test_a_client_that_leaves_while_nothing_comes_ends_the_upstream(client: Any)
     next(pieces)
     reset(theirs)
     assert list(pieces) == []
-    assert (stream.is_closed, record.has_left) == (True, True)
+    assert (stream.is_closed, record.client_left) == (True, True)
 
 
 def test_a_client_that_resets_while_a_whole_answer_is_made_ends_the_upstream(client: Any) -> None:
@@ -407,4 +407,4 @@ def test_an_answer_that_is_not_read_on_ends_the_upstream() -> None:
     pieces = told.__iter__()
     next(pieces)
     pieces.close()  # type: ignore[attr-defined]
-    assert (stream.is_closed, record.has_left) == (True, True)
+    assert (stream.is_closed, record.client_left) == (True, True)

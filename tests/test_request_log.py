@@ -90,7 +90,7 @@ def test_what_is_not_known_is_not_told(lines: Lines) -> None:
 
 def test_a_client_that_left_has_a_status_of_its_own(lines: Lines) -> None:
     to_stdout("INFO")
-    new(status=200, has_left=True).write()
+    new(status=200, client_left=True).write()
     assert lines()[0]["status"] == 499
 
 
