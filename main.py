@@ -244,5 +244,5 @@ def json_response(body: object, status: int = 200) -> flask.Response:
 def refuse(error: ApiError, line: RequestLog) -> flask.Response:
     line.error = error.cause or error.type
     response = json_response(error.body(line.request_id), error.status)
-    response.headers.extend({**error.headers(), **told(line.tried)})
+    response.headers.extend({**error.headers(), **told(line.failed_attempts)})
     return response

@@ -123,7 +123,7 @@ class Answer:
         self._work.stop()
         self._record.gemini = self._recovery.asked.model.name
         self._record.tokens = self._translator.tokens
-        self._record.tried = self._recovery.tried
+        self._record.failed_attempts = self._recovery.tried
         self._record.repairs = self._translator.repairs
 
     def _open(self, patience: float | None) -> None:

@@ -33,9 +33,10 @@ CLIENT_LEFT = 499
 class RequestLog:
     """What is known about one request by the end of it.
 
-    who: the caller (see auth.py). model, gemini: asked for, and asked. tried: the causes of the
-    attempts that failed. repairs: how often a call was mended, by kind. body_was_read: whether the
-    request was read to its end, as far as that was possible.
+    who: the caller (see auth.py). model: as the client named it. gemini: the model that was used.
+    failed_attempts: their causes, oldest first. repairs: how many tool calls were repaired, by
+    kind. body_was_read: whether the request was read to its end, as far as that was possible.
+    started: seconds of time.monotonic().
     """
 
     request_id: str
@@ -51,7 +52,7 @@ class RequestLog:
     client_left: bool = False
     body_was_read: bool = False
     tokens: Mapping[str, int] = field(default_factory=dict)
-    tried: Sequence[str] = ()
+    failed_attempts: Sequence[str] = ()
     repairs: Mapping[str, int] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     first_byte_ms: int | None = None
@@ -91,7 +92,7 @@ class RequestLog:
             "gemini": named(self.gemini),
             "stream": self.stream,
             "tokens": dict(self.tokens),
-            "tried": list(self.tried),
+            "tried": list(self.failed_attempts),
             "repairs": dict(self.repairs),
             "first_byte_ms": self.first_byte_ms,
             "ms": self._elapsed(),

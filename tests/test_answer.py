@@ -208,7 +208,7 @@ def test_what_fails_behind_a_thought_is_tried_again_in_the_same_message(failure:
     assert [event["type"] for event in shown].count("message_start") == 1
     assert said(shown) == "Hi."
     assert shown[-1]["type"] == "message_stop"
-    assert len(record.tried) == 1
+    assert len(record.failed_attempts) == 1
 
 
 def test_what_was_tried_before_the_first_byte_is_in_the_headers() -> None:
@@ -249,7 +249,7 @@ def test_a_failure_of_the_model_that_stood_in_is_not_the_clients(is_streamed_sin
 def test_an_answer_that_stays_empty_ends() -> None:
     told, record, _ = made(*[Stream(chunk(**END))] * 3)
     assert kinds(told) == ["message_start", "message_delta", "message_stop"]
-    assert record.tried == ["empty", "empty"]
+    assert record.failed_attempts == ["empty", "empty"]
 
 
 def test_what_fails_behind_a_text_is_an_error_and_no_end() -> None:
@@ -289,7 +289,7 @@ def test_a_cut_behind_a_checkpoint_is_resumed() -> None:
     shown = events(told)
     assert (said(shown), shown[-1]["type"]) == ("Hello.", "message_stop")
     assert recovery.asked_with == [None, "t1", "t1"]
-    assert record.tried == ["resumed", "resumed"]
+    assert record.failed_attempts == ["resumed", "resumed"]
 
 
 def test_a_cut_behind_what_was_shown_since_is_an_error() -> None:
@@ -343,7 +343,7 @@ def test_a_call_that_was_held_back_can_be_asked_for_again() -> None:
         Stream(chunk(call("c", "Bash", {})), broken), Stream(chunk(text("Hi."), **END))
     )
     assert said(events(told)) == "Hi."
-    assert record.tried == ["broken"]
+    assert record.failed_attempts == ["broken"]
 
 
 # --- Clients that leave ------------------------------------------------------------------------

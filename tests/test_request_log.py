@@ -53,7 +53,7 @@ def test_the_line_of_a_request(lines: Lines) -> None:
     line.gemini = "gemini-4-hydrogen"
     line.status = 200
     line.tokens = {"in": 9, "cached": 0, "out": 5, "thoughts": 2}
-    line.tried = ["overloaded", "empty"]
+    line.failed_attempts = ["overloaded", "empty"]
     line.repairs = {"renamed": 1}
     line.first_byte()
     line.write()
