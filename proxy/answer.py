@@ -204,7 +204,7 @@ class Answer:
         is_hurried = False
         try:
             for chunks in stream:
-                self._record.first_byte()
+                self._record.mark_first_byte()
                 yield [event for chunk in chunks for event in translator.feed(chunk)]
                 if translator.is_cut:
                     return

@@ -57,7 +57,7 @@ class RequestLog:
     started: float = field(default_factory=time.monotonic)
     first_byte_ms: int | None = None
 
-    def first_byte(self) -> None:
+    def mark_first_byte(self) -> None:
         """Gemini has begun to answer."""
         if self.first_byte_ms is None:
             self.first_byte_ms = self._elapsed()

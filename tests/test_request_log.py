@@ -55,7 +55,7 @@ def test_the_line_of_a_request(lines: Lines) -> None:
     line.tokens = {"in": 9, "cached": 0, "out": 5, "thoughts": 2}
     line.failed_attempts = ["overloaded", "empty"]
     line.repairs = {"renamed": 1}
-    line.first_byte()
+    line.mark_first_byte()
     line.write()
     (told,) = lines()
     written = datetime.fromisoformat(told.pop("time"))
@@ -99,9 +99,9 @@ def test_times_are_milliseconds_since_the_request_came(monkeypatch: pytest.Monke
     monkeypatch.setattr(request_log.time, "monotonic", lambda: now)
     line = new(started=100.0)
     now = 100.25
-    line.first_byte()
+    line.mark_first_byte()
     now = 101.0
-    line.first_byte()
+    line.mark_first_byte()
     assert (line.first_byte_ms, line._elapsed()) == (250, 1000)
 
 
