@@ -57,7 +57,7 @@ def messages(request: flask.Request) -> flask.Response:
         line.client_left = True
         response = flask.Response(status=request_log.CLIENT_LEFT)
     except Exception as error:  # noqa: BLE001 - the one place where nothing may pass
-        response = refuse(line.failed(error), line)
+        response = refuse(line.to_api_error(error), line)
     response = finished(response, line)
     if not line.body_was_read and has_large_body(request) and (client := client_socket(request)):
         response.call_on_close(lambda: request_body.let_hear(request.stream, client))

@@ -106,7 +106,7 @@ class Answer:
                 hang_up(self._client)  # else the server would wait for more from it
             raise
         except Exception as error:  # noqa: BLE001 - the status is sent: only an event can tell
-            shown = self._record.failed(error)
+            shown = self._record.to_api_error(error)
             yield sse([shown.body(self._record.request_id)], json_codec.dumps)
         finally:
             self.close()

@@ -62,8 +62,8 @@ class RequestLog:
         if self.first_byte_ms is None:
             self.first_byte_ms = self._elapsed()
 
-    def failed(self, error: Exception) -> ApiError:
-        """Any exception as one for the client; what is unforeseen is logged by its place only.
+    def to_api_error(self, error: Exception) -> ApiError:
+        """Convert any exception to one for the client, and log an unexpected one by its place only.
 
         An exception's text may quote a prompt, so neither the log nor the client gets it.
         """

@@ -258,7 +258,7 @@ def test_an_error_is_shown_as_it_is_and_logged_by_a_word(
 ) -> None:
     to_stdout("DEBUG")
     line = new()
-    assert line.failed(error) is error
+    assert line.to_api_error(error) is error
     assert lines() == []
     line.write()
     (written,) = lines()
@@ -278,7 +278,7 @@ def raised(error: Exception) -> Exception:
 def test_an_unforeseen_exception_is_logged_by_its_place_only(lines: Lines) -> None:
     to_stdout("ERROR")
     line = new(session=SECRET)
-    shown = line.failed(raised(ValueError(SECRET)))
+    shown = line.to_api_error(raised(ValueError(SECRET)))
     assert (shown.status, shown.type, shown.retry) == (500, "api_error", None)
     assert shown.message == "The proxy failed on this request (req_1); its log says where."
     (told,) = lines()
@@ -298,7 +298,7 @@ def test_an_exceptions_causes_are_not_told_either(lines: Lines) -> None:
     error = KeyError(SECRET)
     error.__cause__ = raised(ValueError(SECRET))
     error.add_note(SECRET)
-    shown = new().failed(raised(error))
+    shown = new().to_api_error(raised(error))
     assert SECRET not in json.dumps([lines(), shown.message])
 
 
@@ -310,7 +310,7 @@ def test_a_request_that_is_nested_too_deeply_is_the_clients_fault(lines: Lines) 
     line = new()
     with pytest.raises(RecursionError) as caught:
         sink()
-    shown = line.failed(caught.value)
+    shown = line.to_api_error(caught.value)
     assert (shown.status, shown.message) == (400, "The request is nested too deeply.")
     assert (line.error, lines()) == ("invalid_request_error", [])
 
