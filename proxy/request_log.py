@@ -22,8 +22,8 @@ from . import json_codec
 
 log = logging.getLogger("gemini_messages")
 
-NAME = re.compile(r"[A-Za-z0-9._:/@\[\]-]{1,100}")
-"""What a client may have us write: names and ids, no sentences."""
+IDENTIFIER = re.compile(r"[A-Za-z0-9._:/@\[\]-]{1,100}")
+"""What a client may write into the log: names and ids, no sentences."""
 
 CLIENT_LEFT = 499
 """The status of an answer nobody waited for (nginx's number for it)."""
@@ -33,7 +33,7 @@ CLIENT_LEFT = 499
 class RequestLog:
     """What is known about one request by the end of it.
 
-    who: the caller (see auth.py). model: as the client named it. gemini: the model that was used.
+    who: the caller (see auth.py). model: as the client named it. gemini: the one that was used.
     failed_attempts: their causes, oldest first. repairs: how many tool calls were repaired, by
     kind. body_was_read: whether the request was read to its end, as far as that was possible.
     started: seconds of time.monotonic().
@@ -83,13 +83,13 @@ class RequestLog:
         line = {
             "request_id": self.request_id,
             "method": self.method,
-            "path": of_the_api(self.path),
+            "path": safe_path(self.path),
             "status": CLIENT_LEFT if self.client_left else self.status,
             "error": self.error,
-            "session": named(self.session),
+            "session": safe_identifier(self.session),
             "who": self.who,
-            "model": named(self.model),
-            "gemini": named(self.gemini),
+            "model": safe_identifier(self.model),
+            "gemini": safe_identifier(self.gemini),
             "stream": self.stream,
             "tokens": dict(self.tokens),
             "tried": list(self.failed_attempts),
@@ -99,28 +99,28 @@ class RequestLog:
         }
         level = logging.DEBUG if self.path == "/" else logging.INFO
         if log.isEnabledFor(level):
-            told = {name: value for name, value in line.items() if is_told(value)}
+            told = {name: value for name, value in line.items() if should_log(value)}
             log.handle(log.makeRecord(log.name, level, "", 0, told, (), None))
 
     def _elapsed(self) -> int:
         return round(1000 * (time.monotonic() - self.started))
 
 
-def is_told(value: object) -> bool:
-    """Zero says something; what is empty does not."""
+def should_log(value: object) -> bool:
+    """Keep zeros, drop empty values."""
     return bool(value) or (value == 0 and value is not False)
 
 
-def named(value: object) -> str:
-    """A name as it is, anything longer or stranger not at all."""
+def safe_identifier(value: object) -> str:
+    """Return identifiers unchanged; replace anything else with "?"."""
     if not isinstance(value, str) or not value:
         return ""
-    return value if NAME.fullmatch(value) else "?"
+    return value if IDENTIFIER.fullmatch(value) else "?"
 
 
-def of_the_api(path: str) -> str:
-    """A path as it is; outside of the API, where a key may have slipped into a base URL, not."""
-    return named(path) if path == "/" or path.startswith("/v1/") else "?"
+def safe_path(path: str) -> str:
+    """Return paths of the API unchanged. Any other may hold a key, out of a base URL: "?"."""
+    return safe_identifier(path) if path == "/" or path.startswith("/v1/") else "?"
 
 
 class Lines(logging.Handler):

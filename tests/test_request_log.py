@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from proxy import request_log
-from proxy.request_log import RequestLog, is_told, named, to_stdout
+from proxy.request_log import RequestLog, safe_identifier, should_log, to_stdout
 from translate import ApiError, Cause, InvalidRequest
 
 SECRET = "AIzaSy-prompt-or-key"
@@ -78,7 +78,7 @@ def test_the_line_of_a_request(lines: Lines) -> None:
     }
 
 
-def test_what_is_not_known_is_not_told(lines: Lines) -> None:
+def test_empty_values_are_not_logged(lines: Lines) -> None:
     to_stdout("INFO")
     new().write()
     (told,) = lines()
@@ -122,8 +122,8 @@ def test_times_are_milliseconds_since_the_request_came(monkeypatch: pytest.Monke
         ({}, False),
     ],
 )
-def test_zero_says_something_and_what_is_empty_does_not(value: Any, expected: bool) -> None:
-    assert is_told(value) is expected
+def test_zeros_are_kept_and_empty_values_dropped(value: Any, expected: bool) -> None:
+    assert should_log(value) is expected
 
 
 # --- Levels -----------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def test_lines_go_to_the_standard_output_of_the_moment(
     assert capsys.readouterr() == ("", "")
 
 
-# --- What is never told -----------------------------------------------------------------------
+# --- What is never logged ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -199,21 +199,21 @@ def test_lines_go_to_the_standard_output_of_the_moment(
         "x" * 100,
     ],
 )
-def test_a_name_is_told(value: str) -> None:
-    assert named(value) == value
+def test_an_identifier_is_logged(value: str) -> None:
+    assert safe_identifier(value) == value
 
 
 @pytest.mark.parametrize(
     "value",
     ["a sentence of a prompt", "x" * 101, "line\n", "naïve", "a?key=b", "<b>", '"', " ", "a,b"],
 )
-def test_what_is_no_name_is_not_told(value: str) -> None:
-    assert named(value) == "?"
+def test_what_is_no_identifier_is_replaced(value: str) -> None:
+    assert safe_identifier(value) == "?"
 
 
 @pytest.mark.parametrize("value", ["", None, 7, ["a"], {"a": 1}])
-def test_what_is_no_text_is_no_name(value: Any) -> None:
-    assert named(value) == ""
+def test_what_is_no_text_is_no_identifier(value: Any) -> None:
+    assert safe_identifier(value) == ""
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_what_is_no_text_is_no_name(value: Any) -> None:
         ("/v1", "?"),
     ],
 )
-def test_a_path_is_told_where_it_is_the_apis(lines: Lines, path: str, told: str) -> None:
+def test_a_path_is_logged_where_it_is_the_apis(lines: Lines, path: str, told: str) -> None:
     to_stdout("INFO")
     new(path).write()
     assert lines()[0]["path"] == told
