@@ -40,7 +40,7 @@ config.set_server_defaults()
 gc.freeze()
 gc.set_threshold(50_000, 20, 50)
 settings = config.read()
-request_log.to_stdout(settings.log_level)
+request_log.configure_logging(settings.log_level)
 gemini = Gemini(endpoints.chosen(settings), settings.threads, (settings.connect, settings.silence))
 gate = concurrency.Gate(settings.concurrency)
 

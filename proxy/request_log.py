@@ -123,7 +123,7 @@ def safe_path(path: str) -> str:
     return safe_identifier(path) if path == "/" or path.startswith("/v1/") else "?"
 
 
-class Lines(logging.Handler):
+class JsonLogHandler(logging.Handler):
     """Writes to standard output, whatever that is at the moment, as Google Cloud reads it.
 
     Without a lock: a line is written in one piece, and threads would queue behind each other.
@@ -134,7 +134,7 @@ class Lines(logging.Handler):
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
-        """A log that cannot be written is no reason to fail."""
+        """Never let logging fail a request."""
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.write(f"{self.format(record)}\n")
             sys.stdout.flush()
@@ -145,8 +145,8 @@ class Lines(logging.Handler):
         return json_codec.dumps({"time": at, "severity": record.levelname, **told}).decode()
 
 
-def to_stdout(level: str) -> None:
-    """Write what is worth this level, in lines of JSON."""
-    log.handlers = [Lines()]
+def configure_logging(level: str) -> None:
+    """Write records of this level and above to standard output, one line of JSON each."""
+    log.handlers = [JsonLogHandler()]
     log.setLevel(level)
     log.propagate = False

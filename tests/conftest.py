@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     servers.output = Path(folder.name)
     file = (servers.output / IN_PROCESS).open("a", buffering=1, encoding="utf-8")
     config.add_cleanup(file.close)
-    form = request_log.Lines()
+    form = request_log.JsonLogHandler()
 
     def keep(entry: logging.LogRecord) -> bool:
         file.write(f"{form.format(entry)}\n")

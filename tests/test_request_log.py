@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from proxy import request_log
-from proxy.request_log import RequestLog, safe_identifier, should_log, to_stdout
+from proxy.request_log import RequestLog, configure_logging, safe_identifier, should_log
 from translate import ApiError, Cause, InvalidRequest
 
 SECRET = "AIzaSy-prompt-or-key"
@@ -48,7 +48,7 @@ def new(path: str = "/v1/messages", **fields: Any) -> RequestLog:
 
 
 def test_the_line_of_a_request(lines: Lines) -> None:
-    to_stdout("INFO")
+    configure_logging("INFO")
     line = new(session="session-1", who="key-0a1b2c3d", model="claude-opus-5", stream=True)
     line.gemini = "gemini-4-hydrogen"
     line.status = 200
@@ -79,7 +79,7 @@ def test_the_line_of_a_request(lines: Lines) -> None:
 
 
 def test_empty_values_are_not_logged(lines: Lines) -> None:
-    to_stdout("INFO")
+    configure_logging("INFO")
     new().write()
     (told,) = lines()
     assert set(told) == {
@@ -89,7 +89,7 @@ def test_empty_values_are_not_logged(lines: Lines) -> None:
 
 
 def test_a_client_that_left_has_a_status_of_its_own(lines: Lines) -> None:
-    to_stdout("INFO")
+    configure_logging("INFO")
     new(status=200, client_left=True).write()
     assert lines()[0]["status"] == 499
 
@@ -141,20 +141,20 @@ def test_zeros_are_kept_and_empty_values_dropped(value: Any, expected: bool) -> 
 def test_a_health_check_is_only_worth_a_debug_line(
     lines: Lines, level: str, paths: list[str]
 ) -> None:
-    to_stdout(level)
+    configure_logging(level)
     new("/").write()
     new("/v1/messages").write()
     assert [line["path"] for line in lines()] == paths
 
 
 def test_a_level_is_told_as_google_cloud_reads_it(lines: Lines) -> None:
-    to_stdout("DEBUG")
+    configure_logging("DEBUG")
     new("/").write()
     assert lines()[0]["severity"] == "DEBUG"
 
 
 def test_others_words_are_lines_of_json_too(lines: Lines) -> None:
-    to_stdout("INFO")
+    configure_logging("INFO")
     request_log.log.warning("%d of %s", 1, 'many "things"\n')
     (told,) = lines()
     assert (told["severity"], told["message"]) == ("WARNING", '1 of many "things"\n')
@@ -168,8 +168,8 @@ def test_a_line_is_written_once_however_often_the_log_is_set_up(lines: Lines) ->
     handler.emit = held.append  # type: ignore[method-assign]
     root.addHandler(handler)
     try:
-        to_stdout("INFO")
-        to_stdout("INFO")
+        configure_logging("INFO")
+        configure_logging("INFO")
         new().write()
     finally:
         root.removeHandler(handler)
@@ -179,7 +179,7 @@ def test_a_line_is_written_once_however_often_the_log_is_set_up(lines: Lines) ->
 def test_lines_go_to_the_standard_output_of_the_moment(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    to_stdout("INFO")
+    configure_logging("INFO")
     later = io.StringIO()
     monkeypatch.setattr(sys, "stdout", later)
     new().write()
@@ -228,13 +228,13 @@ def test_what_is_no_text_is_no_identifier(value: Any) -> None:
     ],
 )
 def test_a_path_is_logged_where_it_is_the_apis(lines: Lines, path: str, told: str) -> None:
-    to_stdout("INFO")
+    configure_logging("INFO")
     new(path).write()
     assert lines()[0]["path"] == told
 
 
 def test_whatever_a_client_sends_its_words_are_not_in_the_line(lines: Lines) -> None:
-    to_stdout("DEBUG")
+    configure_logging("DEBUG")
     words = f"please {SECRET}"
     new(f"/{words}", session=words, model=words, gemini=words).write()
     (told,) = lines()
@@ -256,7 +256,7 @@ def test_whatever_a_client_sends_its_words_are_not_in_the_line(lines: Lines) -> 
 def test_an_error_is_shown_as_it_is_and_logged_by_a_word(
     lines: Lines, error: ApiError, told: str
 ) -> None:
-    to_stdout("DEBUG")
+    configure_logging("DEBUG")
     line = new()
     assert line.to_api_error(error) is error
     assert lines() == []
@@ -276,7 +276,7 @@ def raised(error: Exception) -> Exception:
 
 
 def test_an_unforeseen_exception_is_logged_by_its_place_only(lines: Lines) -> None:
-    to_stdout("ERROR")
+    configure_logging("ERROR")
     line = new(session=SECRET)
     shown = line.to_api_error(raised(ValueError(SECRET)))
     assert (shown.status, shown.type, shown.retry) == (500, "api_error", None)
@@ -294,7 +294,7 @@ def test_an_unforeseen_exception_is_logged_by_its_place_only(lines: Lines) -> No
 
 
 def test_an_exceptions_causes_are_not_told_either(lines: Lines) -> None:
-    to_stdout("DEBUG")
+    configure_logging("DEBUG")
     error = KeyError(SECRET)
     error.__cause__ = raised(ValueError(SECRET))
     error.add_note(SECRET)
@@ -306,7 +306,7 @@ def test_a_request_that_is_nested_too_deeply_is_the_clients_fault(lines: Lines) 
     def sink(depth: int = 0) -> int:
         return sink(depth + 1)
 
-    to_stdout("DEBUG")
+    configure_logging("DEBUG")
     line = new()
     with pytest.raises(RecursionError) as caught:
         sink()
@@ -318,6 +318,6 @@ def test_a_request_that_is_nested_too_deeply_is_the_clients_fault(lines: Lines) 
 def test_a_log_that_cannot_be_written_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = io.StringIO()
     closed.close()
-    request_log.to_stdout("INFO")
+    request_log.configure_logging("INFO")
     monkeypatch.setattr("sys.stdout", closed)
     request_log.RequestLog("req_1", "POST", "/v1/messages").write()
