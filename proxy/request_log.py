@@ -72,7 +72,7 @@ class RequestLog:
         if not isinstance(error, ApiError):
             frames = "".join(traceback.format_tb(error.__traceback__))
             kind = type(error).__name__
-            log.error({"request_id": self.request_id, "unforeseen": kind, "frames": frames})
+            log.error({"request_id": self.request_id, "exception": kind, "traceback": frames})
             message = f"The proxy failed on this request ({self.request_id}); its log says where."
             error = ApiError(500, message)
         self.error = error.cause or error.type

@@ -146,7 +146,7 @@ def test_a_failure_before_the_first_byte(api: RuntimeApi, caplog: pytest.LogCapt
     invocation = serve(api, app)
     assert failure(invocation) == "ValueError"
     assert invocation.content_type == "", "there is no answer but an error"
-    assert f"{invocation.id}: unforeseen ValueError" in caplog.text
+    assert f"{invocation.id}: exception ValueError" in caplog.text
     assert "test_aws.py" in caplog.text
     assert PROMPT not in caplog.text
 

@@ -394,8 +394,8 @@ def test_the_unforeseen_is_told_without_what_was_said(
         f"The proxy failed on this request ({request_id}); its log says where.",
     )
     written = capsys.readouterr().out
-    (line,) = [told for told in map(json.loads, written.splitlines()) if "unforeseen" in told]
-    assert (line["request_id"], line["unforeseen"]) == (request_id, "KeyError")
+    (line,) = [told for told in map(json.loads, written.splitlines()) if "exception" in told]
+    assert (line["request_id"], line["exception"]) == (request_id, "KeyError")
     assert said not in written
 
 

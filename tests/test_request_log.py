@@ -275,17 +275,17 @@ def raised(error: Exception) -> Exception:
     return caught.value
 
 
-def test_an_unforeseen_exception_is_logged_by_its_place_only(lines: Lines) -> None:
+def test_an_unexpected_exception_is_logged_by_its_place_only(lines: Lines) -> None:
     configure_logging("ERROR")
     line = new(session=SECRET)
     shown = line.to_api_error(raised(ValueError(SECRET)))
     assert (shown.status, shown.type, shown.retry) == (500, "api_error", None)
     assert shown.message == "The proxy failed on this request (req_1); its log says where."
     (told,) = lines()
-    frames = told.pop("frames")
+    frames = told.pop("traceback")
     assert (told.pop("time") > "2026", told) == (
         True,
-        {"severity": "ERROR", "request_id": "req_1", "unforeseen": "ValueError"},
+        {"severity": "ERROR", "request_id": "req_1", "exception": "ValueError"},
     )
     assert "test_request_log.py" in frames
     assert "in raised" in frames

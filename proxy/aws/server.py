@@ -213,7 +213,7 @@ def blame(invocation: Invocation, error: BaseException) -> str:
     """Log where it happened, without the text, which may quote a prompt; the error's name."""
     name = type(error).__name__
     frames = "".join(traceback.format_tb(error.__traceback__))
-    log.error("%s: unforeseen %s\n%s", invocation.id, name, frames)
+    log.error("%s: exception %s\n%s", invocation.id, name, frames)
     return name
 
 
