@@ -73,7 +73,7 @@ class RequestLog:
             frames = "".join(traceback.format_tb(error.__traceback__))
             kind = type(error).__name__
             log.error({"request_id": self.request_id, "exception": kind, "traceback": frames})
-            message = f"The proxy failed on this request ({self.request_id}); its log says where."
+            message = f"Internal proxy error (request {self.request_id}). See the proxy's log."
             error = ApiError(500, message)
         self.error = error.cause or error.type
         return error

@@ -391,7 +391,7 @@ def test_the_unforeseen_is_told_without_what_was_said(
     assert error(answer) == (
         500,
         "api_error",
-        f"The proxy failed on this request ({request_id}); its log says where.",
+        f"Internal proxy error (request {request_id}). See the proxy's log.",
     )
     written = capsys.readouterr().out
     (line,) = [told for told in map(json.loads, written.splitlines()) if "exception" in told]

@@ -280,7 +280,7 @@ def test_an_unexpected_exception_is_logged_by_its_place_only(lines: Lines) -> No
     line = new(session=SECRET)
     shown = line.to_api_error(raised(ValueError(SECRET)))
     assert (shown.status, shown.type, shown.retry) == (500, "api_error", None)
-    assert shown.message == "The proxy failed on this request (req_1); its log says where."
+    assert shown.message == "Internal proxy error (request req_1). See the proxy's log."
     (told,) = lines()
     frames = told.pop("traceback")
     assert (told.pop("time") > "2026", told) == (
