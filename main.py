@@ -205,7 +205,7 @@ def finished(response: flask.Response, line: RequestLog) -> flask.Response:
 
 
 def admit(request: flask.Request, line: RequestLog) -> auth.Caller:
-    caller = auth.admit(request.headers, request.remote_addr, settings)
+    caller = auth.authenticate(request.headers, request.remote_addr, settings)
     line.who = caller.who
     return caller
 

@@ -59,7 +59,7 @@ class Caller(NamedTuple):
     keys: tuple[Key, ...]
 
 
-def admit(headers: Headers, remote_address: str | None, settings: Settings) -> Caller:
+def authenticate(headers: Headers, remote_address: str | None, settings: Settings) -> Caller:
     """Who calls, and with which keys. Raises ApiError 401 when the caller may not have any.
 
     With PROXY_TOKEN set, a caller must present it; the server's key is then used (or, where it

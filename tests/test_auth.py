@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from werkzeug.datastructures import Headers
 
-from proxy.auth import SERVERS_HINT, admit, credentials
+from proxy.auth import SERVERS_HINT, authenticate, credentials
 from proxy.config import read
 from translate import ApiError
 
@@ -92,20 +92,20 @@ def test_credentials(headers: dict[str, str], expected: list[str]) -> None:
 def test_the_key_that_is_used(
     environ: dict[str, str], headers: dict[str, str], address: str | None, expected: str
 ) -> None:
-    (key,) = admit(Headers(headers), address, read(environ)).keys
+    (key,) = authenticate(Headers(headers), address, read(environ)).keys
     assert key.value == expected
     assert (key.hint == SERVERS_HINT) == (key.value == "server-key")
 
 
 def test_a_servers_keys_are_tried_in_their_order() -> None:
     settings = read({"GEMINI_API_KEY": " new, old ,"})
-    caller = admit(Headers(), LOCAL, settings)
+    caller = authenticate(Headers(), LOCAL, settings)
     assert [key.value for key in caller.keys] == ["new", "old"]
 
 
 def test_a_caller_is_known_by_a_word_that_tells_no_key() -> None:
     def who(headers: dict[str, str], **environ: str) -> str:
-        return admit(Headers(headers), LOCAL, read(environ)).who
+        return authenticate(Headers(headers), LOCAL, read(environ)).who
 
     assert who({}, **SERVER) == "local"
     assert who(bearer("token"), **GATED) == "token"
@@ -138,6 +138,6 @@ def test_a_caller_is_known_by_a_word_that_tells_no_key() -> None:
 )
 def test_who_is_sent_away(environ: Any, headers: Any, address: str, beginning: str) -> None:
     with pytest.raises(ApiError) as caught:
-        admit(Headers(headers), address, read(environ))
+        authenticate(Headers(headers), address, read(environ))
     assert (caught.value.status, caught.value.retry) == (401, False)
     assert caught.value.message.startswith(beginning)
