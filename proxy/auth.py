@@ -68,19 +68,19 @@ def authenticate(headers: Headers, remote_address: str | None, settings: Setting
     everybody else brings a key.
     """
     presented = credentials(headers)
-    lent = tuple(Key(key, SERVERS_HINT) for key in settings.api_keys)
+    server_keys = tuple(Key(key, SERVERS_HINT) for key in settings.api_keys)
     if settings.is_vertex:
-        lent = (Key("", IDENTITY_HINT),)
+        server_keys = (Key("", IDENTITY_HINT),)
     if settings.token:
         others = [value for value in presented if not _equal(value, settings.token)]
         if len(others) == len(presented):
             raise _refused(TOKEN_HINT)
-        return Caller("token", lent) if lent else _own(others, NO_KEY_HINT)
-    if lent and _is_local(headers, remote_address):
-        return Caller("local", lent)
+        return Caller("token", server_keys) if server_keys else _caller_keys(others, NO_KEY_HINT)
+    if server_keys and _is_local(headers, remote_address):
+        return Caller("local", server_keys)
     if settings.is_vertex:
         raise _refused(NO_TOKEN_HINT)
-    return _own(presented, KEY_HINT)
+    return _caller_keys(presented, KEY_HINT)
 
 
 def credentials(headers: Headers) -> list[str]:
@@ -95,7 +95,7 @@ def credentials(headers: Headers) -> list[str]:
     return sorted(distinct, key=lambda value: not value.startswith(LIKELY_GOOGLE))
 
 
-def _own(presented: list[str], hint: str) -> Caller:
+def _caller_keys(presented: list[str], hint: str) -> Caller:
     keys = [value for value in presented if not value.startswith(ANTHROPIC)]
     if keys:
         checksum = hashlib.sha256(keys[0].encode("utf-8", "replace")).hexdigest()[:8]
