@@ -206,7 +206,7 @@ def finished(response: flask.Response, line: RequestLog) -> flask.Response:
 
 def admit(request: flask.Request, line: RequestLog) -> auth.Caller:
     caller = auth.authenticate(request.headers, request.remote_addr, settings)
-    line.who = caller.who
+    line.caller_id = caller.caller_id
     return caller
 
 

@@ -51,11 +51,11 @@ class Key(NamedTuple):
 class Caller(NamedTuple):
     """Somebody who may ask.
 
-    who: a word for the log: the same for the same caller, and no way back to a key. keys: what to
+    caller_id: for the log; the same for the same caller, and no way back to a key. keys: what to
     call Gemini with; the next one where Google refuses one.
     """
 
-    who: str
+    caller_id: str
     keys: tuple[Key, ...]
 
 

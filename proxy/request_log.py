@@ -33,7 +33,7 @@ CLIENT_LEFT = 499
 class RequestLog:
     """What is known about one request by the end of it.
 
-    who: the caller (see auth.py). model: as the client named it. gemini: the one that was used.
+    caller_id: see auth.py. model: as the client named it. gemini: the one that was used.
     failed_attempts: their causes, oldest first. repairs: how many tool calls were repaired, by
     kind. body_was_read: whether the request was read to its end, as far as that was possible.
     started: seconds of time.monotonic().
@@ -43,7 +43,7 @@ class RequestLog:
     method: str
     path: str
     session: str = ""
-    who: str = ""
+    caller_id: str = ""
     model: str = ""
     gemini: str = ""
     stream: bool = False
@@ -87,7 +87,7 @@ class RequestLog:
             "status": CLIENT_LEFT if self.client_left else self.status,
             "error": self.error,
             "session": safe_identifier(self.session),
-            "who": self.who,
+            "caller_id": self.caller_id,
             "model": safe_identifier(self.model),
             "gemini": safe_identifier(self.gemini),
             "stream": self.stream,

@@ -103,14 +103,16 @@ def test_a_servers_keys_are_tried_in_their_order() -> None:
     assert [key.value for key in caller.keys] == ["new", "old"]
 
 
-def test_a_caller_is_known_by_a_word_that_tells_no_key() -> None:
-    def who(headers: dict[str, str], **environ: str) -> str:
-        return authenticate(Headers(headers), LOCAL, read(environ)).who
+def test_a_caller_id_does_not_reveal_the_key() -> None:
+    def caller_id(headers: dict[str, str], **environ: str) -> str:
+        return authenticate(Headers(headers), LOCAL, read(environ)).caller_id
 
-    assert who({}, **SERVER) == "local"
-    assert who(bearer("token"), **GATED) == "token"
-    assert who(bearer("mine")) == who({"x-api-key": "mine"}) != who(bearer("yours"))
-    assert re.fullmatch("key-[0-9a-f]{8}", who(bearer("mine")))
+    assert caller_id({}, **SERVER) == "local"
+    assert caller_id(bearer("token"), **GATED) == "token"
+    assert (
+        caller_id(bearer("mine")) == caller_id({"x-api-key": "mine"}) != caller_id(bearer("yours"))
+    )
+    assert re.fullmatch("key-[0-9a-f]{8}", caller_id(bearer("mine")))
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def new(path: str = "/v1/messages", **fields: Any) -> RequestLog:
 
 def test_the_line_of_a_request(lines: Lines) -> None:
     configure_logging("INFO")
-    line = new(session="session-1", who="key-0a1b2c3d", model="claude-opus-5", stream=True)
+    line = new(session="session-1", caller_id="key-0a1b2c3d", model="claude-opus-5", stream=True)
     line.gemini = "gemini-4-hydrogen"
     line.status = 200
     line.tokens = {"in": 9, "cached": 0, "out": 5, "thoughts": 2}
@@ -68,7 +68,7 @@ def test_the_line_of_a_request(lines: Lines) -> None:
         "path": "/v1/messages",
         "status": 200,
         "session": "session-1",
-        "who": "key-0a1b2c3d",
+        "caller_id": "key-0a1b2c3d",
         "model": "claude-opus-5",
         "gemini": "gemini-4-hydrogen",
         "stream": True,
