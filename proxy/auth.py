@@ -28,8 +28,10 @@ LIKELY_GOOGLE = ("AIza", "AQ.")
 ANTHROPIC = "sk-ant-"
 """How Anthropic's own secrets begin: those are nobody else's business."""
 
-SERVERS_HINT = "It is this server's own key (GEMINI_API_KEY): tell whoever runs the server."
-IDENTITY_HINT = "It is this server's own identity in Google Cloud: tell whoever runs the server."
+SERVERS_HINT = "It is this server's own key (GEMINI_API_KEY). Contact the server's administrator."
+IDENTITY_HINT = (
+    "It is this server's own identity in Google Cloud. Contact the server's administrator."
+)
 TOKEN_HINT = "This server asks for its access token: set ANTHROPIC_AUTH_TOKEN to it."
 NO_TOKEN_HINT = (
     "This server asks Gemini in its own name, and has no PROXY_TOKEN that a caller could present: "

@@ -97,6 +97,12 @@ def test_the_key_that_is_used(
     assert (key.hint == SERVERS_HINT) == (key.value == "server-key")
 
 
+def test_a_servers_hint_names_the_administrator() -> None:
+    assert SERVERS_HINT == (
+        "It is this server's own key (GEMINI_API_KEY). Contact the server's administrator."
+    )
+
+
 def test_a_servers_keys_are_tried_in_their_order() -> None:
     settings = read({"GEMINI_API_KEY": " new, old ,"})
     caller = authenticate(Headers(), LOCAL, settings)
