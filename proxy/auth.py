@@ -1,8 +1,8 @@
-"""Who may call, and with whose Gemini key.
+"""Authentication: who calls, and with whose Gemini key.
 
-Knows the two headers that carry a credential and the two ways of running: each caller brings
-a key of their own, or the server has one and lends it. Keys go to Google and nowhere else.
-It refuses to know what a key looks like: Google's prefixes change.
+A caller brings a key in one of two headers, or the server has keys of its own and uses them for
+callers that may. Keys go to Google and nowhere else. What a key looks like decides nothing here
+but an order: Google's prefixes change.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LIKELY_GOOGLE = ("AIza", "AQ.")
 """How Gemini keys begin so far; only used to choose between two credentials."""
 
 ANTHROPIC = "sk-ant-"
-"""How Anthropic's own secrets begin: those are nobody else's business."""
+"""How Anthropic's own secrets begin; they are never sent to Google."""
 
 SERVERS_HINT = "It is this server's own key (GEMINI_API_KEY). Contact the server's administrator."
 IDENTITY_HINT = (
@@ -51,7 +51,7 @@ class Key(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """Somebody who may ask.
+    """An authenticated caller.
 
     caller_id: for the log; the same for the same caller, and no way back to a key. keys: what to
     call Gemini with; the next one where Google refuses one.
@@ -62,12 +62,12 @@ class Caller(NamedTuple):
 
 
 def authenticate(headers: Headers, remote_address: str | None, settings: Settings) -> Caller:
-    """Who calls, and with which keys. Raises ApiError 401 when the caller may not have any.
+    """The caller, with the keys for it. Raises ApiError 401 where there are none.
 
     With PROXY_TOKEN set, a caller must present it; the server's key is then used (or, where it
-    has none, the caller's second credential). Vertex AI is asked without a key, in the server's
-    name. Without PROXY_TOKEN, the server's key serves only programs on the same machine;
-    everybody else brings a key.
+    has none, the caller's second credential). Vertex AI takes no key but the server's identity.
+    Without PROXY_TOKEN, the server's key serves only programs on the same machine; everybody else
+    brings a key.
     """
     presented = credentials(headers)
     server_keys = tuple(Key(key, SERVERS_HINT) for key in settings.api_keys)
@@ -76,17 +76,17 @@ def authenticate(headers: Headers, remote_address: str | None, settings: Setting
     if settings.token:
         others = [value for value in presented if not _equal(value, settings.token)]
         if len(others) == len(presented):
-            raise _refused(TOKEN_HINT)
+            raise _unauthorized(TOKEN_HINT)
         return Caller("token", server_keys) if server_keys else _caller_keys(others, NO_KEY_HINT)
     if server_keys and _is_local(headers, remote_address):
         return Caller("local", server_keys)
     if settings.is_vertex:
-        raise _refused(NO_TOKEN_HINT)
+        raise _unauthorized(NO_TOKEN_HINT)
     return _caller_keys(presented, KEY_HINT)
 
 
 def credentials(headers: Headers) -> list[str]:
-    """What the caller presents, likeliest Gemini key first.
+    """The credentials in the headers, likeliest Gemini key first.
 
     `Authorization: Bearer` holds ANTHROPIC_AUTH_TOKEN and goes before `x-api-key`, which may
     hold a left-over Anthropic key.
@@ -103,11 +103,13 @@ def _caller_keys(presented: list[str], hint: str) -> Caller:
         checksum = hashlib.sha256(keys[0].encode("utf-8", "replace")).hexdigest()[:8]
         return Caller(f"key-{checksum}", (Key(keys[0]),))
     if presented:
-        raise _refused(f"The request holds an Anthropic key, which is not sent to Google. {hint}")
-    raise _refused(f"No API key in the request. {hint}")
+        raise _unauthorized(
+            f"The request holds an Anthropic key, which is not sent to Google. {hint}"
+        )
+    raise _unauthorized(f"No API key in the request. {hint}")
 
 
-def _refused(message: str) -> ApiError:
+def _unauthorized(message: str) -> ApiError:
     return ApiError(401, message, retry=False)
 
 
