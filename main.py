@@ -42,7 +42,7 @@ gc.set_threshold(50_000, 20, 50)
 settings = config.read()
 request_log.configure_logging(settings.log_level)
 gemini = Gemini(endpoints.chosen(settings), settings.threads, (settings.connect, settings.silence))
-gate = concurrency.Gate(settings.concurrency)
+gate = concurrency.ConcurrencyLimit(settings.concurrency)
 
 
 @functions_framework.http
@@ -68,8 +68,7 @@ def create_message(request: flask.Request, line: RequestLog) -> flask.Response:
     """POST /v1/messages, streaming or not."""
     caller = admit(request, line)
     with contextlib.ExitStack() as held:
-        gate.enter()
-        held.callback(gate.leave)
+        held.enter_context(gate)
         body = read_json(request, line)
         answer = begin_answer(request, body, caller, line)
         held.callback(answer.close)

@@ -9,23 +9,26 @@ import threading
 
 from translate import ApiError, Cause
 
-BUSY_SECONDS = 5
-"""After which a client that was sent away may come again."""
+RETRY_AFTER_SECONDS = 5
+"""After which a refused client may try again."""
 
-BUSY = "This server is working on as many answers as it can ({} at once); try again."
+BUSY = "Too many concurrent requests (limit {}). Retry later."
 
 
-class Gate:
-    """Lets a number of answers be under way at once, and refuses the next at once."""
+class ConcurrencyLimit:
+    """A context manager for one answer at a time, of which `limit` may be under way.
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._free = threading.BoundedSemaphore(most)
+    Entering raises ApiError 529 at once where all places are taken; nothing waits for one.
+    """
 
-    def enter(self) -> None:
-        """Raises ApiError 529 where all places are taken; `leave` gives one back."""
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._free = threading.BoundedSemaphore(limit)
+
+    def __enter__(self) -> None:
         if not self._free.acquire(blocking=False):
-            raise ApiError(529, BUSY.format(self._most), cause=Cause.BUSY, retry_after=BUSY_SECONDS)
+            message = BUSY.format(self._limit)
+            raise ApiError(529, message, cause=Cause.BUSY, retry_after=RETRY_AFTER_SECONDS)
 
-    def leave(self) -> None:
+    def __exit__(self, *_: object) -> None:
         self._free.release()

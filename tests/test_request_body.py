@@ -1,4 +1,4 @@
-"""proxy/request_body.py: bodies up to a size, and so many answers at once."""
+"""proxy/request_body.py: bodies up to a size, and for as long as they get on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import LimitedStream
 
 from proxy import request_body
-from proxy.concurrency import BUSY_SECONDS, Gate
 from proxy.request_body import read_body
 from translate import ApiError
 
@@ -92,7 +91,7 @@ def patience(sock: socket.socket) -> tuple[int, ...]:
 
 
 def test_a_body_that_stops_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else some half bodies would fill the gate, and everybody were sent away."""
+    """Else some half bodies would take all places, and everybody else were refused."""
     monkeypatch.setattr(request_body, "BODY_SECONDS", 0.02)
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -247,46 +246,3 @@ def test_a_body_that_is_cut_or_garbled_is_the_clients_fault(error: Exception) ->
 def test_what_the_framework_says_of_a_body_is_left_as_it_is() -> None:
     with pytest.raises(ClientDisconnected):
         read_body(Garbled(ClientDisconnected()))  # type: ignore[arg-type]
-
-
-def test_a_gate_lets_so_many_pass_and_refuses_the_next_at_once() -> None:
-    gate = Gate(2)
-    gate.enter()
-    gate.enter()
-    for _ in range(2):
-        with pytest.raises(ApiError) as caught:
-            gate.enter()
-        error = caught.value
-        assert (error.status, error.type, error.cause) == (529, "overloaded_error", "busy")
-        assert error.headers() == {"retry-after": str(BUSY_SECONDS)}
-        assert error.message == (
-            "This server is working on as many answers as it can (2 at once); try again."
-        )
-    gate.leave()
-    gate.enter()
-    with pytest.raises(ApiError):
-        gate.enter()
-
-
-def test_a_place_is_given_back_once() -> None:
-    gate = Gate(1)
-    with pytest.raises(ValueError, match="released too many times"):
-        gate.leave()
-
-
-def test_a_gate_counts_over_threads() -> None:
-    gate = Gate(5)
-    refused: list[ApiError] = []
-
-    def enter() -> None:
-        try:
-            gate.enter()
-        except ApiError as error:
-            refused.append(error)
-
-    threads = [threading.Thread(target=enter) for _ in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(refused) == 7
