@@ -60,7 +60,7 @@ def messages(request: flask.Request) -> flask.Response:
         response = refuse(line.to_api_error(error), line)
     response = finished(response, line)
     if not line.body_was_read and has_large_body(request) and (client := client_socket(request)):
-        response.call_on_close(lambda: request_body.let_hear(request.stream, client))
+        response.call_on_close(lambda: request_body.drain_request_body(request.stream, client))
     return response
 
 

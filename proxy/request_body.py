@@ -1,7 +1,7 @@
 """A request's body: how large it may be and how long it is waited for.
 
-Whatever is in it is read on to its end, within bounds, so that a client that is still sending
-hears why it is refused.
+A refused body is read on to its end, within bounds, so that a client that is still sending sees
+why it is refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_BYTES = 32_000_000
 """Of a request's body, as in the Messages API ("Request size limits", seen 2026-11-23)."""
 
 MOST_IGNORED_BYTES = 128_000_000
-"""A client that is still sending hears no answer, so a body that is too large is read on."""
+"""A client that is still sending reads no answer, so a body that is too large is read on."""
 
 READ_BYTES = 1_048_576
 BODY_SECONDS = 30
@@ -39,7 +39,7 @@ LINGER_SILENCE_SECONDS = 5
 SMALL_BYTES = 65_536
 """So much of a body that nobody has read gunicorn itself reads on."""
 
-TELLS_PATIENCE = os.name != "nt"
+HAS_TIMEVAL_TIMEOUTS = os.name != "nt"
 """Whether a socket's timeouts are a `timeval`, as POSIX has it."""
 
 TOO_LARGE = f"The request is larger than {MOST_BYTES // 1_000_000} MB."
@@ -51,22 +51,22 @@ def read_body(stream: IO[bytes], client: socket.socket | None = None) -> bytes:
     """A request's body. Raises ApiError 413 for one that is too large, 408 for one that stops.
 
     client: the socket that it comes from, where that is known. What is then written to it does
-    not wait for ever either: a client that reads nothing would hold a place in the gate.
+    not wait for ever either: a client that reads nothing would hold a place among the answers.
     """
     pieces: list[bytes] = []
     size = 0
-    with _patient(client, BODY_SECONDS):
+    with _body_timeouts(client, BODY_SECONDS):
         while size <= MOST_BYTES and (piece := stream.read(MOST_BYTES + 1 - size)):
             pieces.append(piece)
             size += len(piece)
         if size <= MOST_BYTES:
             return b"".join(pieces)
-        _read_on(stream, size)
+        _discard(stream, size)
     raise ApiError(413, TOO_LARGE)
 
 
-def _read_on(stream: IO[bytes], size: int = 0) -> bool:
-    """Ignore the rest of a body of which so much was read; whether it has come to its end."""
+def _discard(stream: IO[bytes], size: int = 0) -> bool:
+    """Read and ignore the rest of a body, of which `size` bytes were read; whether it ended."""
     while size < MOST_IGNORED_BYTES:
         piece = stream.read(READ_BYTES)
         if not piece:
@@ -76,11 +76,14 @@ def _read_on(stream: IO[bytes], size: int = 0) -> bool:
 
 
 @contextlib.contextmanager
-def _patient(client: socket.socket | None, seconds: float) -> Iterator[None]:
-    """Reads that do not wait for ever: they would hold a thread, and a place in the gate."""
+def _body_timeouts(client: socket.socket | None, seconds: float) -> Iterator[None]:
+    """Bound each read: one without end would hold a thread, and a place among the answers.
+
+    Raises ApiError, 408 for a read that timed out, 400 for a body that is cut or garbled.
+    """
     try:
-        _set_patience(client, socket.SO_SNDTIMEO, SEND_SECONDS)
-        _set_patience(client, socket.SO_RCVTIMEO, seconds)
+        _set_socket_timeout(client, socket.SO_SNDTIMEO, SEND_SECONDS)
+        _set_socket_timeout(client, socket.SO_RCVTIMEO, seconds)
         yield
     except (TimeoutError, BlockingIOError):
         raise ApiError(408, UNFINISHED) from None
@@ -89,28 +92,29 @@ def _patient(client: socket.socket | None, seconds: float) -> Iterator[None]:
     except Exception:  # noqa: BLE001 - each server has its own for a body that is cut or garbled
         raise ApiError(400, UNREADABLE) from None
     finally:
-        _set_patience(client, socket.SO_RCVTIMEO, 0)
+        _set_socket_timeout(client, socket.SO_RCVTIMEO, 0)
 
 
-def _set_patience(client: socket.socket | None, option: int, seconds: float) -> None:
-    """For reads or writes alone, and at no price: `settimeout` lets another thread go first."""
-    if client is not None and TELLS_PATIENCE:
+def _set_socket_timeout(client: socket.socket | None, option: int, seconds: float) -> None:
+    """For reads or writes alone. `settimeout` would release the GIL: another thread goes first."""
+    if client is not None and HAS_TIMEVAL_TIMEOUTS:
         timeval = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
         client.setsockopt(socket.SOL_SOCKET, option, timeval)
 
 
-def let_hear(stream: IO[bytes], client: socket.socket) -> None:
+def drain_request_body(stream: IO[bytes], client: socket.socket) -> None:
     """Read on, behind the answer, what nobody wants of a large body: closed before that, the
-    socket would be reset, and a client that is still sending would never hear the answer.
+    socket would be reset, and a client that is still sending would never see the answer.
 
-    stream: the body, as the server reads it. The connection ends where the body does not.
+    stream: the body, as the server reads it. Where the body does not end within its time and size,
+    the connection does.
     """
     end = threading.Timer(LINGER_SECONDS, hang_up, [client])
     end.daemon = True
     end.start()
     try:
-        with _patient(client, LINGER_SILENCE_SECONDS):
-            has_ended = _read_on(stream)
+        with _body_timeouts(client, LINGER_SILENCE_SECONDS):
+            has_ended = _discard(stream)
     except Exception:  # noqa: BLE001 - whatever it is, nothing more can be read
         has_ended = False
     finally:

@@ -135,7 +135,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_given_up(
         theirs.shutdown(socket.SHUT_WR)
         read_body(stream, ours)
         monkeypatch.setattr(
-            request_body, "TELLS_PATIENCE", False
+            request_body, "HAS_TIMEVAL_TIMEOUTS", False
         )  # not told again, and it still holds
         read_body(stream, ours)
         end = threading.Timer(LONG, request_body.hang_up, [theirs])
@@ -162,7 +162,7 @@ def test_a_client_hears_the_answer_when_it_has_sent_all(pair: Pair) -> None:
     """And may ask again over the same connection."""
     ours, theirs = pair
     body = LimitedStream(Received(ours), 3_000_000)  # type: ignore[arg-type]
-    listening = threading.Thread(target=request_body.let_hear, args=(body, ours))
+    listening = threading.Thread(target=request_body.drain_request_body, args=(body, ours))
     listening.start()
     theirs.sendall(bytes(3_000_000) + b"GET /")
     listening.join(LONG)
@@ -180,7 +180,7 @@ def test_a_client_that_goes_on_for_too_long_is_not_listened_to(
     ours, theirs = pair
     monkeypatch.setattr(request_body, limit, value)
     theirs.sendall(b"half")
-    request_body.let_hear(Received(ours), ours)  # type: ignore[arg-type]
+    request_body.drain_request_body(Received(ours), ours)  # type: ignore[arg-type]
     assert theirs.recv(1) == b""
     request_body.hang_up(ours)
 
@@ -210,7 +210,9 @@ def test_a_large_body_is_read_on_behind_a_refusal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     listened_to: list[socket.socket] = []
-    monkeypatch.setattr(request_body, "let_hear", lambda _, client: listened_to.append(client))
+    monkeypatch.setattr(
+        request_body, "drain_request_body", lambda _, client: listened_to.append(client)
+    )
     ours, _ = pair
     server = {
         "gunicorn.socket": ours,
