@@ -32,10 +32,11 @@ SEND_SECONDS = 30
 """In which a client takes next to nothing of its answer. After some three times that it is given
 up: the system finds room for a part of what is sent, and then for another."""
 
-LINGER_SECONDS = 30
-"""For which a client that is sent away may go on sending; nginx has the same two by default."""
+DRAIN_SECONDS = 30
+"""For which a refused client may go on sending; nginx has the same two by default
+(lingering_time, lingering_timeout)."""
 
-LINGER_SILENCE_SECONDS = 5
+DRAIN_SILENCE_SECONDS = 5
 SMALL_BYTES = 65_536
 """So much of a body that nobody has read gunicorn itself reads on."""
 
@@ -109,11 +110,11 @@ def drain_request_body(stream: IO[bytes], client: socket.socket) -> None:
     stream: the body, as the server reads it. Where the body does not end within its time and size,
     the connection does.
     """
-    end = threading.Timer(LINGER_SECONDS, hang_up, [client])
+    end = threading.Timer(DRAIN_SECONDS, hang_up, [client])
     end.daemon = True
     end.start()
     try:
-        with _body_timeouts(client, LINGER_SILENCE_SECONDS):
+        with _body_timeouts(client, DRAIN_SILENCE_SECONDS):
             has_ended = _discard(stream)
     except Exception:  # noqa: BLE001 - whatever it is, nothing more can be read
         has_ended = False

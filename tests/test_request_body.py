@@ -172,7 +172,7 @@ def test_a_client_hears_the_answer_when_it_has_sent_all(pair: Pair) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "value"),
-    [("LINGER_SILENCE_SECONDS", 0.02), ("LINGER_SECONDS", 0.02), ("MOST_IGNORED_BYTES", 1)],
+    [("DRAIN_SILENCE_SECONDS", 0.02), ("DRAIN_SECONDS", 0.02), ("MOST_IGNORED_BYTES", 1)],
 )
 def test_a_client_that_goes_on_for_too_long_is_not_listened_to(
     limit: str, value: float, pair: Pair, monkeypatch: pytest.MonkeyPatch
