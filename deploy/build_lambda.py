@@ -34,7 +34,7 @@ LEFT_OUT = {"RECORD", "INSTALLER", "REQUESTED", "WHEEL", "sboms"}
 """Of a wheel's metadata: about the wheel and not its contents, different for each architecture."""
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-MOST_UNPACKED_BYTES = 250 * 1_048_576
+MAX_UNPACKED_BYTES = 250 * 1_048_576
 """Lambda's quota for a zip, unpacked (Lambda quotas, "Deployment package")."""
 
 
@@ -115,8 +115,8 @@ def zip_up(stage: Path, output: Path) -> None:
     """Sorted, with one date, and with modes that depend on nobody's umask."""
     files = sorted(path for path in stage.rglob("*") if path.is_file())
     size = sum(path.stat().st_size for path in files)
-    if size > MOST_UNPACKED_BYTES:
-        raise SystemExit(f"{size:,} bytes unpacked; Lambda takes {MOST_UNPACKED_BYTES:,}")
+    if size > MAX_UNPACKED_BYTES:
+        raise SystemExit(f"{size:,} bytes unpacked; Lambda takes {MAX_UNPACKED_BYTES:,}")
     with zipfile.ZipFile(output, "w") as archive:
         for entry, path in _entries(files, stage):
             archive.writestr(entry, path.read_bytes(), compresslevel=9)

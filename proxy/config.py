@@ -71,7 +71,7 @@ VARIABLES = (
 SECRETS = ("GEMINI_API_KEY", "PROXY_TOKEN")
 """What the secret of GEMINI_SECRET_ARN may hold, on AWS Lambda."""
 
-MOST_DEFAULT_WORKERS = 4
+MAX_DEFAULT_WORKERS = 4
 
 SPARE = 64
 """One thread in so many is kept for short requests, and to say no."""
@@ -121,7 +121,7 @@ class Settings:
 def read(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process. Raises BadSetting, which ends the program."""
     host, port = _address("PROXY_LISTEN_ADDR", _get(environ, "PROXY_LISTEN_ADDR"))
-    workers = _get(environ, "PROXY_WORKERS") or str(min(MOST_DEFAULT_WORKERS, os.cpu_count() or 1))
+    workers = _get(environ, "PROXY_WORKERS") or str(min(MAX_DEFAULT_WORKERS, os.cpu_count() or 1))
     threads = _count("THREADS", _get(environ, "THREADS"))
     concurrency = _get(environ, "PROXY_CONCURRENCY") or str(default_concurrency(threads))
     is_vertex = _choice("GEMINI_BACKEND", _get(environ, "GEMINI_BACKEND"), BACKENDS) == "VERTEX"

@@ -20,11 +20,11 @@ from translate.wire import FunctionDeclaration, Tool
 REMEMBERED_TOOLS = 1_024
 """Claude Code repeats two dozen tools on every turn; some teams add hundreds by MCP."""
 
-MOST_VALUES = 1_000_000
+MAX_VALUES = 1_000_000
 """Of a request's body: 32 MB of the smallest ones would take 1 GB, and all threads' time."""
 
 STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-TOO_MANY = f"The request has more than {MOST_VALUES:,} values."
+TOO_MANY = f"The request has more than {MAX_VALUES:,} values."
 NO_JSON = "The request body is not valid JSON."
 TOO_DEEP = "The request is nested too deeply."
 """orjson reads 1,024 levels and writes 254 (seen 2026-11-25, version 3.11)."""
@@ -60,21 +60,21 @@ def loads(raw: bytes | str) -> Any:
 
 def loads_request(raw: bytes) -> Any:
     """A request's body. Raises ApiError, also 413 for one with too many lists and objects."""
-    if len(raw) > MOST_VALUES and _has_too_many_values(raw):
+    if len(raw) > MAX_VALUES and _has_too_many_values(raw):
         raise ApiError(413, TOO_MANY)
     return loads(raw)
 
 
 def _has_too_many_values(raw: bytes) -> bool:
     """Counts without a copy, and lets other threads go on. A value has two strings at the most."""
-    if raw.count(b'"') - raw.count(b'\\"') > 4 * MOST_VALUES:
+    if raw.count(b'"') - raw.count(b'\\"') > 4 * MAX_VALUES:
         return True
     marks = _marks(raw)
-    for string in itertools.islice(STRING.finditer(raw), 2 * MOST_VALUES):
-        if marks <= MOST_VALUES:
+    for string in itertools.islice(STRING.finditer(raw), 2 * MAX_VALUES):
+        if marks <= MAX_VALUES:
             break
         marks -= _marks(string[0])
-    return marks > MOST_VALUES
+    return marks > MAX_VALUES
 
 
 def _marks(raw: bytes) -> int:

@@ -18,10 +18,10 @@ from werkzeug.exceptions import HTTPException
 
 from translate import ApiError
 
-MOST_BYTES = 32_000_000
+MAX_BYTES = 32_000_000
 """Of a request's body, as in the Messages API ("Request size limits", seen 2026-11-23)."""
 
-MOST_IGNORED_BYTES = 128_000_000
+MAX_IGNORED_BYTES = 128_000_000
 """A client that is still sending reads no answer, so a body that is too large is read on."""
 
 READ_BYTES = 1_048_576
@@ -43,7 +43,7 @@ SMALL_BYTES = 65_536
 HAS_TIMEVAL_TIMEOUTS = os.name != "nt"
 """Whether a socket's timeouts are a `timeval`, as POSIX has it."""
 
-TOO_LARGE = f"The request is larger than {MOST_BYTES // 1_000_000} MB."
+TOO_LARGE = f"The request is larger than {MAX_BYTES // 1_000_000} MB."
 UNFINISHED = "The rest of the request did not come."
 UNREADABLE = "The request's body cannot be read to its end."
 
@@ -57,10 +57,10 @@ def read_body(stream: IO[bytes], client: socket.socket | None = None) -> bytes:
     pieces: list[bytes] = []
     size = 0
     with _body_timeouts(client, BODY_SECONDS):
-        while size <= MOST_BYTES and (piece := stream.read(MOST_BYTES + 1 - size)):
+        while size <= MAX_BYTES and (piece := stream.read(MAX_BYTES + 1 - size)):
             pieces.append(piece)
             size += len(piece)
-        if size <= MOST_BYTES:
+        if size <= MAX_BYTES:
             return b"".join(pieces)
         _discard(stream, size)
     raise ApiError(413, TOO_LARGE)
@@ -68,7 +68,7 @@ def read_body(stream: IO[bytes], client: socket.socket | None = None) -> bytes:
 
 def _discard(stream: IO[bytes], size: int = 0) -> bool:
     """Read and ignore the rest of a body, of which `size` bytes were read; whether it ended."""
-    while size < MOST_IGNORED_BYTES:
+    while size < MAX_IGNORED_BYTES:
         piece = stream.read(READ_BYTES)
         if not piece:
             return True

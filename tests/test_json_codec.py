@@ -54,7 +54,7 @@ def test_that_there_are_too_many_is_found_out_without_a_copy(
     value: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As 32 MB could be sent by anybody, at any time."""
-    monkeypatch.setattr(json_codec, "MOST_VALUES", 10_000)
+    monkeypatch.setattr(json_codec, "MAX_VALUES", 10_000)
     raw = b"[%b]" % b",".join([value] * (85_000 // (len(value) + 1)))
     tracemalloc.start()
     try:

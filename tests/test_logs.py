@@ -19,7 +19,7 @@ from tests.servers import Emulator
 
 SECRETS = re.compile(rf"test-[0-9a-f]{{32}}|bad-key|{MARKER}")
 FIELDS = {"time", "severity", "request_id", "method", "path", "status", "ms"}
-MOST_TOLD = 20
+MAX_SHOWN = 20
 
 OWN = 60
 MANY = ("test_a_spoilt_body", 1_500)
@@ -34,7 +34,7 @@ BODY: dict[str, Any] = {
 
 def secrets(text: str) -> list[str]:
     """The lines that tell what they must not."""
-    return [line for line in text.splitlines() if SECRETS.search(line)][:MOST_TOLD]
+    return [line for line in text.splitlines() if SECRETS.search(line)][:MAX_SHOWN]
 
 
 def request_lines(text: str) -> list[dict[str, Any]]:

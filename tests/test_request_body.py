@@ -39,8 +39,8 @@ class Body(io.BytesIO):
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits a test need not send megabytes for."""
-    monkeypatch.setattr(request_body, "MOST_BYTES", 10)
-    monkeypatch.setattr(request_body, "MOST_IGNORED_BYTES", 43)
+    monkeypatch.setattr(request_body, "MAX_BYTES", 10)
+    monkeypatch.setattr(request_body, "MAX_IGNORED_BYTES", 43)
     monkeypatch.setattr(request_body, "READ_BYTES", 8)
 
 
@@ -172,7 +172,7 @@ def test_a_client_hears_the_answer_when_it_has_sent_all(pair: Pair) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "value"),
-    [("DRAIN_SILENCE_SECONDS", 0.02), ("DRAIN_SECONDS", 0.02), ("MOST_IGNORED_BYTES", 1)],
+    [("DRAIN_SILENCE_SECONDS", 0.02), ("DRAIN_SECONDS", 0.02), ("MAX_IGNORED_BYTES", 1)],
 )
 def test_a_client_that_goes_on_for_too_long_is_not_listened_to(
     limit: str, value: float, pair: Pair, monkeypatch: pytest.MonkeyPatch
