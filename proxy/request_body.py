@@ -44,7 +44,7 @@ HAS_TIMEVAL_TIMEOUTS = os.name != "nt"
 """Whether a socket's timeouts are a `timeval`, as POSIX has it."""
 
 TOO_LARGE = f"The request is larger than {MAX_BYTES // 1_000_000} MB."
-UNFINISHED = "The rest of the request did not come."
+TIMED_OUT = "Timed out while reading the request body."
 UNREADABLE = "The request's body cannot be read to its end."
 
 
@@ -87,7 +87,7 @@ def _body_timeouts(client: socket.socket | None, seconds: float) -> Iterator[Non
         _set_socket_timeout(client, socket.SO_RCVTIMEO, seconds)
         yield
     except (TimeoutError, BlockingIOError):
-        raise ApiError(408, UNFINISHED) from None
+        raise ApiError(408, TIMED_OUT) from None
     except HTTPException:
         raise
     except Exception:  # noqa: BLE001 - each server has its own for a body that is cut or garbled

@@ -101,6 +101,7 @@ def test_a_body_that_stops_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
         assert (ours.gettimeout(), patience(ours)) == (None, (0, 0))
     error = caught.value
     assert (error.status, error.type, error.headers()) == (408, "timeout_error", {})
+    assert error.message == "Timed out while reading the request body."
 
 
 def test_a_body_that_comes_in_time_is_read_to_its_end() -> None:
