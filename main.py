@@ -26,6 +26,7 @@ from proxy import (
     request_body,
     request_log,
     token_count,
+    tool_cache,
 )
 from proxy.answer import Answer
 from proxy.attempts import Recovery, told
@@ -95,7 +96,7 @@ def begin_answer(
             settings.model_settings,
             safety=settings.safety,
             is_subagent="x-claude-code-agent-id" in request.headers,
-            declare=json_codec.declare,
+            declare=tool_cache.declare,
             overrides=overrides,
             platform=gemini.platform,
         )
@@ -124,7 +125,7 @@ def count_tokens(request: flask.Request, line: RequestLog) -> flask.Response:
         body,
         settings.model_settings,
         counting=True,
-        declare=json_codec.declare,
+        declare=tool_cache.declare,
         platform=gemini.platform,
     )
     line.model, line.gemini = body["model"], asked.model.name

@@ -5,6 +5,7 @@ auth          who calls, and with which Gemini keys
 request_body  how large a request may be, and how long it is waited for
 concurrency   how many answers at once
 json_codec    JSON at the edges
+tool_cache    the declarations of tools, from one request to the next
 endpoints     where a model is asked, and with which credential: the Gemini API or Vertex AI
 google_auth   the identity that Vertex AI is asked with
 gemini        Gemini over HTTP: chunks out, ApiError on failure

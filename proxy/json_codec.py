@@ -1,11 +1,10 @@
-"""JSON at the edges: fast, forgiving where clients are sloppy, and with a memory for tools.
+"""JSON at the edges, by orjson: fast, and forgiving where clients are sloppy.
 
-Knows orjson and its limits. It refuses to know what the JSON means.
+Every failure is an ApiError, and a request's body has a bounded number of values.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import re
@@ -14,11 +13,6 @@ from typing import Any
 import orjson
 
 from translate import ApiError
-from translate.request import tools
-from translate.wire import FunctionDeclaration, Tool
-
-REMEMBERED_TOOLS = 1_024
-"""Claude Code repeats two dozen tools on every turn; some teams add hundreds by MCP."""
 
 MAX_VALUES = 1_000_000
 """Of a request's body: 32 MB of the smallest ones would take 1 GB, and all threads' time."""
@@ -78,19 +72,9 @@ def _has_too_many_values(raw: bytes) -> bool:
 
 
 def _marks(raw: bytes) -> int:
-    """As many as there are values, or more: those in a string are none."""
+    """As many as there are values, or more: commas and brackets inside strings count too."""
     return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
-
-
-def declare(tool: Tool) -> FunctionDeclaration:
-    """`tools.declaration`, remembered: the same tool is translated once."""
-    return _declared(dumps(tool))
-
-
-@functools.lru_cache(maxsize=REMEMBERED_TOOLS)
-def _declared(tool: bytes) -> FunctionDeclaration:
-    return tools.declaration(orjson.loads(tool))

@@ -8,7 +8,6 @@ import pytest
 
 from proxy import json_codec
 from translate import ApiError
-from translate.request import tools
 
 
 @pytest.mark.parametrize(
@@ -90,20 +89,9 @@ def nested(levels: int) -> Any:
             lambda: json_codec.loads(b"[" * 2_000 + b"]" * 2_000), id="to read to its end"
         ),
         pytest.param(lambda: json_codec.dumps(nested(1000)), id="to write"),
-        pytest.param(
-            lambda: json_codec.declare({"name": "A", "input_schema": {"x": nested(300)}}),
-            id="a tool",
-        ),
     ],
 )
 def test_what_is_nested_too_deeply(refuse: Callable[[], Any]) -> None:
     with pytest.raises(ApiError) as caught:
         refuse()
     assert (caught.value.status, caught.value.message) == (400, "The request is nested too deeply.")
-
-
-def test_a_tool_is_translated_once() -> None:
-    tool = {"name": "Ask", "input_schema": {"type": "object", "$schema": "s"}}
-    first = json_codec.declare(tool)
-    assert first == tools.declaration(tool)
-    assert json_codec.declare({**tool}) is first
