@@ -20,7 +20,7 @@ from .config import Settings
 MULTI_REGIONS = ("us", "eu")
 
 
-class Backend(Protocol):
+class Endpoint(Protocol):
     """One of Google's front doors. platform: what a request may hold there."""
 
     endpoint: str
@@ -36,7 +36,7 @@ class Backend(Protocol):
         """A CountTokensRequest for a GenerateContentRequest."""
 
 
-class Developer:
+class DeveloperEndpoint:
     """The Gemini API (ai.google.dev), asked with a key."""
 
     platform = DEVELOPER
@@ -54,7 +54,7 @@ class Developer:
         return {"generateContentRequest": {"model": f"models/{model}", **request}}
 
 
-class Vertex:
+class VertexEndpoint:
     """Vertex AI (cloud.google.com), asked in the name of whom this server runs as."""
 
     platform = VERTEX
@@ -89,8 +89,8 @@ def _host(location: str) -> str:
     return f"{location}-aiplatform.googleapis.com"
 
 
-def chosen(settings: Settings) -> Backend:
+def chosen(settings: Settings) -> Endpoint:
     """The backend of these settings."""
     if settings.is_vertex:
-        return Vertex(settings.endpoint, settings.project, settings.location)
-    return Developer(settings.endpoint)
+        return VertexEndpoint(settings.endpoint, settings.project, settings.location)
+    return DeveloperEndpoint(settings.endpoint)

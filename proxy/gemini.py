@@ -25,7 +25,7 @@ from translate.wire import Chunk
 from . import config, json_codec
 from .auth import Key
 from .connections import PatientAdapter
-from .endpoints import Backend
+from .endpoints import Endpoint
 
 COUNT_SECONDS = 10
 """For a count of tokens: a client that asks for a dozen at once waits for all of them."""
@@ -58,7 +58,7 @@ class Gemini:
     no redirect is followed with a key in hand, and no netrc replaces it.
     """
 
-    def __init__(self, backend: Backend, connections: int, timeouts: tuple[float, float]) -> None:
+    def __init__(self, backend: Endpoint, connections: int, timeouts: tuple[float, float]) -> None:
         """timeouts: seconds to connect in, and seconds that may pass between two reads."""
         self._backend = backend
         self._endpoint = endpoint = backend.endpoint

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from proxy import gemini
 from proxy.auth import Key
-from proxy.endpoints import Developer
+from proxy.endpoints import DeveloperEndpoint
 from proxy.gemini import Gemini, complete_events
 from translate import ApiError
 
@@ -82,7 +82,7 @@ def serve() -> Iterator[Serve]:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
-        return Gemini(Developer(f"http://127.0.0.1:{server.server_port}"), 1, TIMEOUTS)
+        return Gemini(DeveloperEndpoint(f"http://127.0.0.1:{server.server_port}"), 1, TIMEOUTS)
 
     yield start
     for server in servers:
@@ -187,7 +187,9 @@ def test_a_large_event_is_searched_once() -> None:
 
 def test_a_silent_server_is_a_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        gemini = Gemini(Developer(f"http://127.0.0.1:{silent.getsockname()[1]}"), 1, (5, 0.05))
+        gemini = Gemini(
+            DeveloperEndpoint(f"http://127.0.0.1:{silent.getsockname()[1]}"), 1, (5, 0.05)
+        )
         status, message = failure(gemini)
     assert (status, message.endswith("did not answer in time.")) == (504, True)
 
@@ -198,14 +200,16 @@ def test_a_server_that_cannot_be_reached_in_time(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("proxy.gemini.PatientAdapter.send", fail)
     with pytest.raises(ApiError) as caught:
-        Gemini(Developer("http://gemini.test"), 1, TIMEOUTS).stream("m", b"{}", KEY)
+        Gemini(DeveloperEndpoint("http://gemini.test"), 1, TIMEOUTS).stream("m", b"{}", KEY)
     assert (caught.value.status, caught.value.cause) == (504, "connection")
     assert caught.value.message == "Gemini at gemini.test could not be reached in time."
 
 
 def test_a_silence_in_mid_stream_is_told_as_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        gemini = Gemini(Developer(f"http://127.0.0.1:{server.getsockname()[1]}"), 1, (5, 0.05))
+        gemini = Gemini(
+            DeveloperEndpoint(f"http://127.0.0.1:{server.getsockname()[1]}"), 1, (5, 0.05)
+        )
 
         def begin() -> None:
             connection, _ = server.accept()
@@ -226,7 +230,7 @@ def test_a_silence_in_mid_stream_is_told_as_one() -> None:
 def test_a_model_name_cannot_leave_its_place(serve: Serve) -> None:
     with pytest.raises(ApiError):
         serve(b"", 404, "text/plain").stream("../../evil?x#", b"{}", KEY)
-    prepared = Gemini(Developer("http://gemini.test/base"), 1, TIMEOUTS)._prepare(
+    prepared = Gemini(DeveloperEndpoint("http://gemini.test/base"), 1, TIMEOUTS)._prepare(
         "../evil?x#", "countTokens"
     )
     assert prepared.url == "http://gemini.test/base/v1beta/models/..%2Fevil%3Fx%23:countTokens"

@@ -41,9 +41,9 @@ def cloud(key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
         yield served
 
 
-def vertex(**environ: str) -> endpoints.Vertex:
+def vertex(**environ: str) -> endpoints.VertexEndpoint:
     backend = endpoints.chosen(config.read({"GEMINI_BACKEND": "vertex", **environ}))
-    assert isinstance(backend, endpoints.Vertex)
+    assert isinstance(backend, endpoints.VertexEndpoint)
     return backend
 
 
