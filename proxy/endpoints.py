@@ -23,7 +23,7 @@ MULTI_REGIONS = ("us", "eu")
 class Endpoint(Protocol):
     """One of Google's front doors. platform: what a request may hold there."""
 
-    endpoint: str
+    base_url: str
     platform: Platform
 
     def path(self, model: str, method: str) -> str:
@@ -41,8 +41,8 @@ class DeveloperEndpoint:
 
     platform = DEVELOPER
 
-    def __init__(self, endpoint: str) -> None:
-        self.endpoint = endpoint
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url
 
     def path(self, model: str, method: str) -> str:
         return f"/v1beta/models/{quote(model, safe='')}:{method}"
@@ -59,8 +59,8 @@ class VertexEndpoint:
 
     platform = VERTEX
 
-    def __init__(self, endpoint: str, project: str, location: str) -> None:
-        self.endpoint = endpoint or f"https://{_host(location)}"
+    def __init__(self, base_url: str, project: str, location: str) -> None:
+        self.base_url = base_url or f"https://{_host(location)}"
         self._project = project
         self._location = quote(location, safe="")
         self._identity = google_auth.Identity()

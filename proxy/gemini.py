@@ -61,7 +61,7 @@ class Gemini:
     def __init__(self, backend: Endpoint, connections: int, timeouts: tuple[float, float]) -> None:
         """timeouts: seconds to connect in, and seconds that may pass between two reads."""
         self._backend = backend
-        self._endpoint = endpoint = backend.endpoint
+        self._endpoint = endpoint = backend.base_url
         self._timeouts = timeouts
         self._session = requests.Session()
         adapter = PatientAdapter(pool_maxsize=connections)

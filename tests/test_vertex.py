@@ -59,7 +59,7 @@ def vertex(**environ: str) -> endpoints.VertexEndpoint:
 )
 def test_each_location_has_its_host(location: str, host: str) -> None:
     backend = vertex(GOOGLE_CLOUD_LOCATION=location, GOOGLE_CLOUD_PROJECT="p")
-    assert backend.endpoint == f"https://{host}"
+    assert backend.base_url == f"https://{host}"
     assert backend.path("gemini-4-neon", "countTokens") == (
         f"/v1beta1/projects/p/locations/{location or 'global'}"
         "/publishers/google/models/gemini-4-neon:countTokens"
@@ -79,7 +79,7 @@ def test_the_banner_says_whom_it_asks() -> None:
 
 
 def test_an_endpoint_of_ones_own_goes_before() -> None:
-    assert vertex(GEMINI_ENDPOINT="http://127.0.0.1:1").endpoint == "http://127.0.0.1:1"
+    assert vertex(GEMINI_ENDPOINT="http://127.0.0.1:1").base_url == "http://127.0.0.1:1"
 
 
 # --- In Google Cloud --------------------------------------------------------------------------
