@@ -32,7 +32,7 @@ class Endpoint(Protocol):
     def headers(self, key: Key) -> dict[str, str]:
         """The credential. Raises ApiError where there is none."""
 
-    def counting(self, model: str, request: Mapping[str, Any]) -> Json:
+    def count_tokens_body(self, model: str, request: Mapping[str, Any]) -> Json:
         """A CountTokensRequest for a GenerateContentRequest."""
 
 
@@ -50,7 +50,7 @@ class DeveloperEndpoint:
     def headers(self, key: Key) -> dict[str, str]:
         return {"x-goog-api-key": key.value}
 
-    def counting(self, model: str, request: Mapping[str, Any]) -> Json:
+    def count_tokens_body(self, model: str, request: Mapping[str, Any]) -> Json:
         return {"generateContentRequest": {"model": f"models/{model}", **request}}
 
 
@@ -73,7 +73,7 @@ class VertexEndpoint:
     def headers(self, key: Key) -> dict[str, str]:
         return self._identity.headers()
 
-    def counting(self, model: str, request: Mapping[str, Any]) -> Json:
+    def count_tokens_body(self, model: str, request: Mapping[str, Any]) -> Json:
         return {name: value for name, value in request.items() if name in COUNTED}
 
 

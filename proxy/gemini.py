@@ -90,7 +90,7 @@ class Gemini:
 
     def count_tokens(self, model: str, request: Mapping[str, Any], key: Key) -> int:
         """Input tokens of a GenerateContentRequest, told soon or not at all. Raises ApiError."""
-        body = json_codec.dumps(self._backend.counting(model, request))
+        body = json_codec.dumps(self._backend.count_tokens_body(model, request))
         timeouts = self._timeouts[0], min(COUNT_SECONDS, self._timeouts[1])
         response = self._post(model, "countTokens", body, key, timeouts)
         answer = _read_json(response)
