@@ -42,7 +42,9 @@ gc.freeze()
 gc.set_threshold(50_000, 20, 50)
 settings = config.read()
 request_log.configure_logging(settings.log_level)
-gemini = Gemini(endpoints.chosen(settings), settings.threads, (settings.connect, settings.silence))
+gemini = Gemini(
+    endpoints.from_settings(settings), settings.threads, (settings.connect, settings.silence)
+)
 gate = concurrency.ConcurrencyLimit(settings.concurrency)
 
 

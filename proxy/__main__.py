@@ -26,7 +26,7 @@ def banner(settings: Settings) -> str:
         "Messages API on Gemini",
         f"  listen    http://{settings.host}:{settings.port}",
         f"  workers   {settings.workers} x {settings.threads} threads",
-        f"  endpoint  {endpoints.chosen(settings).base_url}",
+        f"  endpoint  {endpoints.from_settings(settings).base_url}",
         f"  key       {_whose_key(settings)}",
         *(f"  {name:<9} -> {model.name}" for name, model in classes.items()),
     ]

@@ -89,7 +89,7 @@ def _host(location: str) -> str:
     return f"{location}-aiplatform.googleapis.com"
 
 
-def chosen(settings: Settings) -> Endpoint:
+def from_settings(settings: Settings) -> Endpoint:
     """The backend of these settings."""
     if settings.is_vertex:
         return VertexEndpoint(settings.endpoint, settings.project, settings.location)

@@ -42,7 +42,7 @@ def cloud(key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
 
 
 def vertex(**environ: str) -> endpoints.VertexEndpoint:
-    backend = endpoints.chosen(config.read({"GEMINI_BACKEND": "vertex", **environ}))
+    backend = endpoints.from_settings(config.read({"GEMINI_BACKEND": "vertex", **environ}))
     assert isinstance(backend, endpoints.VertexEndpoint)
     return backend
 
