@@ -1,7 +1,6 @@
-"""Where a model is asked, and with what in hand: the Gemini API or Vertex AI.
+"""Google's endpoints: base URL, paths, credential headers and token counts of each.
 
-Knows the addresses, the headers that carry a credential, and how tokens are counted there. It
-refuses to know sockets, and where a token of Google Cloud comes from (google_auth.py does).
+There are two: the Gemini API and Vertex AI. No I/O; google_auth.py gets Google Cloud's tokens.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ MULTI_REGIONS = ("us", "eu")
 
 
 class Endpoint(Protocol):
-    """One of Google's front doors. platform: what a request may hold there."""
+    """One of Google's APIs. platform: what a request may hold there."""
 
     base_url: str
     platform: Platform
@@ -30,7 +29,7 @@ class Endpoint(Protocol):
         """The path of a method of a model, with a leading slash."""
 
     def headers(self, key: Key) -> dict[str, str]:
-        """The credential. Raises ApiError where there is none."""
+        """The headers that carry the credential. Raises ApiError where there is none."""
 
     def count_tokens_body(self, model: str, request: Mapping[str, Any]) -> Json:
         """A CountTokensRequest for a GenerateContentRequest."""
@@ -55,7 +54,7 @@ class DeveloperEndpoint:
 
 
 class VertexEndpoint:
-    """Vertex AI (cloud.google.com), asked in the name of whom this server runs as."""
+    """Vertex AI (cloud.google.com), asked with this server's own Google Cloud credentials."""
 
     platform = VERTEX
 
@@ -74,10 +73,10 @@ class VertexEndpoint:
         return self._identity.headers()
 
     def count_tokens_body(self, model: str, request: Mapping[str, Any]) -> Json:
-        return {name: value for name, value in request.items() if name in COUNTED}
+        return {name: value for name, value in request.items() if name in COUNT_TOKENS_FIELDS}
 
 
-COUNTED = ("contents", "systemInstruction", "tools")
+COUNT_TOKENS_FIELDS = ("contents", "systemInstruction", "tools")
 """What Vertex AI's CountTokensRequest has of a request (v1beta1, seen 2026-11-23)."""
 
 
@@ -90,7 +89,7 @@ def _host(location: str) -> str:
 
 
 def from_settings(settings: Settings) -> Endpoint:
-    """The backend of these settings."""
+    """The endpoint that the settings choose."""
     if settings.is_vertex:
         return VertexEndpoint(settings.endpoint, settings.project, settings.location)
     return DeveloperEndpoint(settings.endpoint)
