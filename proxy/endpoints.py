@@ -62,15 +62,15 @@ class VertexEndpoint:
         self.base_url = base_url or f"https://{_host(location)}"
         self._project = project
         self._location = quote(location, safe="")
-        self._identity = google_auth.Identity()
+        self._credentials = google_auth.DefaultCredentials()
 
     def path(self, model: str, method: str) -> str:
-        project = quote(self._project or self._identity.project(), safe="")
+        project = quote(self._project or self._credentials.project(), safe="")
         place = f"projects/{project}/locations/{self._location}"
         return f"/v1beta1/{place}/publishers/google/models/{quote(model, safe='')}:{method}"
 
     def headers(self, key: Key) -> dict[str, str]:
-        return self._identity.headers()
+        return self._credentials.headers()
 
     def count_tokens_body(self, model: str, request: Mapping[str, Any]) -> Json:
         return {name: value for name, value in request.items() if name in COUNT_TOKENS_FIELDS}

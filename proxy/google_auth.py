@@ -1,7 +1,7 @@
-"""Application Default Credentials: in whose name this server asks Google Cloud, and its token.
+"""Application Default Credentials: Google Cloud's access tokens for Vertex AI.
 
-Knows google-auth, which finds a service account, a metadata server or a person's login. It
-refuses to know what is asked. google-auth is imported at the first use: most never need it.
+google-auth finds them (a service account, a metadata server, a person's login) and renews them. It
+is imported at the first use: most servers never need it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PAUSES = {"STALE": 60.0, "INVALID": 5.0}
 """Seconds between two tries to renew a token that is still good, or is not. One may take
 google-auth 15 s, for which all others wait."""
 
-NO_IDENTITY = (
+NO_CREDENTIALS = (
     "This server has no identity of Google Cloud (Application Default Credentials): {}. "
     "Run it there, or once `gcloud auth application-default login`."
 )
@@ -27,7 +27,7 @@ NO_LIBRARY = "Vertex AI cannot be asked from here: google-auth is not in the zip
 NO_PROJECT = "This server does not know its project: set GOOGLE_CLOUD_PROJECT."
 
 
-class Identity:
+class DefaultCredentials:
     """Found at the first use, in the process that uses it, and shared by its threads."""
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Identity:
             else:
                 return
         if state == "INVALID":
-            raise _none(self._failures[state][1])
+            raise _credentials_error(self._failures[state][1])
 
     def _find(self) -> None:
         try:
@@ -83,11 +83,11 @@ class Identity:
         try:
             self._credentials, project = google.auth.default(scopes=SCOPES)
         except exceptions.GoogleAuthError as error:
-            raise _none(error) from None
+            raise _credentials_error(error) from None
         self._project = project or ""
 
 
-def _none(error: Any) -> ApiError:
+def _credentials_error(error: Any) -> ApiError:
     """Without the error's own text: it may quote what a credential server said."""
     from google.auth.exceptions import TransportError
 
@@ -96,4 +96,4 @@ def _none(error: Any) -> ApiError:
     is_transport = any(isinstance(each, TransportError) for each in (error, error.__cause__))
     if is_transport or error.retryable:
         return ApiError(502, NOT_NOW.format(kind))
-    return ApiError(500, NO_IDENTITY.format(kind), retry=False)
+    return ApiError(500, NO_CREDENTIALS.format(kind), retry=False)

@@ -42,9 +42,9 @@ def cloud(key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
 
 
 def vertex(**environ: str) -> endpoints.VertexEndpoint:
-    backend = endpoints.from_settings(config.read({"GEMINI_BACKEND": "vertex", **environ}))
-    assert isinstance(backend, endpoints.VertexEndpoint)
-    return backend
+    endpoint = endpoints.from_settings(config.read({"GEMINI_BACKEND": "vertex", **environ}))
+    assert isinstance(endpoint, endpoints.VertexEndpoint)
+    return endpoint
 
 
 @pytest.mark.parametrize(
@@ -58,18 +58,18 @@ def vertex(**environ: str) -> endpoints.VertexEndpoint:
     ],
 )
 def test_each_location_has_its_host(location: str, host: str) -> None:
-    backend = vertex(GOOGLE_CLOUD_LOCATION=location, GOOGLE_CLOUD_PROJECT="p")
-    assert backend.base_url == f"https://{host}"
-    assert backend.path("gemini-4-neon", "countTokens") == (
+    endpoint = vertex(GOOGLE_CLOUD_LOCATION=location, GOOGLE_CLOUD_PROJECT="p")
+    assert endpoint.base_url == f"https://{host}"
+    assert endpoint.path("gemini-4-neon", "countTokens") == (
         f"/v1beta1/projects/p/locations/{location or 'global'}"
         "/publishers/google/models/gemini-4-neon:countTokens"
     )
 
 
 def test_no_name_leaves_its_place_in_the_path() -> None:
-    backend = vertex(GOOGLE_CLOUD_PROJECT="a/b")
-    assert "/projects/a%2Fb/" in backend.path("x", "m")
-    assert "/models/..%2Fevil%3Fx:m" in backend.path("../evil?x", "m")
+    endpoint = vertex(GOOGLE_CLOUD_PROJECT="a/b")
+    assert "/projects/a%2Fb/" in endpoint.path("x", "m")
+    assert "/models/..%2Fevil%3Fx:m" in endpoint.path("../evil?x", "m")
 
 
 def test_the_banner_says_whom_it_asks() -> None:
@@ -157,8 +157,8 @@ def test_a_refusal_has_googles_words(
 
 
 def test_a_token_is_used_until_shortly_before_its_end(cloud: Metadata) -> None:
-    backend = vertex()
-    headers = [backend.headers(Key("")) for _ in range(3)]
+    endpoint = vertex()
+    headers = [endpoint.headers(Key("")) for _ in range(3)]
     assert headers == [{"authorization": "Bearer ya29.token-1"}] * 3
     assert cloud.tokens == 1
 
@@ -166,8 +166,8 @@ def test_a_token_is_used_until_shortly_before_its_end(cloud: Metadata) -> None:
 def test_a_token_is_renewed_ahead_of_its_end(cloud: Metadata) -> None:
     """google-auth counts a token as stale 3:45 minutes before it expires."""
     cloud.seconds = 120
-    backend = vertex()
-    assert [backend.headers(Key("")) for _ in range(2)] == [
+    endpoint = vertex()
+    assert [endpoint.headers(Key("")) for _ in range(2)] == [
         {"authorization": "Bearer ya29.token-1"},
         {"authorization": "Bearer ya29.token-2"},
     ]
@@ -183,18 +183,18 @@ def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
 
 @pytest.fixture
-def stale(cloud: Metadata) -> google_auth.Identity:
+def stale(cloud: Metadata) -> google_auth.DefaultCredentials:
     """With a token that is still good, and could not be renewed."""
     cloud.seconds = 120
-    identity = google_auth.Identity()
-    first = identity.headers()
+    credentials = google_auth.DefaultCredentials()
+    first = credentials.headers()
     cloud.statuses = [*OUTAGE]
-    assert identity.headers() == first
-    return identity
+    assert credentials.headers() == first
+    return credentials
 
 
 def test_a_token_that_cannot_be_renewed_is_used_to_its_end(
-    cloud: Metadata, stale: google_auth.Identity, monkeypatch: pytest.MonkeyPatch
+    cloud: Metadata, stale: google_auth.DefaultCredentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = len(OUTAGE) - len(cloud.statuses)
     first = {"authorization": "Bearer ya29.token-1"}
@@ -206,7 +206,7 @@ def test_a_token_that_cannot_be_renewed_is_used_to_its_end(
 
 
 def test_a_token_that_has_ended_is_renewed_without_a_pause(
-    cloud: Metadata, stale: google_auth.Identity, monkeypatch: pytest.MonkeyPatch
+    cloud: Metadata, stale: google_auth.DefaultCredentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = _helpers.utcnow() + timedelta(seconds=120)
     monkeypatch.setattr(_helpers, "utcnow", lambda: ended)
@@ -242,15 +242,13 @@ def test_an_outage_is_the_clients_to_wait_for(
     assert client.post("/v1/messages", json=MESSAGE).status_code == 200
 
 
-def test_a_project_that_was_not_known_at_first_is_looked_up_again(
-    cloud: Metadata, key: str
-) -> None:
-    identity = google_auth.Identity()
+def test_an_unknown_project_is_looked_up_again(cloud: Metadata, key: str) -> None:
+    credentials = google_auth.DefaultCredentials()
     cloud.statuses = [200, 404]
     with pytest.raises(ApiError, match="set GOOGLE_CLOUD_PROJECT") as caught:
-        identity.project()
+        credentials.project()
     assert (caught.value.status, caught.value.retry) == (500, False)
-    assert [identity.project() for _ in range(2)] == [key] * 2
+    assert [credentials.project() for _ in range(2)] == [key] * 2
 
 
 def test_the_project_is_the_servers_own_unless_told(cloud: Metadata, key: str) -> None:
@@ -319,13 +317,13 @@ def test_a_person_says_which_project_pays(
 
 
 def test_a_server_has_no_other_payer_than_its_project(cloud: Metadata) -> None:
-    assert google_auth.Identity().headers().keys() == {"authorization"}
+    assert google_auth.DefaultCredentials().headers().keys() == {"authorization"}
 
 
 def test_a_login_that_has_ended_is_not_tried_again(login: Metadata) -> None:
     login.statuses = [400]
     with pytest.raises(ApiError, match="RefreshError") as caught:
-        google_auth.Identity().headers()
+        google_auth.DefaultCredentials().headers()
     assert (caught.value.status, caught.value.retry, caught.value.cause) == (500, False, None)
     assert "secret" not in caught.value.message
 
@@ -338,19 +336,19 @@ def test_a_login_that_cannot_be_exchanged_now_is(
     if not is_there:
         exchange_at(f"http://127.0.0.1:{servers.free_port()}", monkeypatch)
     with pytest.raises(ApiError, match="just now") as caught:
-        google_auth.Identity().headers()
+        google_auth.DefaultCredentials().headers()
     assert (caught.value.status, caught.value.retry) == (502, None)
 
 
 # --- Elsewhere --------------------------------------------------------------------------------
 
 
-def test_a_machine_without_an_identity_says_so(
+def test_a_machine_without_credentials_says_so(
     cloud: Metadata, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nonexistent")
     with pytest.raises(ApiError) as caught:
-        google_auth.Identity().headers()
+        google_auth.DefaultCredentials().headers()
     assert (caught.value.status, caught.value.retry) == (500, False)
     assert "Application Default Credentials" in caught.value.message
 
@@ -358,4 +356,4 @@ def test_a_machine_without_an_identity_says_so(
 def test_where_the_library_is_left_out_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "google.auth", None)
     with pytest.raises(ApiError, match="google-auth is not in the zip"):
-        google_auth.Identity().headers()
+        google_auth.DefaultCredentials().headers()
