@@ -19,16 +19,16 @@ PAUSES = {"STALE": 60.0, "INVALID": 5.0}
 google-auth 15 s, for which all others wait."""
 
 NO_CREDENTIALS = (
-    "This server has no identity of Google Cloud (Application Default Credentials): {}. "
-    "Run it there, or once `gcloud auth application-default login`."
+    "No Google Cloud credentials found (Application Default Credentials): {}. Run the server in "
+    "Google Cloud, or run `gcloud auth application-default login` once."
 )
-NOT_NOW = "This server's identity of Google Cloud could not be renewed just now: {}. Try again."
+NOT_NOW = "Google Cloud's credentials could not be renewed just now: {}. Retry later."
 NO_LIBRARY = "Vertex AI cannot be asked from here: google-auth is not in the zip for AWS Lambda."
 NO_PROJECT = "This server does not know its project: set GOOGLE_CLOUD_PROJECT."
 
 
 class DefaultCredentials:
-    """Found at the first use, in the process that uses it, and shared by its threads."""
+    """Found at the first use, in the process that uses them, and shared by its threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -38,7 +38,7 @@ class DefaultCredentials:
         """A token's state -> when it may be renewed again, and why it was not."""
 
     def project(self) -> str:
-        """The project that the identity belongs to. Raises ApiError where it is not known."""
+        """The project that the credentials belong to. Raises ApiError where it is not known."""
         with self._lock:
             if not self._project:
                 self._find()
@@ -47,7 +47,7 @@ class DefaultCredentials:
         return self._project
 
     def headers(self) -> dict[str, str]:
-        """A token, and for a person's also the project that pays. Raises ApiError for none."""
+        """A token, and for a person's login the project that pays. Raises ApiError for none."""
         headers: dict[str, str] = {}
         with self._lock:
             if self._credentials is None:
@@ -57,7 +57,7 @@ class DefaultCredentials:
         return headers
 
     def _renew(self) -> None:
-        """Ahead of the token's end; where that fails, the token is used to its end."""
+        """Refresh the token ahead of its end; where that fails, it is used to its end."""
         from google.auth import exceptions
         from google.auth.transport.requests import Request
 
@@ -88,7 +88,7 @@ class DefaultCredentials:
 
 
 def _credentials_error(error: Any) -> ApiError:
-    """Without the error's own text: it may quote what a credential server said."""
+    """As an ApiError, without the error's own text: it may quote a credential server's answer."""
     from google.auth.exceptions import TransportError
 
     kind = type(error).__name__

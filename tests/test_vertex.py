@@ -350,7 +350,8 @@ def test_a_machine_without_credentials_says_so(
     with pytest.raises(ApiError) as caught:
         google_auth.DefaultCredentials().headers()
     assert (caught.value.status, caught.value.retry) == (500, False)
-    assert "Application Default Credentials" in caught.value.message
+    found = "No Google Cloud credentials found (Application Default Credentials): "
+    assert caught.value.message.startswith(found)
 
 
 def test_where_the_library_is_left_out_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
