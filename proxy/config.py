@@ -205,7 +205,7 @@ def _get(environ: Mapping[str, str], name: str) -> str:
 def _secret(name: str, value: str) -> str:
     """What travels in a header."""
     if not (value.isascii() and value.isprintable()):
-        raise BadSetting(name, "holds a character that is no part of a key, such as an ellipsis")
+        raise BadSetting(name, "contains a non-ASCII or non-printable character")
     return value
 
 

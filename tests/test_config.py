@@ -127,7 +127,7 @@ def test_the_endpoint_is_a_host_or_a_base_url(value: str, endpoint: str) -> None
             "BLOCK_LOW_AND_ABOVE, got 'none'",
         ),
         *(
-            (name, value, "holds a character that is no part of a key, such as an ellipsis")
+            (name, value, "contains a non-ASCII or non-printable character")
             for name in config.SECRETS
             for value in ("AIza…", "AIza\nb", "a\tb")
         ),
