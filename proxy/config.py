@@ -1,7 +1,6 @@
-"""Settings: the only reader of the environment.
+"""Settings: the only reader of os.environ.
 
-Knows every variable, its default and its form; `VARIABLES` is what README's table shows.
-It refuses to know what a setting is used for.
+Every variable has its default and its form here; `VARIABLES` is what README's table shows.
 """
 
 from __future__ import annotations
@@ -73,8 +72,8 @@ SECRETS = ("GEMINI_API_KEY", "PROXY_TOKEN")
 
 MAX_DEFAULT_WORKERS = 4
 
-SPARE = 64
-"""One thread in so many is kept for short requests, and to say no."""
+THREADS_PER_SPARE = 64
+"""One thread in so many is kept free for short requests, and to refuse what is over the limit."""
 
 
 class BadSetting(SystemExit):
@@ -86,7 +85,7 @@ class BadSetting(SystemExit):
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment says, checked.
+    """The settings in the environment, validated.
 
     endpoint: base URL of Gemini, without a trailing slash; empty for Vertex AI's own. is_vertex:
     whether Vertex AI is asked instead, in this project (empty: the server's own) and location.
@@ -151,12 +150,12 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def default_concurrency(threads: int) -> int:
-    """As many answers as there are threads, less a few that stay free to refuse the next."""
-    return max(1, threads - max(1, threads // SPARE))
+    """As many answers as there are threads, less a few that stay free to refuse more."""
+    return max(1, threads - max(1, threads // THREADS_PER_SPARE))
 
 
 def set_server_defaults(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Give the server enough threads, unless told otherwise.
+    """Give the server enough threads, unless THREADS is set.
 
     Functions Framework reads THREADS after it has imported the function, and its own default
     of 4 a core would let only 4 answers stream at once on a small instance.
@@ -173,7 +172,7 @@ def runtime_api(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def secret_arn(environ: Mapping[str, str] = os.environ) -> str:
-    """Where on AWS the secrets are, "" where they are in the environment."""
+    """The ARN of the secret on AWS, "" where the secrets are in the environment."""
     return _get(environ, "GEMINI_SECRET_ARN")
 
 
@@ -203,17 +202,17 @@ def _get(environ: Mapping[str, str], name: str) -> str:
 
 
 def _secret(name: str, value: str) -> str:
-    """What travels in a header."""
+    """A value that travels in a header."""
     if not (value.isascii() and value.isprintable()):
         raise BadSetting(name, "contains a non-ASCII or non-printable character")
     return value
 
 
 def _choice(name: str, value: str, choices: tuple[str, ...]) -> str | None:
-    chosen = value.upper()
-    if chosen and chosen not in choices:
+    choice = value.upper()
+    if choice and choice not in choices:
         raise BadSetting(name, f"expected one of {', '.join(choices)}, got {value!r}")
-    return chosen or None
+    return choice or None
 
 
 def _count(name: str, value: str) -> int:
@@ -234,7 +233,7 @@ def _seconds(environ: Mapping[str, str], name: str) -> float:
 
 
 def _list(value: str) -> tuple[str, ...]:
-    """A value with commas -> its items."""
+    """A comma-separated value -> its items."""
     return tuple(item for part in value.split(",") if (item := part.strip()))
 
 
@@ -247,7 +246,7 @@ def _address(name: str, value: str) -> tuple[str, int]:
 
 
 def _endpoint(value: str) -> str:
-    """A host or a base URL -> a base URL; a bare host is spoken to over https."""
+    """A host or a base URL -> a base URL; a bare host gets https, this machine http."""
     name = "GEMINI_ENDPOINT"
     if "://" not in value:
         scheme = "http" if is_loopback(urlsplit(f"//{value}").hostname or "") else "https"

@@ -156,7 +156,7 @@ def test_keys_may_stand_on_lines_of_their_own() -> None:
     assert read({"GEMINI_API_KEY": "new,\n  old\n"}).api_keys == ("new", "old")
 
 
-def test_the_server_gets_enough_threads_unless_told_otherwise() -> None:
+def test_the_server_gets_enough_threads_unless_set() -> None:
     environ: dict[str, str] = {}
     config.set_server_defaults(environ)
     assert environ == {"THREADS": "256"}
@@ -165,19 +165,19 @@ def test_the_server_gets_enough_threads_unless_told_otherwise() -> None:
         assert environ == {"THREADS": kept}
 
 
-@pytest.mark.parametrize(("threads", "most"), [("1", 1), ("2", 1), ("8", 7), ("256", 252)])
-def test_a_few_threads_stay_free(threads: str, most: int) -> None:
-    assert read({"THREADS": threads}).concurrency == most
+@pytest.mark.parametrize(("threads", "concurrency"), [("1", 1), ("2", 1), ("8", 7), ("256", 252)])
+def test_a_few_threads_stay_free(threads: str, concurrency: int) -> None:
+    assert read({"THREADS": threads}).concurrency == concurrency
 
 
 def test_every_variable_is_read() -> None:
-    asked = set()
+    read_names = set()
 
     class Environ(dict[str, str]):
         def get(self, name: str, default: str = "") -> str:  # type: ignore[override]
-            asked.add(name)
+            read_names.add(name)
             return default
 
     read(Environ())
     config.secret_arn(Environ())
-    assert asked == set(config.VARIABLES)
+    assert read_names == set(config.VARIABLES)
