@@ -58,17 +58,17 @@ class Runtime:
                 answer.read(),
             )
 
-    def outlet(self, invocation: Invocation) -> Outlet:
+    def response_stream(self, invocation: Invocation) -> ResponseStream:
         """For a streamed answer."""
         seconds = max(LEAST_SECONDS, invocation.deadline - time.time())
         connection = HTTPConnection(self._address, timeout=seconds)
-        return Outlet(connection, f"{ROOT}/invocation/{invocation.id}/response")
+        return ResponseStream(connection, f"{ROOT}/invocation/{invocation.id}/response")
 
     def refuse(self, invocation: Invocation, error_type: str, message: str) -> None:
         """Report a failure before the first byte of an answer."""
         self._report(f"{ROOT}/invocation/{invocation.id}/error", error_type, message)
 
-    def give_up(self, error_type: str, message: str) -> None:
+    def report_init_error(self, error_type: str, message: str) -> None:
         """Report that the function cannot be started."""
         self._report(f"{ROOT}/init/error", error_type, message)
 
@@ -78,7 +78,7 @@ class Runtime:
             _check(connection.getresponse())
 
 
-class Outlet:
+class ResponseStream:
     """Where an answer goes, piece by piece: `begin`, then `send`, then either `end` or `fail`."""
 
     def __init__(self, connection: HTTPConnection, path: str) -> None:

@@ -24,7 +24,7 @@ from translate import ApiError, sse
 from .. import config
 from . import event as events
 from .event import Head
-from .runtime_api import FAILURES, Invocation, Outlet, Runtime
+from .runtime_api import FAILURES, Invocation, ResponseStream, Runtime
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class AppFailed(Exception):
         self.cause = cause
 
 
-class Run:
+class AppThread:
     """The app at work on one request, in a thread of its own: a clock cannot stop a thread.
 
     head: status and headers; they are there once the first piece or the end is.
@@ -120,7 +120,7 @@ def main() -> None:
         app = load()
     except (Exception, SystemExit) as error:
         log.exception("the function cannot be started")
-        runtime.give_up(type(error).__name__, str(error))
+        runtime.report_init_error(type(error).__name__, str(error))
         raise SystemExit(1) from None
     while True:
         serve(runtime, app)
@@ -149,18 +149,18 @@ def serve(runtime: Runtime, app: App) -> None:
     except (ValueError, KeyError, TypeError, AttributeError):
         runtime.refuse(invocation, "NoRequest", NO_REQUEST)
         return
-    run = Run(app, environ, invocation.deadline - MARGIN_SECONDS)
+    app_thread = AppThread(app, environ, invocation.deadline - MARGIN_SECONDS)
     try:
-        answer(runtime, invocation, run)
+        answer(runtime, invocation, app_thread)
     except FAILURES as error:
         log.warning("%s: the answer could not be delivered: %r", invocation.id, error)
     finally:
-        run.abandon()
+        app_thread.abandon()
 
 
-def answer(runtime: Runtime, invocation: Invocation, run: Run) -> None:
+def answer(runtime: Runtime, invocation: Invocation, app_thread: AppThread) -> None:
     """Send what the app gives. Until the first byte a failure still has a status."""
-    pieces = iter(run)
+    pieces = iter(app_thread)
     try:
         first = next(pieces, b"")
     except OutOfTime:
@@ -168,21 +168,21 @@ def answer(runtime: Runtime, invocation: Invocation, run: Run) -> None:
         refuse(runtime, invocation)
         return
     except AppFailed as failed:
-        runtime.refuse(invocation, blame(invocation, failed.cause), BROKEN)
+        runtime.refuse(invocation, log_exception(invocation, failed.cause), BROKEN)
         return
-    with contextlib.closing(runtime.outlet(invocation)) as outlet:
-        outlet.begin(events.prelude(run.head))
-        outlet.send(first)
+    with contextlib.closing(runtime.response_stream(invocation)) as stream:
+        stream.begin(events.prelude(app_thread.head))
+        stream.send(first)
         try:
             for piece in pieces:
-                outlet.send(piece)
+                stream.send(piece)
         except OutOfTime:
             log.warning(LATE, invocation.id)
-            break_off(outlet, run.head)
+            end_with_timeout_error(stream, app_thread.head)
         except AppFailed as failed:
-            outlet.fail(blame(invocation, failed.cause), BROKEN)
+            stream.fail(log_exception(invocation, failed.cause), BROKEN)
         else:
-            outlet.end()
+            stream.end()
 
 
 def refuse(runtime: Runtime, invocation: Invocation) -> None:
@@ -191,26 +191,26 @@ def refuse(runtime: Runtime, invocation: Invocation) -> None:
     error = ApiError(504, OUT_OF_TIME, retry=False)
     headers = {"content-type": "application/json", "request-id": request_id, **error.headers()}
     head = Head(error.status, list(headers.items()))
-    with contextlib.closing(runtime.outlet(invocation)) as outlet:
-        outlet.begin(events.prelude(head))
-        outlet.send(json.dumps(error.body(request_id)).encode())
-        outlet.end()
+    with contextlib.closing(runtime.response_stream(invocation)) as stream:
+        stream.begin(events.prelude(head))
+        stream.send(json.dumps(error.body(request_id)).encode())
+        stream.end()
 
 
-def break_off(outlet: Outlet, head: Head) -> None:
+def end_with_timeout_error(stream: ResponseStream, head: Head) -> None:
     """Out of time in mid-answer: a stream of events ends with one, anything else is cut.
 
     Not with an `overloaded_error`, which Claude Code would repeat three times.
     """
     if not head.get("content-type").startswith("text/event-stream"):
-        outlet.fail(OutOfTime.__name__, OUT_OF_TIME)
+        stream.fail(OutOfTime.__name__, OUT_OF_TIME)
         return
-    outlet.send(sse([ApiError(504, OUT_OF_TIME).body(head.get("request-id"))]))
-    outlet.end()
+    stream.send(sse([ApiError(504, OUT_OF_TIME).body(head.get("request-id"))]))
+    stream.end()
 
 
-def blame(invocation: Invocation, error: BaseException) -> str:
-    """Log where it happened, without the text, which may quote a prompt; the error's name."""
+def log_exception(invocation: Invocation, error: BaseException) -> str:
+    """Log an exception by its place, and return its name; its text may quote a prompt."""
     name = type(error).__name__
     frames = "".join(traceback.format_tb(error.__traceback__))
     log.error("%s: exception %s\n%s", invocation.id, name, frames)
