@@ -151,6 +151,18 @@ def test_a_failure_before_the_first_byte(api: RuntimeApi, caplog: pytest.LogCapt
     assert PROMPT not in caplog.text
 
 
+def test_an_internal_error_points_to_the_log(
+    api: RuntimeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        raise ValueError(PROMPT)
+
+    reported: list[tuple[str, str]] = []
+    monkeypatch.setattr(Runtime, "refuse", lambda _, __, *error: reported.append(error))
+    serve(api, app)
+    assert reported == [("ValueError", "Internal error. See the function's log.")]
+
+
 def test_a_failure_after_the_first_byte_cuts_the_answer(
     api: RuntimeApi, caplog: pytest.LogCaptureFixture
 ) -> None:

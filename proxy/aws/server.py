@@ -35,7 +35,7 @@ OUT_OF_TIME = (
     "The function on AWS Lambda has run for as long as it may (its Timeout, at most 15 minutes)."
 )
 LATE = "%s: the function's time was over before the answer was"
-BROKEN = "The function failed; its log says where."
+INTERNAL_ERROR = "Internal error. See the function's log."
 NO_REQUEST = "This is no event of a Function URL (payload format 2.0)."
 
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -168,7 +168,7 @@ def answer(runtime: Runtime, invocation: Invocation, app_thread: AppThread) -> N
         refuse(runtime, invocation)
         return
     except AppFailed as failed:
-        runtime.refuse(invocation, log_exception(invocation, failed.cause), BROKEN)
+        runtime.refuse(invocation, log_exception(invocation, failed.cause), INTERNAL_ERROR)
         return
     with contextlib.closing(runtime.response_stream(invocation)) as stream:
         stream.begin(events.prelude(app_thread.head))
@@ -180,7 +180,7 @@ def answer(runtime: Runtime, invocation: Invocation, app_thread: AppThread) -> N
             log.warning(LATE, invocation.id)
             end_with_timeout_error(stream, app_thread.head)
         except AppFailed as failed:
-            stream.fail(log_exception(invocation, failed.cause), BROKEN)
+            stream.fail(log_exception(invocation, failed.cause), INTERNAL_ERROR)
         else:
             stream.end()
 
