@@ -1,7 +1,6 @@
 """A Function URL's event (payload format 2.0) -> a WSGI environ; a WSGI head -> a prelude.
 
-Knows both forms. It refuses to know sockets and what is asked. See docs.aws.amazon.com/lambda,
-"Invoking Lambda function URLs".
+No I/O. See docs.aws.amazon.com/lambda, "Invoking Lambda function URLs".
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"}
 
 
 class Head(NamedTuple):
-    """What a WSGI app begins its answer with."""
+    """Status and headers, which a WSGI app begins its answer with."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -34,7 +33,7 @@ class Head(NamedTuple):
 
 
 def environ(event: Any) -> dict[str, Any]:
-    """The request. Raises KeyError, TypeError or ValueError for what is no such event.
+    """The WSGI environ of an event. Raises KeyError, TypeError or ValueError for anything else.
 
     A caller never looks like a program on this machine: X-Forwarded-For is always there.
     """
@@ -72,7 +71,7 @@ def environ(event: Any) -> dict[str, Any]:
 
 
 def prelude(head: Head) -> bytes:
-    """Status, headers and cookies as the front of a Function URL reads them."""
+    """Status, headers and cookies, in the form in which a Function URL expects them."""
     headers: dict[str, str] = {}
     cookies = []
     for key, value in head.headers:
@@ -86,7 +85,7 @@ def prelude(head: Head) -> bytes:
 
 
 def head(status: str, headers: list[tuple[str, str]]) -> Head:
-    """What `start_response` is called with."""
+    """The arguments of `start_response` as a Head."""
     return Head(int(status.split()[0]), list(headers))
 
 

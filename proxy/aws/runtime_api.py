@@ -1,8 +1,7 @@
-"""AWS Lambda's Runtime API over plain HTTP: an invocation in, its answer out as it is made.
+"""AWS Lambda's Runtime API over plain HTTP: an invocation in, its response out as it is made.
 
-Knows the paths, headers, chunks and trailers of the protocol (docs.aws.amazon.com/lambda, "Using
-the Lambda runtime API" and "custom runtime: response streaming"). It refuses to know what is
-asked and answered.
+The paths, headers, chunks and trailers are those of docs.aws.amazon.com/lambda, "Using the Lambda
+runtime API" and "custom runtime: response streaming".
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ LEAST_SECONDS = 0.1
 """A timeout of a socket must be above 0, however late it is."""
 
 FAILURES = (OSError, HTTPException)
-"""What it looks like when the Runtime API takes no more of an answer."""
+"""What is raised when the Runtime API takes no more of a response."""
 
 
 class Invocation(NamedTuple):
@@ -48,7 +47,7 @@ class Runtime:
         self._address = address
 
     def next(self) -> Invocation:
-        """Wait, for as long as it takes, until there is something to do."""
+        """Wait, without a timeout, for the next invocation."""
         with contextlib.closing(HTTPConnection(self._address)) as connection:
             connection.request("GET", f"{ROOT}/invocation/next")
             answer = connection.getresponse()
@@ -59,13 +58,13 @@ class Runtime:
             )
 
     def response_stream(self, invocation: Invocation) -> ResponseStream:
-        """For a streamed answer."""
+        """The streamed response to an invocation. It has until the deadline to be delivered."""
         seconds = max(LEAST_SECONDS, invocation.deadline - time.time())
         connection = HTTPConnection(self._address, timeout=seconds)
         return ResponseStream(connection, f"{ROOT}/invocation/{invocation.id}/response")
 
     def refuse(self, invocation: Invocation, error_type: str, message: str) -> None:
-        """Report a failure before the first byte of an answer."""
+        """Report a failure before the first byte of a response."""
         self._report(f"{ROOT}/invocation/{invocation.id}/error", error_type, message)
 
     def report_init_error(self, error_type: str, message: str) -> None:
@@ -79,7 +78,7 @@ class Runtime:
 
 
 class ResponseStream:
-    """Where an answer goes, piece by piece: `begin`, then `send`, then either `end` or `fail`."""
+    """A response, sent piece by piece: `begin`, then `send`, then either `end` or `fail`."""
 
     def __init__(self, connection: HTTPConnection, path: str) -> None:
         self._connection = connection
@@ -101,7 +100,7 @@ class ResponseStream:
         self._finish(b"")
 
     def fail(self, error_type: str, message: str) -> None:
-        """End by breaking off: the client sees an answer that is cut."""
+        """End with an error in the trailers: the client sees a response that is cut."""
         body = base64.b64encode(_error(error_type, message)).decode()
         self._finish(f"{ERROR_TYPE}: {error_type}\r\n{ERROR_BODY}: {body}\r\n".encode())
 
@@ -119,6 +118,8 @@ def _error(error_type: str, message: str) -> bytes:
 
 
 def _check(answer: HTTPResponse) -> None:
-    said = answer.read()
+    content = answer.read()
     if answer.status != 202:
-        log.warning("the Runtime API answered %s: %s", answer.status, said.decode(errors="replace"))
+        log.warning(
+            "the Runtime API answered %s: %s", answer.status, content.decode(errors="replace")
+        )

@@ -1,7 +1,7 @@
 """Secrets from AWS: Secrets Manager or, by the same setting, SSM Parameter Store.
 
-Knows boto3, which the managed Python runtime brings, and the forms a secret may have. It refuses
-to know what the secrets are for. Imported only where one is to be read: boto3 takes its time.
+boto3 comes with the managed Python runtime. It takes long to import, so this file is imported only
+where there is a secret to read.
 """
 
 from __future__ import annotations

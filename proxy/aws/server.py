@@ -1,7 +1,7 @@
 """The function on AWS Lambda: the same WSGI app behind a Function URL, streaming.
 
-Knows the life of an invocation and its clock: an answer ends before Lambda ends the function,
-with a word to the client. It refuses to know the protocol (runtime_api) and its forms (event).
+Here is the life of an invocation and its clock: an answer ends before Lambda ends the function,
+and an error event says so. The protocol is in runtime_api.py, its forms are in event.py.
 Started by `bootstrap`, the wrapper in build/lambda.zip, in place of AWS's own runtime, which
 cannot stream from Python.
 """
@@ -34,7 +34,7 @@ MARGIN_SECONDS = 1.0
 OUT_OF_TIME = (
     "The function on AWS Lambda has run for as long as it may (its Timeout, at most 15 minutes)."
 )
-LATE = "%s: the function's time was over before the answer was"
+LATE = "%s: out of time before the end of the answer"
 INTERNAL_ERROR = "Internal error. See the function's log."
 NO_REQUEST = "This is no event of a Function URL (payload format 2.0)."
 
@@ -54,7 +54,7 @@ class AppFailed(Exception):
 
 
 class AppThread:
-    """The app at work on one request, in a thread of its own: a clock cannot stop a thread.
+    """Runs the app for one request, in a thread of its own: its time can end before it does.
 
     head: status and headers; they are there once the first piece or the end is.
     """
@@ -81,7 +81,7 @@ class AppThread:
             yield piece
 
     def abandon(self) -> None:
-        """Nobody waits any more: stop at the next piece. A wait for Gemini lasts until it ends."""
+        """Stop at the next piece. A wait for Gemini cannot be interrupted."""
         self._is_abandoned = True
 
     def _work(self, app: App, environ: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ class AppThread:
                         break
                     self._put(piece)
                 self._put(b"")
-        except BaseException as error:  # noqa: BLE001 - raised anew where it is waited for
+        except BaseException as error:  # noqa: BLE001 - raised again by __iter__
             end = AppFailed(error)
         self._pieces.put(end)
 
@@ -186,7 +186,7 @@ def answer(runtime: Runtime, invocation: Invocation, app_thread: AppThread) -> N
 
 
 def refuse(runtime: Runtime, invocation: Invocation) -> None:
-    """Out of time without a byte: an error with a status. Again it would take as long."""
+    """Out of time before the first byte: a 504, not to be retried, as it would take as long."""
     request_id = f"req_{invocation.id}"
     error = ApiError(504, OUT_OF_TIME, retry=False)
     headers = {"content-type": "application/json", "request-id": request_id, **error.headers()}
@@ -198,9 +198,9 @@ def refuse(runtime: Runtime, invocation: Invocation) -> None:
 
 
 def end_with_timeout_error(stream: ResponseStream, head: Head) -> None:
-    """Out of time in mid-answer: a stream of events ends with one, anything else is cut.
+    """Out of time in mid-answer: a stream of events ends with an error event, else it is cut.
 
-    Not with an `overloaded_error`, which Claude Code would repeat three times.
+    No `overloaded_error`, after which Claude Code would send the request three times more.
     """
     if not head.get("content-type").startswith("text/event-stream"):
         stream.fail(OutOfTime.__name__, OUT_OF_TIME)
@@ -218,4 +218,4 @@ def log_exception(invocation: Invocation, error: BaseException) -> str:
 
 
 def _nothing() -> None:
-    """What is called where there is nothing to close."""
+    """The close of a body that has none."""
