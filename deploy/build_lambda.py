@@ -1,10 +1,9 @@
 """`make build`: one build/lambda.zip, the same bytes for the same sources, lock, Python and zlib.
 
-Knows wheels, byte code and zip files. It refuses to know what the code in them does.
-Byte code depends on the patch release of the runtime's Python, packed bytes on the zlib of the
+Byte code depends on the patch release of the runtime's Python, compressed bytes on the zlib of the
 Python that runs this file. The binary modules of both architectures lie side by side (their names
 differ), so that one file runs on arm64 and on x86_64. Byte code is compiled here and never checked
-there: the task folder is read-only, so that otherwise every cold start compiled anew.
+there: the task folder is read-only, so that otherwise every cold start would compile again.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from deploy import pythons
 from deploy.lock_lambda import ARCHITECTURES, LOCK, ROOT, pip, wheels_for
 
 SOURCES = ("main.py", "proxy/**/*.py", "translate/**/*.py")
-"""Nothing else that lies beside them travels: it may be somebody's secret."""
+"""No other file beside them goes into the zip: it may be somebody's secret."""
 
 WRAPPER = "bootstrap"
 TASK = "/var/task"
@@ -39,7 +38,7 @@ MAX_UNPACKED_BYTES = 250 * 1_048_576
 
 
 def build(root: Path = ROOT, output: Path = ROOT / "build/lambda.zip") -> Path:
-    """Write the zip of a tree. What was downloaded stays in build/ for the next time."""
+    """Write the zip of a tree. Downloads stay in build/ for the next time."""
     wheels = download(root / "build", root / "deploy/requirements.lock")
     files = {WRAPPER: root / "deploy" / WRAPPER, **sources(root)}
     return pack(wheels, files, output)

@@ -1,7 +1,7 @@
 """`make lock`: requirements.txt -> requirements.lock, exact versions with their hashes.
 
-Knows how pip resolves for another platform. It refuses to know what is done with the wheels.
-Both architectures must resolve to the same versions: there is one zip for both.
+pip resolves for Lambda's platform, whatever this machine's is. Both architectures must resolve to
+the same versions: there is one zip for both.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ REQUIREMENT = re.compile("[a-z]")
 
 def wheels_for(architecture: str) -> list[str]:
     """pip's options for the wheels of the runtime."""
-    chosen = ["--only-binary=:all:", "--implementation=cp", f"--python-version={pythons.VERSION}"]
-    return chosen + [f"--platform={platform}_{architecture}" for platform in PLATFORMS]
+    options = ["--only-binary=:all:", "--implementation=cp", f"--python-version={pythons.VERSION}"]
+    return options + [f"--platform={platform}_{architecture}" for platform in PLATFORMS]
 
 
 def pip(*arguments: str) -> str:
-    """Run pip and return what it prints; ends the program with pip's words where it fails."""
+    """Run pip and return what it prints; ends the program with pip's message where it fails."""
     command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
     ran = subprocess.run(command, capture_output=True, text=True)
     if ran.returncode:
@@ -50,7 +50,7 @@ def pip(*arguments: str) -> str:
 
 
 def resolve(requirements: Path) -> str:
-    """The text of the lock. pip runs under the runtime's Python: markers are judged by it."""
+    """The text of the lock. pip runs under the runtime's Python, to which markers refer."""
     found: dict[str, set[str]] = {}
     wanted = [line for line in requirements.read_text().splitlines() if REQUIREMENT.match(line)]
     for architecture in ARCHITECTURES:

@@ -1,7 +1,6 @@
-"""Finds an interpreter of the minor version that Lambda runs.
+"""Finds an interpreter of the minor version that Lambda runs: on PATH, by pyenv, by uv.
 
-Knows where interpreters are kept: on PATH, by pyenv, by uv. It refuses to believe that one
-works before it has answered.
+A candidate is run before it is trusted: a shim may have no interpreter behind it.
 """
 
 from __future__ import annotations

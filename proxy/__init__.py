@@ -6,8 +6,8 @@ request_body  how large a request may be, and how long it is waited for
 concurrency   how many answers at once
 json_codec    JSON at the edges
 tool_cache    the declarations of tools, from one request to the next
-endpoints     where a model is asked, and with which credential: the Gemini API or Vertex AI
-google_auth   the identity that Vertex AI is asked with
+endpoints     base URL, paths and credentials of the Gemini API and of Vertex AI
+google_auth   Google Cloud's credentials, for Vertex AI
 gemini        Gemini over HTTP: chunks out, ApiError on failure
 connections   the connections under it
 liveness      whether the upstream has something to say and the client still listens

@@ -1,6 +1,6 @@
-"""`python -m proxy`: says what will be served where, then becomes the server.
+"""`python -m proxy`: prints what will be served where, then replaces itself with the server.
 
-Knows the command line of functions-framework. It refuses to know requests.
+The server is functions-framework; its command line is made here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .config import Settings
 
 
 def banner(settings: Settings) -> str:
-    """Address, workers, endpoint and model mapping, for a person."""
+    """Address, workers, endpoint and model mapping, for a person to read."""
     classes = {
         name: models.resolve(f"claude-{name}", settings.model_settings) for name in models.DEFAULTS
     }
@@ -39,7 +39,7 @@ def banner(settings: Settings) -> str:
 
 def _whose_key(settings: Settings) -> str:
     if settings.is_vertex:
-        return "none: Vertex AI is asked in the name of whom this server runs as"
+        return "none: Vertex AI is asked with this server's Google Cloud credentials"
     if not settings.api_keys:
         return "each caller's own (ANTHROPIC_AUTH_TOKEN)"
     return f"GEMINI_API_KEY, for {'holders of PROXY_TOKEN' if settings.token else 'this machine'}"
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _check_free(settings: Settings) -> None:
-    """The server would try again for seconds and then fail without a plain word."""
+    """Exit with a message if the address is taken; the server would retry for seconds first."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

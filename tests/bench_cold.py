@@ -1,8 +1,8 @@
 """`make bench-cold`: build/lambda.zip beside a bare Flask app, made and started the same way.
 
-Knows how to start each anew behind the emulated Function URL, in turn, and prints medians from the
-spawn of the process to the first byte of its answer. The ratio is the figure to watch: seconds
-are this machine's.
+Starts each anew behind the emulated Function URL, in turn, and prints medians from the spawn of the
+process to the first byte of its answer. The ratio is the figure to watch: seconds are this
+machine's.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A WSGI app with every kind of answer, served by the bridge: for AWS's own emulator to judge.
 
-Knows what may go wrong in an answer. It refuses to know messages and models.
+No messages and no models: each path is one way in which an answer may go well or wrong.
 """
 
 from __future__ import annotations

@@ -75,7 +75,9 @@ def test_no_name_leaves_its_place_in_the_path() -> None:
 def test_the_banner_says_whom_it_asks() -> None:
     banner = cli.banner(config.read({"GEMINI_BACKEND": "vertex"}))
     assert "  endpoint  https://aiplatform.googleapis.com\n" in banner
-    assert "  key       none: Vertex AI is asked in the name of whom this server runs as" in banner
+    assert (
+        "  key       none: Vertex AI is asked with this server's Google Cloud credentials" in banner
+    )
 
 
 def test_an_endpoint_of_ones_own_goes_before() -> None:
