@@ -1,6 +1,6 @@
 """How many tokens a request has: Gemini's own count, or an estimate when it cannot be had.
 
-Refuses to know messages: it counts what the translation made of them.
+What is counted is the translated request, not its messages.
 """
 
 from __future__ import annotations
@@ -17,25 +17,26 @@ from .gemini import Gemini
 BYTES_PER_TOKEN = 4
 """Of JSON text; Google's own rule of thumb is four characters a token."""
 
-FINAL = OF_THE_KEY | {Cause.BILLING, Cause.FORBIDDEN}
-"""Causes that the client is told of; for everything else an estimate serves it better."""
+REPORTED_CAUSES = OF_THE_KEY | {Cause.BILLING, Cause.FORBIDDEN}
+"""Causes of errors that the client gets; after any other an estimate serves it better."""
 
 
-def count(gemini: Gemini, asked: Translation, keys: Sequence[Key]) -> int:
+def count(gemini: Gemini, translation: Translation, keys: Sequence[Key]) -> int:
     """Input tokens of a translated count_tokens request. Raises ApiError for a refused one."""
     try:
-        return _counted(gemini, asked, keys)
+        return _count_by_gemini(gemini, translation, keys)
     except ApiError as error:
-        if error.cause in FINAL:
+        if error.cause in REPORTED_CAUSES:
             raise
-    return max(1, len(json_codec.dumps(asked.request)) // BYTES_PER_TOKEN)
+    return max(1, len(json_codec.dumps(translation.request)) // BYTES_PER_TOKEN)
 
 
-def _counted(gemini: Gemini, asked: Translation, keys: Sequence[Key]) -> int:
+def _count_by_gemini(gemini: Gemini, translation: Translation, keys: Sequence[Key]) -> int:
+    """With the next key where Google refuses one. Raises ApiError."""
     key, *others = keys
     try:
-        return gemini.count_tokens(asked.model.name, asked.request, key)
+        return gemini.count_tokens(translation.model.name, translation.request, key)
     except ApiError as error:
         if error.cause is not Cause.KEY or not others:
             raise
-        return _counted(gemini, asked, others)
+        return _count_by_gemini(gemini, translation, others)
