@@ -68,7 +68,7 @@ clean:  ## remove what the other targets made
 	rm -rf .venv .venv-sam .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .serverless build
 
 # Hosting. What each line does, and what it costs: "Hosting" in README.md.
-.PHONY: setup-gcp deploy-gcp setup-aws deploy-aws told-aws
+.PHONY: setup-gcp deploy-gcp setup-aws deploy-aws check-aws-args
 
 .venv-sam/done:
 	test -x .venv-sam/bin/pip || $(PYTHON) -m venv --clear .venv-sam
@@ -79,14 +79,14 @@ clean:  ## remove what the other targets made
 # $(call need,A B): stop, with a sentence, where A or B is not given to this target (or to another).
 need = $(foreach name,$(1),$(if $($(name)),,$(error $(or $(2),$@) needs $(name)=...)))
 
-# BACKEND=vertex asks Vertex AI in the service's own name: no Gemini key is needed anywhere.
+# BACKEND=vertex uses Vertex AI with the service account's credentials: no Gemini key is needed.
 BACKEND = developer
 IS_VERTEX = $(filter vertex,$(BACKEND))
 COMMA = ,
-# What the service is lent from Secret Manager. With `SECRETS=` it is lent nothing, and every caller
-# brings a Gemini key. A key is lent to holders of PROXY_TOKEN only: the address is public.
+# What the service reads from Secret Manager. With `SECRETS=` it reads nothing, and every caller
+# brings a Gemini key. The key is used for holders of PROXY_TOKEN only: the address is public.
 SECRETS = $(if $(IS_VERTEX),,GEMINI_API_KEY=gemini-api-key:latest$(COMMA))PROXY_TOKEN=proxy-token:latest
-# On Vertex AI nobody can bring a key: without a token, nobody could ask.
+# On Vertex AI no caller can bring a key: without a token, all would be refused.
 CLOSED = $(if $(IS_VERTEX),$(if $(findstring PROXY_TOKEN,$(SECRETS)),,$(error BACKEND=vertex needs PROXY_TOKEN in SECRETS)))
 # More settings, as in SETTINGS='GEMINI_SAFETY=OFF;GEMINI_FALLBACK_MODELS=gemini-3.8-flash,gemini-3.6-flash'
 SETTINGS =
@@ -95,12 +95,12 @@ APIS = iam run cloudbuild artifactregistry secretmanager $(if $(IS_VERTEX),aipla
 PROJECT_NUMBER = $$(gcloud projects describe $(PROJECT) --format 'value(projectNumber)')
 NEW_TOKEN = $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32), end="")'
 
-# $(call unless,a thing of gcloud's,how it is made): what is there already is left as it is.
-unless = gcloud $(1) --project $(PROJECT) >/dev/null 2>&1 || { $(2) --project $(PROJECT); }
+# $(call create-if-missing,how gcloud describes it,how it is created): what exists is left as it is.
+create-if-missing = gcloud $(1) --project $(PROJECT) >/dev/null 2>&1 || { $(2) --project $(PROJECT); }
 
-# $(call lend,a secret's name,what prints it): nothing is made of a secret that is empty.
-define lend
-$(call unless,secrets describe $(1),value=$$($(2)) && test "$$value" && printf %s "$$value" | gcloud secrets create $(1) --data-file -)
+# $(call create-secret,its name,what prints its value): an empty value is an error, not a secret.
+define create-secret
+$(call create-if-missing,secrets describe $(1),value=$$($(2)) && test "$$value" && printf %s "$$value" | gcloud secrets create $(1) --data-file -)
 gcloud secrets add-iam-policy-binding $(1) --project $(PROJECT) \
 	--member serviceAccount:$(ACCOUNT) --role roles/secretmanager.secretAccessor
 endef
@@ -111,11 +111,11 @@ setup-gcp:  ## once per PROJECT: APIs, accounts and, from GEMINI_API_KEY, the se
 	gcloud services enable $(APIS:%=%.googleapis.com) --project $(PROJECT)
 	gcloud projects add-iam-policy-binding $(PROJECT) --role roles/run.builder --condition None \
 		--member serviceAccount:$(PROJECT_NUMBER)-compute@developer.gserviceaccount.com
-	$(call unless,iam service-accounts describe $(ACCOUNT),gcloud iam service-accounts create gemini-messages)
+	$(call create-if-missing,iam service-accounts describe $(ACCOUNT),gcloud iam service-accounts create gemini-messages)
 	$(if $(IS_VERTEX),gcloud projects add-iam-policy-binding $(PROJECT) --condition None \
 		--role roles/aiplatform.user --member serviceAccount:$(ACCOUNT))
-	$(if $(findstring GEMINI_API_KEY,$(SECRETS)),$(call lend,gemini-api-key,printf %s "$$GEMINI_API_KEY"))
-	$(if $(findstring PROXY_TOKEN,$(SECRETS)),$(call lend,proxy-token,$(NEW_TOKEN)))
+	$(if $(findstring GEMINI_API_KEY,$(SECRETS)),$(call create-secret,gemini-api-key,printf %s "$$GEMINI_API_KEY"))
+	$(if $(findstring PROXY_TOKEN,$(SECRETS)),$(call create-secret,proxy-token,$(NEW_TOKEN)))
 
 deploy-gcp:  ## to Cloud Run: PROJECT=... REGION=..., after setup-gcp
 	$(call need,PROJECT REGION)$(CLOSED)
@@ -126,7 +126,7 @@ deploy-gcp:  ## to Cloud Run: PROJECT=... REGION=..., after setup-gcp
 		--concurrency 250 --timeout 3600 --cpu 1 --memory 1Gi --cpu-boost --execution-environment gen2 \
 		--min-instances 0 --max-instances 5 --no-invoker-iam-check
 
-# One secret holds both settings, so that there is one thing to look after.
+# One secret holds both settings, so that there is one to rotate.
 NEW_SECRET = $(PYTHON) -c 'import json, os, secrets; \
 	print(json.dumps({"GEMINI_API_KEY": os.environ["GEMINI_API_KEY"], "PROXY_TOKEN": secrets.token_urlsafe(32)}))'
 # More parameters of template.yaml, as in PARAMETERS='GeminiSafety=OFF OpusModel=""'
@@ -140,11 +140,11 @@ setup-aws:  ## once per REGION: the secret, from GEMINI_API_KEY; prints its SECR
 	secret=$$($(NEW_SECRET)) && printf %s "$$secret" | aws secretsmanager create-secret --region $(REGION) --name gemini-messages \
 		--secret-string file:///dev/stdin --query ARN --output text
 
-told-aws:
+check-aws-args:
 	$(call need,REGION,deploy-aws)
 	$(if $(filter undefined,$(origin SECRET_ARN)),$(error deploy-aws needs SECRET_ARN=...))
 
-deploy-aws: told-aws build .venv-sam/done  ## to Lambda: REGION=... SECRET_ARN=... (or SECRET_ARN= to lend nothing)
+deploy-aws: check-aws-args build .venv-sam/done  ## to Lambda: REGION=... SECRET_ARN=... (or SECRET_ARN= for no secret)
 	.venv-sam/bin/sam deploy --template-file template.yaml --stack-name gemini-messages \
 		--region $(REGION) --resolve-s3 --capabilities CAPABILITY_IAM \
 		--no-confirm-changeset --on-failure DELETE \
