@@ -179,9 +179,10 @@ def route(request: flask.Request) -> Handler:
     path = "/" + request.path.strip("/")
     handlers = ROUTES.get(MODEL_PATH if path.startswith(MODEL_PATH) else path)
     if handlers is None:
-        raise ApiError(404, f"There is no {path} here.")
+        raise ApiError(404, f"Not found: {path}")
     if request.method not in handlers:
-        message = f"{path} takes {' and '.join(handlers)}, not {request.method}."
+        allowed = " or ".join(handlers)
+        message = f"Method {request.method} not allowed for {path}; use {allowed}."
         raise ApiError(405, message, allow=", ".join(handlers))
     return handlers[request.method]
 

@@ -325,14 +325,18 @@ def test_an_unreachable_gemini(make_client: Callable[..., FlaskClient]) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [
-        ("GET", "/nothing", (404, "not_found_error", "There is no /nothing here.")),
+        ("GET", "/nothing", (404, "not_found_error", "Not found: /nothing")),
         ("GET", "/robots.txt", (404, "not_found_error", "Not Found")),
         (
             "DELETE",
             "/v1/messages",
-            (405, "invalid_request_error", "/v1/messages takes POST, not DELETE."),
+            (405, "invalid_request_error", "Method DELETE not allowed for /v1/messages; use POST."),
         ),
-        ("POST", "/", (405, "invalid_request_error", "/ takes GET and HEAD, not POST.")),
+        (
+            "POST",
+            "/",
+            (405, "invalid_request_error", "Method POST not allowed for /; use GET or HEAD."),
+        ),
     ],
 )
 def test_what_is_not_here(client: FlaskClient, method: str, path: str, expected: Any) -> None:
