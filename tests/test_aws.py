@@ -17,18 +17,18 @@ import pytest
 from proxy import config
 from proxy.aws import server as aws
 from proxy.aws.runtime_api import FAILURES, Runtime
-from proxy.aws.runtime_api import Invocation as Asked
+from proxy.aws.runtime_api import Invocation as Received
 from tests.lambda_emulator.events import SEPARATOR, event
 from tests.lambda_emulator.invocations import STREAM_CONTENT_TYPE, Failed, Invocation
 from tests.lambda_emulator.runtime_api import RuntimeApi
 from tests.servers import Emulator
 
 GET = event("GET", "/", [], b"")
-PROMPT = "what somebody asked"
+PROMPT = "somebody's prompt"
 PLENTY = 60.0
 SHORT = aws.MARGIN_SECONDS + 0.2
 EVENTS = [("Content-Type", "text/event-stream; charset=utf-8"), ("Request-Id", "req_1")]
-PATIENCE_SECONDS = 20
+TEST_TIMEOUT = 20
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def api() -> Iterator[RuntimeApi]:
     api.close()
 
 
-def serve(api: RuntimeApi, app: Any, asked: bytes = GET, seconds: float = PLENTY) -> Invocation:
+def serve(api: RuntimeApi, app: Any, request: bytes = GET, seconds: float = PLENTY) -> Invocation:
     """One invocation, served to its end; nothing is lost when nobody reads meanwhile."""
-    invocation = Invocation(asked, seconds)
+    invocation = Invocation(request, seconds)
     api.invoke(invocation)
     aws.serve(Runtime(api.address), app)
     return invocation
@@ -88,7 +88,7 @@ def test_a_piece_arrives_before_the_next_one_is_made(api: RuntimeApi) -> None:
     def app(environ: Any, start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [])
         yield b"first"
-        order.append("second is made" if seen.wait(PATIENCE_SECONDS) else "too late")
+        order.append("second is made" if seen.wait(TEST_TIMEOUT) else "too late")
         yield b"second"
 
     invocation = Invocation(GET, PLENTY)
@@ -211,12 +211,14 @@ def test_an_app_without_a_head_has_failed(api: RuntimeApi, pieces: list[bytes]) 
     assert failure(serve(api, lambda environ, start_response: pieces)) == "RuntimeError"
 
 
-@pytest.mark.parametrize("asked", [b"{}", b"[]", b"null", b"no json", b'{"requestContext": 1}'])
-def test_an_event_of_something_else_is_refused(api: RuntimeApi, asked: bytes) -> None:
+@pytest.mark.parametrize(
+    "request_event", [b"{}", b"[]", b"null", b"no json", b'{"requestContext": 1}']
+)
+def test_an_event_of_something_else_is_refused(api: RuntimeApi, request_event: bytes) -> None:
     def app(environ: Any, start_response: Any) -> list[bytes]:
-        raise AssertionError("not to be asked")
+        raise AssertionError("not to be called")
 
-    assert failure(serve(api, app, asked)) == "NoRequest"
+    assert failure(serve(api, app, request_event)) == "NoRequest"
 
 
 class Stuck:
@@ -232,7 +234,7 @@ class Stuck:
     def __call__(self, environ: Any, start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", self.headers)
         yield from self.pieces
-        self.speaks.wait(PATIENCE_SECONDS)
+        self.speaks.wait(TEST_TIMEOUT)
         try:
             for self.given in range(1, 100):
                 yield b"late"
@@ -240,7 +242,7 @@ class Stuck:
             self.is_over.set()
 
 
-def test_a_stream_ends_with_a_word_when_time_is_up(api: RuntimeApi) -> None:
+def test_a_stream_ends_with_an_error_event_when_time_is_up(api: RuntimeApi) -> None:
     app = Stuck(EVENTS, b"event: ping\n\n")
     invocation = serve(api, app, seconds=SHORT)
     assert time.time() < invocation.deadline, "before Lambda ends it"
@@ -248,11 +250,11 @@ def test_a_stream_ends_with_a_word_when_time_is_up(api: RuntimeApi) -> None:
     assert ping == b"event: ping\n\n"
     kind, data, *blank = last.decode().split("\n")
     assert (kind, blank) == ("event: error", ["", ""])
-    said = json.loads(data.removeprefix("data: "))
-    assert said["error"] == {"type": "timeout_error", "message": aws.OUT_OF_TIME}
-    assert said["request_id"] == "req_1"
+    reported = json.loads(data.removeprefix("data: "))
+    assert reported["error"] == {"type": "timeout_error", "message": aws.OUT_OF_TIME}
+    assert reported["request_id"] == "req_1"
     app.speaks.set()
-    assert app.is_over.wait(PATIENCE_SECONDS), "what nobody waits for stops"
+    assert app.is_over.wait(TEST_TIMEOUT), "what nobody waits for stops"
     assert app.given == 1
 
 
@@ -306,13 +308,13 @@ def test_an_answer_over_the_limit_is_given_up(
     invocation = serve(api, app)
     assert failure(invocation) == "Function.ResponseSizeTooLarge"
     assert f"{invocation.id}: the answer could not be delivered" in caplog.text
-    assert is_closed.wait(PATIENCE_SECONDS)
+    assert is_closed.wait(TEST_TIMEOUT)
 
 
 def test_what_the_runtime_api_refuses_is_logged(
     api: RuntimeApi, caplog: pytest.LogCaptureFixture
 ) -> None:
-    Runtime(api.address).refuse(Asked("unknown", 0.0, b""), "Any", "said")
+    Runtime(api.address).refuse(Received("unknown", 0.0, b""), "Any", "reported")
     assert "the Runtime API answered 400" in caplog.text
     assert "InvalidRequestID" in caplog.text
 
@@ -336,23 +338,23 @@ def test_it_serves_the_function_until_it_is_ended(
     start: Callable[..., Any], api: RuntimeApi, emulator: Emulator
 ) -> None:
     ended = start(GEMINI_ENDPOINT=emulator.url)
-    for asked, status in ((GET, 200), (event("GET", "/nothing", [], b""), 404)):
-        invocation = Invocation(asked, PLENTY)
+    for request, status in ((GET, 200), (event("GET", "/nothing", [], b""), 404)):
+        invocation = Invocation(request, PLENTY)
         api.invoke(invocation)
         head, *_ = invocation.pieces()
         assert prelude(head)["statusCode"] == status
     api.close()
-    assert isinstance(ended.exception(PATIENCE_SECONDS), FAILURES)
+    assert isinstance(ended.exception(TEST_TIMEOUT), FAILURES)
 
 
 def test_a_bad_setting_is_reported_and_ends_it(
     start: Callable[..., Any], api: RuntimeApi, caplog: pytest.LogCaptureFixture
 ) -> None:
-    said: list[Any] = []
-    api.on_init_error = said.append
+    reported: list[Any] = []
+    api.on_init_error = reported.append
     ended = start(GEMINI_SAFETY="none")
-    assert ended.exception(PATIENCE_SECONDS).code == 1
-    ((error,), level) = said, logging.ERROR
+    assert ended.exception(TEST_TIMEOUT).code == 1
+    ((error,), level) = reported, logging.ERROR
     assert error["errorType"] == "BadSetting"
     assert error["errorMessage"].startswith("GEMINI_SAFETY: expected one of")
     assert level in {record.levelno for record in caplog.records}
@@ -372,5 +374,5 @@ def test_a_secret_is_read_before_the_function_is_loaded(
     monkeypatch.setattr(secret, "read", lambda arn: {"GEMINI_API_KEY": f"key of {arn}"})
     ended = start(GEMINI_SECRET_ARN="arn:a", PROXY_TOKEN="token", GEMINI_API_KEY="")
     api.close()
-    assert isinstance(ended.exception(PATIENCE_SECONDS), FAILURES)
+    assert isinstance(ended.exception(TEST_TIMEOUT), FAILURES)
     assert (os.environ["GEMINI_API_KEY"], os.environ["PROXY_TOKEN"]) == ("key of arn:a", "token")

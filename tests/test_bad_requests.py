@@ -1,4 +1,4 @@
-"""Thousands of bad requests, and not one failure of ours: a client is told what is wrong.
+"""Thousands of bad requests, and not one failure of ours: a client learns what is wrong.
 
 The requests are made by Hypothesis from a real one of Claude Code's and from small ones, always
 the same ones. Whatever comes of them, the answer has the API's shape and gives nothing away.
@@ -39,7 +39,7 @@ and each line they reach has a test of its own."""
 
 
 def check(answer: TestResponse, key: str) -> int:
-    """The status, of an answer that is right whatever was asked."""
+    """The status, of an answer that is right whatever the request."""
     status, text = answer.status_code, answer.get_data(as_text=True)
     answer.close()
     assert status < 500, text
@@ -54,11 +54,11 @@ def check(answer: TestResponse, key: str) -> int:
     if status >= 400:
         assert answer.content_type == "application/json"
     if status >= 400 and answer.request.method != "HEAD":
-        told = json.loads(text)
-        assert set(told) == {"type", "error", "request_id"}
-        assert set(told["error"]) == {"type", "message"}
-        assert (told["type"], told["request_id"]) == ("error", answer.headers["request-id"])
-        assert told["error"]["message"].strip()
+        shown = json.loads(text)
+        assert set(shown) == {"type", "error", "request_id"}
+        assert set(shown["error"]) == {"type", "message"}
+        assert (shown["type"], shown["request_id"]) == ("error", answer.headers["request-id"])
+        assert shown["error"]["message"].strip()
     return status
 
 
@@ -66,7 +66,7 @@ def headers(key: str, **more: str) -> dict[str, str]:
     return {**JSON_TYPE, "x-api-key": key, **more}
 
 
-# --- Bodies to be spoilt ----------------------------------------------------------------------
+# --- Bodies to be mutated ----------------------------------------------------------------------
 
 MINIMAL: dict[str, Any] = {
     "model": "claude-opus-5",
@@ -78,10 +78,10 @@ MINIMAL: dict[str, Any] = {
 def claude_codes() -> dict[str, Any]:
     """A real request with three of its tools, and with words of ours."""
     body: dict[str, Any] = json.loads((FIXTURES / "claude_code_request.json").read_text("utf-8"))
-    said = {"type": "text", "text": MARKER}
+    block = {"type": "text", "text": MARKER}
     tools = [{**tool, "description": MARKER} for tool in body["tools"][:3]]
-    messages = [user(MARKER, said), {"role": "system", "content": MARKER}]
-    return {**body, "system": [said], "tools": tools, "messages": messages}
+    messages = [user(MARKER, block), {"role": "system", "content": MARKER}]
+    return {**body, "system": [block], "tools": tools, "messages": messages}
 
 
 PROPERTIES = {
@@ -180,7 +180,7 @@ SEEDS: list[dict[str, Any]] = [
 ]
 
 
-# --- How they are spoilt ----------------------------------------------------------------------
+# --- How they are mutated ----------------------------------------------------------------------
 
 JUNK: list[Any] = [
     *(None, True, False, 0, -1, 1.5, 2**63, -(2**64), 10**400, 1e308),
@@ -246,7 +246,7 @@ MODELS = ("claude-opus-5", "gemini-3.8-flash", "gemini-2.5-flash-lite", "gemini-
 
 @st.composite
 def bodies(draw: st.DrawFn) -> str:
-    """The text of a spoilt body."""
+    """The text of a mutated body."""
     body = copy.deepcopy(draw(st.sampled_from(SEEDS)))
     body["model"] = draw(st.sampled_from(MODELS))
     written: list[str] = []
@@ -261,14 +261,14 @@ def bodies(draw: st.DrawFn) -> str:
     for _ in range(draw(st.integers(1, 3))):
         found = list(spots(body))
         if found:
-            spoil(draw, *draw(st.sampled_from(found)), junk)
+            mutate(draw, *draw(st.sampled_from(found)), junk)
     text = json.dumps(body)
     for i, by_hand in enumerate(written):
         text = text.replace(f'"@{i}@"', by_hand)
     return text
 
 
-def spoil(draw: st.DrawFn, holder: Any, name: Any, junk: Callable[[], Any]) -> None:
+def mutate(draw: st.DrawFn, holder: Any, name: Any, junk: Callable[[], Any]) -> None:
     """Change one spot: lose it, replace it, wrap it, or say it again."""
     match draw(st.integers(0, 5)):
         case 0:
@@ -289,7 +289,7 @@ PATHS = ("/v1/messages", "/v1/messages/count_tokens", "/v1/messages?beta=true")
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_before_it_is_spoilt_a_body_is_good(
+def test_bodies_are_good_before_they_are_mutated(
     client: FlaskClient, emulator: Emulator, key: str, seed: Any
 ) -> None:
     emulator.script(key, HELLO)
@@ -300,7 +300,7 @@ def test_before_it_is_spoilt_a_body_is_good(
 @pytest.mark.no_cover
 @given(body=bodies(), path=st.sampled_from(PATHS), agent=st.sampled_from(["x", "claude-cli/2"]))
 @settings(generated, max_examples=1_500)
-def test_a_spoilt_body(
+def test_mutated_bodies_never_cause_500(
     client: FlaskClient, emulator: Emulator, key: str, body: str, path: str, agent: str
 ) -> None:
     emulator.script(key, HELLO)
@@ -308,7 +308,7 @@ def test_a_spoilt_body(
     event(str(check(client.post(path, data=body.encode(), headers=sent), key)))
 
 
-# --- What a client is told --------------------------------------------------------------------
+# --- The error a client gets --------------------------------------------------------------------
 
 
 def with_tool(**fields: Any) -> dict[str, Any]:

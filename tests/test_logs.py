@@ -22,7 +22,7 @@ FIELDS = {"time", "severity", "request_id", "method", "path", "status", "ms"}
 MAX_SHOWN = 20
 
 OWN = 60
-MANY = ("test_a_spoilt_body", 1_500)
+MANY = ("test_mutated_bodies_never_cause_500", 1_500)
 """A test that alone makes so many requests, when it is part of the run."""
 
 BODY: dict[str, Any] = {
@@ -33,16 +33,16 @@ BODY: dict[str, Any] = {
 
 
 def secrets(text: str) -> list[str]:
-    """The lines that tell what they must not."""
+    """The lines that hold a secret."""
     return [line for line in text.splitlines() if SECRETS.search(line)][:MAX_SHOWN]
 
 
 def request_lines(text: str) -> list[dict[str, Any]]:
-    """Each whole and complete. An app's own words, beside requests, have no method."""
+    """Each whole and complete. Lines that are not about a request have no method."""
     lines = [json.loads(line) for line in text.splitlines() if line.startswith('{"time"')]
-    told = [line for line in lines if "method" in line]
-    assert [line for line in told if not line.keys() >= FIELDS] == []
-    return told
+    requests = [line for line in lines if "method" in line]
+    assert [line for line in requests if not line.keys() >= FIELDS] == []
+    return requests
 
 
 @pytest.fixture

@@ -20,12 +20,12 @@ from translate import ApiError
 
 Pair = tuple[socket.socket, socket.socket]
 
-LONG = 20
+TEST_TIMEOUT = 20
 """Seconds that nothing here takes."""
 
 
 class Body(io.BytesIO):
-    """A client's body, and how much of it was asked for at once."""
+    """A client's body, and the largest size that was read at once."""
 
     largest = 0
 
@@ -113,7 +113,7 @@ def test_a_body_that_comes_in_time_is_read_to_its_end() -> None:
         assert (ours.gettimeout(), patience(ours)) == (None, (0, 0))
 
 
-def test_whoever_sent_half_a_body_is_told(
+def test_half_a_body_is_answered_at_once(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At once: the framework would first wait for the rest."""
@@ -137,9 +137,9 @@ def test_a_client_that_takes_nothing_of_its_answer_is_given_up(
         read_body(stream, ours)
         monkeypatch.setattr(
             request_body, "HAS_TIMEVAL_TIMEOUTS", False
-        )  # not told again, and it still holds
+        )  # not set again, and it still holds
         read_body(stream, ours)
-        end = threading.Timer(LONG, request_body.hang_up, [theirs])
+        end = threading.Timer(TEST_TIMEOUT, request_body.hang_up, [theirs])
         end.start()
         with pytest.raises(BlockingIOError):
             ours.sendall(bytes(10_000_000))
@@ -154,7 +154,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_given_up(
 @pytest.fixture
 def pair() -> Iterator[Pair]:
     ours, theirs = socket.socketpair()
-    theirs.settimeout(LONG)
+    theirs.settimeout(TEST_TIMEOUT)
     with ours, theirs:
         yield ours, theirs
 
@@ -166,7 +166,7 @@ def test_a_client_hears_the_answer_when_it_has_sent_all(pair: Pair) -> None:
     listening = threading.Thread(target=request_body.drain_request_body, args=(body, ours))
     listening.start()
     theirs.sendall(bytes(3_000_000) + b"GET /")
-    listening.join(LONG)
+    listening.join(TEST_TIMEOUT)
     assert ours.recv(100) == b"GET /"
     assert patience(ours) == (0, 0)
 
@@ -187,7 +187,7 @@ def test_a_client_that_goes_on_for_too_long_is_not_listened_to(
 
 
 @pytest.mark.parametrize(
-    ("path", "told", "is_waited_for"),
+    ("path", "headers", "is_waited_for"),
     [
         pytest.param("/v1/messages", {"CONTENT_LENGTH": "70000"}, True, id="a large body"),
         pytest.param("/v1/messages", {"CONTENT_LENGTH": "65536"}, False, id="a small one"),
@@ -206,7 +206,7 @@ def test_a_large_body_is_read_on_behind_a_refusal(
     client: FlaskClient,
     pair: Pair,
     path: str,
-    told: dict[str, str],
+    headers: dict[str, str],
     is_waited_for: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -220,7 +220,7 @@ def test_a_large_body_is_read_on_behind_a_refusal(
         "wsgi.input": io.BytesIO(b"{"),
         "wsgi.input_terminated": True,
     }
-    answer = client.post(path, environ_overrides={**server, **told})
+    answer = client.post(path, environ_overrides={**server, **headers})
     assert answer.status_code in (400, 401, 404)
     assert listened_to == []
     answer.close()

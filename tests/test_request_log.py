@@ -57,11 +57,11 @@ def test_the_line_of_a_request(lines: Lines) -> None:
     line.repairs = {"renamed": 1}
     line.mark_first_byte()
     line.write()
-    (told,) = lines()
-    written = datetime.fromisoformat(told.pop("time"))
+    (entry,) = lines()
+    written = datetime.fromisoformat(entry.pop("time"))
     assert abs((datetime.now(UTC) - written).total_seconds()) < 60
-    assert 0 <= told.pop("first_byte_ms") <= told.pop("ms") < 60_000
-    assert told == {
+    assert 0 <= entry.pop("first_byte_ms") <= entry.pop("ms") < 60_000
+    assert entry == {
         "severity": "INFO",
         "request_id": "req_1",
         "method": "POST",
@@ -81,11 +81,11 @@ def test_the_line_of_a_request(lines: Lines) -> None:
 def test_empty_values_are_not_logged(lines: Lines) -> None:
     configure_logging("INFO")
     new().write()
-    (told,) = lines()
-    assert set(told) == {
+    (entry,) = lines()
+    assert set(entry) == {
         *("time", "severity", "request_id", "method", "path", "status", "ms"),
     }
-    assert told["status"] == 0
+    assert entry["status"] == 0
 
 
 def test_a_client_that_left_has_a_status_of_its_own(lines: Lines) -> None:
@@ -156,9 +156,9 @@ def test_a_level_is_told_as_google_cloud_reads_it(lines: Lines) -> None:
 def test_others_words_are_lines_of_json_too(lines: Lines) -> None:
     configure_logging("INFO")
     request_log.log.warning("%d of %s", 1, 'many "things"\n')
-    (told,) = lines()
-    assert (told["severity"], told["message"]) == ("WARNING", '1 of many "things"\n')
-    assert set(told) == {"time", "severity", "message"}
+    (entry,) = lines()
+    assert (entry["severity"], entry["message"]) == ("WARNING", '1 of many "things"\n')
+    assert set(entry) == {"time", "severity", "message"}
 
 
 def test_a_line_is_written_once_however_often_the_log_is_set_up(lines: Lines) -> None:
@@ -217,7 +217,7 @@ def test_what_is_no_text_is_no_identifier(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "logged"),
     [
         ("/v1/messages", "/v1/messages"),
         ("/v1/models/claude-opus-5", "/v1/models/claude-opus-5"),
@@ -227,26 +227,26 @@ def test_what_is_no_text_is_no_identifier(value: Any) -> None:
         ("/v1", "?"),
     ],
 )
-def test_a_path_is_logged_where_it_is_the_apis(lines: Lines, path: str, told: str) -> None:
+def test_a_path_is_logged_where_it_is_the_apis(lines: Lines, path: str, logged: str) -> None:
     configure_logging("INFO")
     new(path).write()
-    assert lines()[0]["path"] == told
+    assert lines()[0]["path"] == logged
 
 
 def test_whatever_a_client_sends_its_words_are_not_in_the_line(lines: Lines) -> None:
     configure_logging("DEBUG")
     words = f"please {SECRET}"
     new(f"/{words}", session=words, model=words, gemini=words).write()
-    (told,) = lines()
-    assert SECRET not in json.dumps(told)
-    assert [told[name] for name in ("path", "session", "model", "gemini")] == ["?"] * 4
+    (entry,) = lines()
+    assert SECRET not in json.dumps(entry)
+    assert [entry[name] for name in ("path", "session", "model", "gemini")] == ["?"] * 4
 
 
 # --- Failures ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "word"),
     [
         (ApiError(529, "Overloaded.", cause=Cause.OVERLOADED), "overloaded"),
         (ApiError(404, "No."), "not_found_error"),
@@ -254,7 +254,7 @@ def test_whatever_a_client_sends_its_words_are_not_in_the_line(lines: Lines) -> 
     ],
 )
 def test_an_error_is_shown_as_it_is_and_logged_by_a_word(
-    lines: Lines, error: ApiError, told: str
+    lines: Lines, error: ApiError, word: str
 ) -> None:
     configure_logging("DEBUG")
     line = new()
@@ -262,7 +262,7 @@ def test_an_error_is_shown_as_it_is_and_logged_by_a_word(
     assert lines() == []
     line.write()
     (written,) = lines()
-    assert written["error"] == told
+    assert written["error"] == word
     assert SECRET not in json.dumps(written)
 
 
@@ -281,9 +281,9 @@ def test_an_unexpected_exception_is_logged_by_its_place_only(lines: Lines) -> No
     shown = line.to_api_error(raised(ValueError(SECRET)))
     assert (shown.status, shown.type, shown.retry) == (500, "api_error", None)
     assert shown.message == "Internal proxy error (request req_1). See the proxy's log."
-    (told,) = lines()
-    frames = told.pop("traceback")
-    assert (told.pop("time") > "2026", told) == (
+    (entry,) = lines()
+    frames = entry.pop("traceback")
+    assert (entry.pop("time") > "2026", entry) == (
         True,
         {"severity": "ERROR", "request_id": "req_1", "exception": "ValueError"},
     )

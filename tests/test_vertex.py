@@ -72,7 +72,7 @@ def test_no_name_leaves_its_place_in_the_path() -> None:
     assert "/models/..%2Fevil%3Fx:m" in endpoint.path("../evil?x", "m")
 
 
-def test_the_banner_says_whom_it_asks() -> None:
+def test_the_banner_shows_vertex_ai() -> None:
     banner = cli.banner(config.read({"GEMINI_BACKEND": "vertex"}))
     assert "  endpoint  https://aiplatform.googleapis.com\n" in banner
     assert (
@@ -80,7 +80,7 @@ def test_the_banner_says_whom_it_asks() -> None:
     )
 
 
-def test_an_endpoint_of_ones_own_goes_before() -> None:
+def test_a_configured_base_url_takes_precedence() -> None:
     assert vertex(GEMINI_ENDPOINT="http://127.0.0.1:1").base_url == "http://127.0.0.1:1"
 
 
@@ -154,8 +154,8 @@ def test_a_refusal_has_googles_words(
     }
     emulator.script(key, {"status": denied})
     answer = make_client(GEMINI_BACKEND="vertex").post("/v1/messages", json=MESSAGE)
-    said = f"Google refused the request: {denied['message']}"
-    assert error(answer) == (403, "permission_error", said)
+    message = f"Google refused the request: {denied['message']}"
+    assert error(answer) == (403, "permission_error", message)
 
 
 def test_a_token_is_used_until_shortly_before_its_end(cloud: Metadata) -> None:
@@ -198,10 +198,10 @@ def stale(cloud: Metadata) -> google_auth.DefaultCredentials:
 def test_a_token_that_cannot_be_renewed_is_used_to_its_end(
     cloud: Metadata, stale: google_auth.DefaultCredentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = len(OUTAGE) - len(cloud.statuses)
+    requested = len(OUTAGE) - len(cloud.statuses)
     first = {"authorization": "Bearer ya29.token-1"}
     assert [stale.headers() for _ in range(9)] == [first] * 9
-    assert asked == len(OUTAGE) - len(cloud.statuses) > 0, "not every request waits for that"
+    assert requested == len(OUTAGE) - len(cloud.statuses) > 0, "not every request waits for that"
     cloud.statuses = []
     later(monkeypatch, 61)
     assert stale.headers() == {"authorization": "Bearer ya29.token-2"}
@@ -214,10 +214,10 @@ def test_a_token_that_has_ended_is_renewed_without_a_pause(
     monkeypatch.setattr(_helpers, "utcnow", lambda: ended)
     with pytest.raises(ApiError, match="just now"):
         stale.headers()
-    asked = len(cloud.statuses)
+    left = len(cloud.statuses)
     with pytest.raises(ApiError, match="just now"):
         stale.headers()
-    assert len(cloud.statuses) == asked, "not every request waits for that"
+    assert len(cloud.statuses) == left, "not every request waits for that"
     cloud.statuses = []
     later(monkeypatch, 6)
     assert stale.headers() == {"authorization": "Bearer ya29.token-2"}
@@ -236,8 +236,8 @@ def test_an_outage_is_the_clients_to_wait_for(
     assert client.post("/v1/messages", json=MESSAGE).status_code == 200
     cloud.statuses = [*OUTAGE]
     answer = client.post("/v1/messages", json=MESSAGE)
-    status, kind, said = error(answer)
-    assert (status, kind, said) == (502, "api_error", google_auth.NOT_NOW.format("RefreshError"))
+    status, kind, message = error(answer)
+    assert (status, kind, message) == (502, "api_error", google_auth.NOT_NOW.format("RefreshError"))
     assert "x-should-retry" not in answer.headers
     cloud.statuses = []
     later(monkeypatch, 6)
@@ -253,7 +253,7 @@ def test_an_unknown_project_is_looked_up_again(cloud: Metadata, key: str) -> Non
     assert [credentials.project() for _ in range(2)] == [key] * 2
 
 
-def test_the_project_is_the_servers_own_unless_told(cloud: Metadata, key: str) -> None:
+def test_the_project_is_the_servers_own_by_default(cloud: Metadata, key: str) -> None:
     assert f"/projects/{key}/" in vertex().path("m", "x")
     assert "/projects/other/" in vertex(GOOGLE_CLOUD_PROJECT="other").path("m", "x")
 
@@ -274,8 +274,8 @@ def test_strangers_do_not_ask_in_the_servers_name(
 ) -> None:
     client = make_client(GEMINI_BACKEND="vertex", **environ)
     headers = {"x-api-key": "theirs", **headers}
-    status, kind, said = error(client.post("/v1/messages", json=MESSAGE, headers=headers))
-    assert (status, kind, said.startswith(message)) == (401, "authentication_error", True)
+    status, kind, shown = error(client.post("/v1/messages", json=MESSAGE, headers=headers))
+    assert (status, kind, shown.startswith(message)) == (401, "authentication_error", True)
     assert cloud.tokens == 0
 
 
