@@ -1,7 +1,6 @@
 """The front door: one HTTP function, `messages`, and the life of a request on one screen.
 
-Knows paths, methods and headers. It refuses to know the two APIs (translate/) and the way to
-Google (proxy/). Serve it with `functions-framework --target=messages`.
+Serve it with `functions-framework --target=messages`.
 """
 
 from __future__ import annotations
@@ -18,22 +17,25 @@ import functions_framework
 from werkzeug.exceptions import HTTPException
 
 from proxy import (
+    __version__,
     auth,
-    concurrency,
     config,
     endpoints,
     json_codec,
+    liveness,
     request_body,
     request_log,
     token_count,
     tool_cache,
 )
 from proxy.answer import Answer
-from proxy.attempts import Recovery, told
+from proxy.attempts import Attempts, MessagesCall, attempts_header
+from proxy.concurrency import ConcurrencyLimit
+from proxy.connections import Timeouts
 from proxy.gemini import Gemini
-from proxy.liveness import ClientLeft
+from proxy.liveness import ClientDisconnected, Poller
 from proxy.request_log import RequestLog
-from translate import ApiError, RequestOverrides, StreamTranslator, Translation, models, translate
+from translate import ApiError, models, translate
 
 config.set_server_defaults()
 # What is imported by now stays: no garbage collection need look at it again, nor copy its pages
@@ -43,100 +45,89 @@ gc.set_threshold(50_000, 20, 50)
 settings = config.read()
 request_log.configure_logging(settings.log_level)
 gemini = Gemini(
-    endpoints.from_settings(settings), settings.threads, (settings.connect, settings.silence)
+    endpoints.from_settings(settings),
+    settings.threads,
+    Timeouts(settings.connect, settings.silence),
 )
-gate = concurrency.ConcurrencyLimit(settings.concurrency)
+concurrency_limit = ConcurrencyLimit(settings.concurrency)
 
 
 @functions_framework.http
 def messages(request: flask.Request) -> flask.Response:
     """Answer one request of a Messages API client; every failure is an Anthropic error."""
-    line = new_record(request)
+    log_entry = new_log_entry(request)
     try:
-        response = route(request)(request, line)
+        response = find_handler(request)(request, log_entry)
     except HTTPException as error:
-        response = refuse(as_refusal(error), line)
-    except ClientLeft:
-        line.client_left = True
+        response = error_response(to_api_error(error), log_entry)
+    except ClientDisconnected:
+        log_entry.client_left = True
         response = flask.Response(status=request_log.CLIENT_LEFT)
     except Exception as error:  # noqa: BLE001 - the one place where nothing may pass
-        response = refuse(line.to_api_error(error), line)
-    response = finished(response, line)
-    if not line.body_was_read and has_large_body(request) and (client := client_socket(request)):
+        response = error_response(log_entry.to_api_error(error), log_entry)
+    response = finish(response, log_entry)
+    if not log_entry.body_was_read and has_large_body(request) and (client := socket_of(request)):
         response.call_on_close(lambda: request_body.drain_request_body(request.stream, client))
     return response
 
 
-def create_message(request: flask.Request, line: RequestLog) -> flask.Response:
+def create_message(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """POST /v1/messages, streaming or not."""
-    caller = admit(request, line)
-    with contextlib.ExitStack() as held:
-        held.enter_context(gate)
-        body = read_json(request, line)
-        answer = begin_answer(request, body, caller, line)
-        held.callback(answer.close)
-        if line.stream:
+    caller = authenticate(request, log_entry)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(concurrency_limit)
+        body = read_json(request, log_entry)
+        answer = start_answer(request, body, caller, log_entry)
+        stack.callback(answer.close)
+        answer.open(whole=not log_entry.stream)
+        if log_entry.stream:
             response = flask.Response(answer, mimetype="text/event-stream")
             response.headers["Cache-Control"] = "no-cache"
-            response.call_on_close(held.pop_all().close)
+            response.call_on_close(stack.pop_all().close)
         else:
             response = json_response(answer.message())
     response.headers.extend(answer.headers())
     return response
 
 
-def begin_answer(
-    request: flask.Request, body: Any, caller: auth.Caller, line: RequestLog
+def start_answer(
+    request: flask.Request, body: Any, caller: auth.Caller, log_entry: RequestLog
 ) -> Answer:
-    """Ask Gemini; returns when there is something to show, or nothing to wait for."""
-    message_id = line.request_id.replace("req_", "msg_")
-    is_claude_code = request.headers.get("User-Agent", "").startswith("claude-cli/")
-
-    def plan(overrides: RequestOverrides) -> Translation:
-        return translate(
-            body,
-            settings.model_settings,
-            safety=settings.safety,
-            is_subagent="x-claude-code-agent-id" in request.headers,
-            declare=tool_cache.declare,
-            overrides=overrides,
-            platform=gemini.platform,
-        )
-
-    def begin(asked: Translation, previous: StreamTranslator | None) -> StreamTranslator:
-        return StreamTranslator(
-            asked,
-            message_id=message_id,
-            model=body["model"],
-            carries_signatures=asked.shows_thinking or is_claude_code,
-            previous=previous,
-        )
-
-    recovery = Recovery(gemini, plan, caller.keys, settings.fallbacks)
-    line.model, line.stream = body["model"], bool(body.get("stream"))
-    return Answer(
-        recovery, begin, line, settings, whole=not line.stream, client=client_socket(request)
+    """The answer, translated and not yet asked for. Raises ApiError for a bad request."""
+    call = MessagesCall(
+        body,
+        settings,
+        gemini.platform,
+        message_id=log_entry.request_id.replace("req_", "msg_"),
+        is_subagent="x-claude-code-agent-id" in request.headers,
+        is_claude_code=request.headers.get("User-Agent", "").startswith("claude-cli/"),
     )
+    poller = new_poller(request)
+    is_whole = not (isinstance(body, dict) and body.get("stream"))
+    attempts = Attempts(call, gemini, caller.keys, poller, is_whole=is_whole)
+    log_entry.model, log_entry.stream = body["model"], not is_whole
+    return Answer(attempts, poller, log_entry, settings, socket_of(request))
 
 
-def count_tokens(request: flask.Request, line: RequestLog) -> flask.Response:
+def count_tokens(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """POST /v1/messages/count_tokens."""
-    caller = admit(request, line)
-    body = read_json(request, line)
-    asked = translate(
+    caller = authenticate(request, log_entry)
+    body = read_json(request, log_entry)
+    translation = translate(
         body,
         settings.model_settings,
         counting=True,
         declare=tool_cache.declare,
         platform=gemini.platform,
     )
-    line.model, line.gemini = body["model"], asked.model.name
-    return json_response({"input_tokens": token_count.count(gemini, asked, caller.keys)})
+    log_entry.model, log_entry.gemini = body["model"], translation.model.name
+    waiting = token_count.count(gemini, translation, caller.keys, new_poller(request))
+    return json_response({"input_tokens": liveness.run(waiting)})
 
 
-def list_models(request: flask.Request, line: RequestLog) -> flask.Response:
+def list_models(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """GET /v1/models: one page holds all."""
-    admit(request, line)
+    authenticate(request, log_entry)
     data = [models.described(model) for model in models.TABLE.values()]
     return json_response(
         {
@@ -148,18 +139,17 @@ def list_models(request: flask.Request, line: RequestLog) -> flask.Response:
     )
 
 
-def show_model(request: flask.Request, line: RequestLog) -> flask.Response:
-    """GET /v1/models/{id}: also for an alias and for a Claude model's stand-in."""
-    admit(request, line)
+def show_model(request: flask.Request, log_entry: RequestLog) -> flask.Response:
+    """GET /v1/models/{id}: also for an alias, and for a Claude model's name."""
+    authenticate(request, log_entry)
     model_id = request.path.partition(MODEL_PATH)[2].strip("/")
-    return json_response(
-        models.described(models.resolve(model_id, settings.model_settings), model_id)
-    )
+    model = models.resolve(model_id, settings.model_settings)
+    return json_response(models.described(model, model_id))
 
 
-def show_health(request: flask.Request, line: RequestLog) -> flask.Response:
+def show_health(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """GET and HEAD /: no key needed."""
-    return json_response({"status": "ok", "api": "/v1/messages"})
+    return json_response({"status": "ok", "api": "/v1/messages", "version": __version__})
 
 
 MODEL_PATH = "/v1/models/"
@@ -175,14 +165,14 @@ ROUTES: dict[str, dict[str, Handler]] = {
 """Path -> method -> handler."""
 
 
-def route(request: flask.Request) -> Handler:
+def find_handler(request: flask.Request) -> Handler:
+    """Raises ApiError 404 or 405."""
     path = "/" + request.path.strip("/")
     handlers = ROUTES.get(MODEL_PATH if path.startswith(MODEL_PATH) else path)
     if handlers is None:
         raise ApiError(404, f"Not found: {path}")
     if request.method not in handlers:
-        allowed = " or ".join(handlers)
-        message = f"Method {request.method} not allowed for {path}; use {allowed}."
+        message = f"Method {request.method} not allowed for {path}; use {' or '.join(handlers)}."
         raise ApiError(405, message, allow=", ".join(handlers))
     return handlers[request.method]
 
@@ -190,36 +180,44 @@ def route(request: flask.Request) -> Handler:
 @functions_framework.errorhandler(HTTPException)  # type: ignore[untyped-decorator]
 def framework_error(error: HTTPException) -> flask.Response:
     """What the framework answers before the function is asked, in the API's shape too."""
-    line = new_record(flask.request)
-    return finished(refuse(as_refusal(error), line), line)
+    log_entry = new_log_entry(flask.request)
+    return finish(error_response(to_api_error(error), log_entry), log_entry)
 
 
-def new_record(request: flask.Request) -> RequestLog:
+def new_log_entry(request: flask.Request) -> RequestLog:
     session = request.headers.get("X-Claude-Code-Session-Id", "")
-    return RequestLog(f"req_{random.getrandbits(128):032x}", request.method, request.path, session)
+    request_id = f"req_{random.getrandbits(128):032x}"
+    return RequestLog(request_id, request.method, request.path, session)
 
 
-def finished(response: flask.Response, line: RequestLog) -> flask.Response:
-    """The response, which writes its line when all of it is sent."""
-    response.headers["request-id"] = line.request_id
-    line.status = response.status_code
-    response.call_on_close(line.write)
+def finish(response: flask.Response, log_entry: RequestLog) -> flask.Response:
+    """The response, which writes its log line when all of it is sent."""
+    response.headers["request-id"] = log_entry.request_id
+    response.headers["x-proxy-version"] = __version__
+    log_entry.status = response.status_code
+    response.call_on_close(log_entry.write)
     return response
 
 
-def admit(request: flask.Request, line: RequestLog) -> auth.Caller:
+def authenticate(request: flask.Request, log_entry: RequestLog) -> auth.Caller:
     caller = auth.authenticate(request.headers, request.remote_addr, settings)
-    line.caller_id = caller.caller_id
+    log_entry.caller_id = caller.caller_id
     return caller
 
 
-def read_json(request: flask.Request, line: RequestLog) -> Any:
-    line.body_was_read = True
-    return json_codec.loads_request(request_body.read_body(request.stream, client_socket(request)))
+def read_json(request: flask.Request, log_entry: RequestLog) -> Any:
+    log_entry.body_was_read = True
+    body = request_body.read_body(request.stream, socket_of(request))
+    return json_codec.loads_request(body)
 
 
-def client_socket(request: flask.Request) -> socket.socket | None:
-    """Where the answer goes, as the local servers tell it; in the clouds nobody does."""
+def new_poller(request: flask.Request) -> Poller:
+    is_http_1_1 = request.environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
+    return Poller(socket_of(request), can_probe=is_http_1_1)
+
+
+def socket_of(request: flask.Request) -> socket.socket | None:
+    """Where the client listens, as the local servers tell it; in the clouds nobody does."""
     names = ("gunicorn.socket", "werkzeug.socket")
     return next((request.environ[name] for name in names if name in request.environ), None)
 
@@ -231,7 +229,7 @@ def has_large_body(request: flask.Request) -> bool:
     return request.content_length > request_body.SMALL_BYTES
 
 
-def as_refusal(error: HTTPException) -> ApiError:
+def to_api_error(error: HTTPException) -> ApiError:
     return ApiError(error.code or 500, error.description or error.name)
 
 
@@ -244,8 +242,8 @@ def json_response(body: object, status: int = 200) -> flask.Response:
     return response
 
 
-def refuse(error: ApiError, line: RequestLog) -> flask.Response:
-    line.error = error.cause or error.type
-    response = json_response(error.body(line.request_id), error.status)
-    response.headers.extend({**error.headers(), **told(line.failed_attempts)})
+def error_response(error: ApiError, log_entry: RequestLog) -> flask.Response:
+    log_entry.error = error.cause or error.type
+    response = json_response(error.body(log_entry.request_id), error.status)
+    response.headers.extend({**error.headers(), **attempts_header(log_entry.failed_attempts)})
     return response

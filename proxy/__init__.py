@@ -18,3 +18,5 @@ token_count   how many tokens a request has
 aws/          the function on AWS Lambda
 __main__      `python -m proxy`: the banner, then the server
 """
+
+__version__ = "0.1.0"

@@ -1,181 +1,393 @@
-"""What is tried again before an answer has begun: how often, after what pause, with what change.
+"""Everything that is done again: one answer may take several attempts, and an attempt several
+requests.
 
-Knows the causes of failure (refusals.py names Google's) and a cure for each. It refuses to know
-how a request is changed (request_overrides.py does), sockets, and what an answer looks like.
+Policies say for each cause how often, after what pause and with what change an attempt is followed
+by another (Plan); a stream that is long or was cut is continued by another request (Attempts). What
+a request is made of is translate/'s, where it goes gemini.py's.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from translate import ApiError, RequestOverrides, Translation, models
-from translate.request import overrides as request_overrides
+from translate import (
+    ApiError,
+    Cause,
+    RequestOverrides,
+    StreamTranslator,
+    Translation,
+    models,
+    translate,
+)
+from translate.models import Platform
+from translate.request import overrides
+from translate.wire import Event
 
-from . import json_codec
+from . import json_codec, tool_cache
 from .auth import Key
-from .gemini import ChunkStream, Gemini
+from .config import Settings
+from .gemini import BrokenStream, ChunkStream, Gemini
+from .liveness import SILENCE, Poller, Silence
 
-Plan = Callable[[RequestOverrides], Translation]
-"""Translates the client's request, with what has to be different."""
+END_OF_BODY_SECONDS = 1
+"""Between two reads once the answer is complete: the connection is reused if the body ends too."""
 
+BUILT_IN_TOOL_SECONDS = 60
+"""Longer when built-in tools may continue after a finishReason: code that Google runs has 30 s."""
 
-class Recovery:
-    """What is asked of Gemini for one answer, attempt by attempt.
+RESUMPTION_PAUSES = (0.0, 0.5, 1.5)
+"""Seconds before each, as many as there may be in a row without getting further:
+https://ai.google.dev/gemini-api/docs/long-decode."""
 
-    keys: in the order in which they are tried. fallbacks: models to ask when one cannot be had.
-    """
+RESUMABLE = frozenset(
+    {
+        *(Cause.BROKEN, Cause.CONNECTION, Cause.SILENCE),
+        *(Cause.INTERNAL, Cause.OVERLOADED, Cause.TIMEOUT),
+    }
+)
 
-    def __init__(
-        self, gemini: Gemini, plan: Plan, keys: Sequence[Key], fallbacks: Sequence[str]
-    ) -> None:
-        self._gemini = gemini
-        self._plan = plan
-        self._keys = iter(keys)
-        self._key = next(self._keys)
-        self._fallbacks = iter(fallbacks)
-        self._overrides = request_overrides.NO_OVERRIDES
-        self._tries: Counter[str] = Counter()
-        """Cause -> attempts it has cost the model that is asked now."""
-        self.asked = plan(request_overrides.NO_OVERRIDES)
-        self.tried: list[str] = []
-        """The causes of all attempts that failed and were followed by another."""
-        self.warning = ""
-        """What the client's owner should know: a model of the past was asked for."""
-        self._left_for: ApiError | None = None
-        """Why the model that was asked for was given up, when another stands in for it."""
-
-    def ask(self, token: str | None) -> ChunkStream:
-        """The stream of an attempt; with a continuation token, of what follows. Raises ApiError."""
-        more = {} if token is None else {"continuationToken": token}
-        body = json_codec.dumps({**self.asked.request, **more})
-        return self._gemini.stream(self.asked.model.name, body, self._key)
-
-    def prepare(self, cause: str, error: ApiError | None) -> float | None:
-        """Make ready for another attempt, and say after how many seconds; None: there is none.
-
-        error: what the attempt ended with, where it was an error.
-        """
-        said = error.message if error else ""
-        cure = CURES.get(cause, NO_CURE)
-        tries = self._tries[cause]
-        self._tries[cause] += 1
-        if tries < len(cure.pauses) and cure.change(self, said):
-            self.tried.append(cause)
-            return cure.pauses[tries]
-        is_stand_ins = self._left_for is not None and cause not in OF_THE_KEY
-        if (cure.other_model or is_stand_ins) and self.next_model():
-            self._left_for = self._left_for or error
-            self.tried.append(cause)
-            return 0.0
-        return None
-
-    def verdict(self, error: ApiError | None) -> ApiError | None:
-        """What the client is shown in the end: the error of the last attempt, or what it was in
-        place of; None for an answer that stays poor.
-
-        What is wrong with a stand-in is no news of the model that was asked for: it counts only
-        where it passes, as then the whole can be tried again, or concerns the key.
-        """
-        if self._left_for is None or error is None:
-            return self._left_for or error
-        passes = error.retry is not False and (error.status == 429 or error.status >= 500)
-        return error if passes or error.cause in OF_THE_KEY else self._left_for
-
-    def next_key(self, said: str) -> bool:
-        """The next of the server's keys: one was withdrawn, or its successor is not yet known."""
-        key = next(self._keys, None)
-        self._key = key or self._key
-        return key is not None
-
-    def next_model(self) -> bool:
-        """The next of the fallback models that can serve this request."""
-        return any(self._turn_to(model) for model in self._fallbacks)
-
-    def successor(self, said: str) -> bool:
-        """The model that has taken the place of one that is gone."""
-        gone = self.asked.model
-        heir = models.successor(gone.name)
-        if heir is None or not self._turn_to(heir):
-            return False
-        self.warning = f"{gone.name} is gone, ask for {heir}."
-        return True
-
-    def mend(self, remedy: request_overrides.Override, said: str) -> bool:
-        """Change the request; false where that changes nothing."""
-        return self._replan(remedy(self._overrides, self.asked.functions, said))
-
-    def _turn_to(self, model: str) -> bool:
-        self._tries.clear()
-        return model != self.asked.model.name and self._replan(request_overrides.use_model(model))
-
-    def _replan(self, overrides: RequestOverrides) -> bool:
-        if overrides == self._overrides:
-            return False
-        try:
-            self.asked = self._plan(overrides)
-        except ApiError:
-            return False
-        self._overrides = overrides
-        return True
+SAME_FOR_ALL_MODELS = frozenset({Cause.KEY, Cause.REGION, Cause.DISABLED, Cause.RESTRICTED})
+"""Causes that no other model would mend."""
 
 
-def _same(recovery: Recovery, said: str) -> bool:
-    return True
+# --- Policies -----------------------------------------------------------------------------------
 
 
-def _by(remedy: request_overrides.Override) -> Callable[[Recovery, str], bool]:
-    return lambda recovery, said: recovery.mend(remedy, said)
-
-
-def _in_another_mode(recovery: Recovery, said: str) -> bool:
-    """Calls held to their schemas, where they are not yet; the same again in any case."""
-    recovery.mend(request_overrides.validate_calls, said)
-    return True
-
-
-class Cure(NamedTuple):
-    """pauses: seconds before each attempt, as many as there may be. change: what is different
-    in the next one; false: nothing is left to change. other_model: whether a fallback helps."""
+class RetryPolicy(NamedTuple):
+    """pauses: seconds before each attempt, as many as there may be. change: what is different in
+    the next one; false: nothing is left to change. other_model: whether a fallback model helps."""
 
     pauses: tuple[float, ...]
-    change: Callable[[Recovery, str], bool] = _same
+    change: Callable[[Plan, str], bool]
     other_model: bool = False
 
 
-OF_THE_KEY = frozenset({"key", "region", "disabled", "restricted"})
-"""Causes that are the same with every model."""
+def _unchanged(plan: Plan, message: str) -> bool:
+    return True
 
-NO_CURE = Cure(())
+
+def _apply(override: overrides.Override) -> Callable[[Plan, str], bool]:
+    return lambda plan, message: plan.apply(override, message)
+
+
+def _validated_mode(plan: Plan, message: str) -> bool:
+    """Calls held to their schemas, where they are not yet; the same again in any case."""
+    plan.apply(overrides.validate_calls, message)
+    return True
+
+
+class Plan:
+    """What is asked of Gemini next.
+
+    translate_with: translates the client's request with overrides. keys: in the order in which
+    they are tried. fallbacks: models to ask when one is not available.
+    """
+
+    def __init__(
+        self,
+        translate_with: Callable[[RequestOverrides], Translation],
+        keys: Sequence[Key],
+        fallbacks: Sequence[str] = (),
+    ) -> None:
+        self._translate_with = translate_with
+        self._keys = iter(keys)
+        self.key = next(self._keys)
+        self._fallbacks = iter(fallbacks)
+        self._overrides = overrides.NO_OVERRIDES
+        self._failures: Counter[Cause] = Counter()
+        """Cause -> attempts it has cost the model that is asked now."""
+        self.translation = translate_with(overrides.NO_OVERRIDES)
+        self.failed_attempts: list[str] = []
+        """The causes of all attempts that failed and were followed by another."""
+        self.warning = ""
+        """What the client's owner should know: a retired model was asked for."""
+        self._original_error: ApiError | None = None
+        """Why the model that was asked for was given up, when a fallback model is asked."""
+
+    def next_attempt(self, cause: Cause, error: ApiError | None) -> float | None:
+        """Plan another attempt, and return after how many seconds; None: there is none.
+
+        error: what the attempt ended with, where it was an error.
+        """
+        message = error.message if error else ""
+        policy = RETRY_POLICIES[cause]
+        failures = self._failures[cause]
+        self._failures[cause] += 1
+        if failures < len(policy.pauses) and policy.change(self, message):
+            self.failed_attempts.append(cause)
+            return policy.pauses[failures]
+        is_fallback_error = self._original_error is not None and cause not in SAME_FOR_ALL_MODELS
+        if (policy.other_model or is_fallback_error) and self._use_fallback():
+            self._original_error = self._original_error or error
+            self.failed_attempts.append(cause)
+            return 0.0
+        return None
+
+    def final_error(self, error: ApiError | None) -> ApiError | None:
+        """What the client is shown in the end; None for an answer that stays poor.
+
+        error: of the last attempt. A fallback model's own error is hidden unless it is retryable,
+        as then the whole can be tried again, or concerns the key.
+        """
+        if self._original_error is None or error is None:
+            return self._original_error or error
+        is_retryable = error.retry is not False and (error.status == 429 or error.status >= 500)
+        is_shown = is_retryable or error.cause in SAME_FOR_ALL_MODELS
+        return error if is_shown else self._original_error
+
+    def headers(self) -> dict[str, str]:
+        """What a curious client may know about the way its answer came about."""
+        headers = {
+            "x-gemini-model": self.translation.model.name,
+            **attempts_header(self.failed_attempts),
+        }
+        if self.warning:
+            headers["x-gemini-warning"] = self.warning
+        return headers
+
+    def use_next_key(self, message: str) -> bool:
+        """The next of the server's keys: one was withdrawn, or its successor is not yet known."""
+        key = next(self._keys, None)
+        self.key = key or self.key
+        return key is not None
+
+    def use_successor(self, message: str) -> bool:
+        """The model that has taken the place of a retired one."""
+        retired = self.translation.model
+        replacement = models.successor(retired.name)
+        if replacement is None or not self._switch_model(replacement):
+            return False
+        self.warning = f"{retired.name} is gone, ask for {replacement}."
+        return True
+
+    def apply(self, override: overrides.Override, message: str) -> bool:
+        """Change the request; false where that changes nothing. message: Google's."""
+        return self._translate(override(self._overrides, self.translation.functions, message))
+
+    def _use_fallback(self) -> bool:
+        """The next of the fallback models that can serve this request."""
+        return any(self._switch_model(model) for model in self._fallbacks)
+
+    def _switch_model(self, model: str) -> bool:
+        self._failures.clear()
+        is_other = model != self.translation.model.name
+        return is_other and self._translate(overrides.use_model(model))
+
+    def _translate(self, changed: RequestOverrides) -> bool:
+        if changed == self._overrides:
+            return False
+        try:
+            self.translation = self._translate_with(changed)
+        except ApiError:
+            return False
+        self._overrides = changed
+        return True
+
+
+NO_RETRY = RetryPolicy((), _unchanged)
 AT_ONCE = (0.0,) * 8
 
-CURES = {
+RETRY_POLICIES = {
     # A pooled connection may have died while the instance was frozen: at once, then in a while.
-    "connection": Cure((0.0, 0.5)),
-    "overloaded": Cure((0.5, 1.5), other_model=True),
-    "internal": Cure((0.5, 1.5)),
-    "timeout": Cure((0.5,)),
-    "broken": Cure((0.0, 0.5)),
-    "empty": Cure((0.0, 0.5)),
-    "thoughts": Cure((0.0, 0.5)),
-    "malformed": Cure((0.0, 0.0), _in_another_mode),
-    "signature": Cure((0.0,), _by(request_overrides.drop_signatures)),
-    "schema": Cure((0.0,) * 4, _by(request_overrides.use_openapi_schema)),
-    "thinking": Cure((0.0,), _by(request_overrides.drop_thinking)),
-    "parameter": Cure((0.0,) * 3, _by(request_overrides.drop_unknown_fields)),
-    "exhausted": Cure((), other_model=True),
-    "key": Cure(AT_ONCE, Recovery.next_key),
-    "model": Cure(AT_ONCE, Recovery.successor, other_model=True),
+    Cause.CONNECTION: RetryPolicy((0.0, 0.5), _unchanged),
+    Cause.OVERLOADED: RetryPolicy((0.5, 1.5), _unchanged, other_model=True),
+    Cause.INTERNAL: RetryPolicy((0.5, 1.5), _unchanged),
+    Cause.TIMEOUT: RetryPolicy((0.5,), _unchanged),
+    Cause.BROKEN: RetryPolicy((0.0, 0.5), _unchanged),
+    Cause.EMPTY: RetryPolicy((0.0, 0.5), _unchanged),
+    Cause.THOUGHTS: RetryPolicy((0.0, 0.5), _unchanged),
+    Cause.MALFORMED: RetryPolicy((0.0, 0.0), _validated_mode),
+    Cause.SIGNATURE: RetryPolicy((0.0,), _apply(overrides.drop_signatures)),
+    Cause.SCHEMA: RetryPolicy((0.0,) * 4, _apply(overrides.use_openapi_schema)),
+    Cause.THINKING: RetryPolicy((0.0,), _apply(overrides.drop_thinking)),
+    Cause.PARAMETER: RetryPolicy((0.0,) * 3, _apply(overrides.drop_unknown_fields)),
+    Cause.EXHAUSTED: RetryPolicy((), _unchanged, other_model=True),
+    Cause.KEY: RetryPolicy(AT_ONCE, Plan.use_next_key),
+    Cause.MODEL: RetryPolicy(AT_ONCE, Plan.use_successor, other_model=True),
+    # The client's to wait for: it is back soon.
+    Cause.QUOTA: NO_RETRY,
+    # It was waited for as long as anybody will.
+    Cause.SILENCE: NO_RETRY,
+    # The client's to mend: it compacts, or shows the sentence to a person.
+    Cause.CONTEXT: NO_RETRY,
+    Cause.PAYLOAD: NO_RETRY,
+    Cause.REQUEST: NO_RETRY,
+    # Its owner's.
+    Cause.REGION: NO_RETRY,
+    Cause.BILLING: NO_RETRY,
+    Cause.DISABLED: NO_RETRY,
+    Cause.RESTRICTED: NO_RETRY,
+    Cause.FORBIDDEN: NO_RETRY,
+    # This server's own: Gemini was not asked.
+    Cause.BUSY: NO_RETRY,
 }
-"""Cause -> what is done about it. A quota that comes back soon is the client's to wait for."""
+"""What is done about each cause before an answer has begun."""
 
 
-def told(tried: Sequence[str]) -> dict[str, str]:
+def attempts_header(failed_attempts: Sequence[str]) -> dict[str, str]:
     """The header that says what has failed before, `overloaded x2, malformed`; none, if nothing."""
-    return {"x-gemini-tried": ", ".join(_counted(tried))} if tried else {}
+    causes = [
+        cause if times == 1 else f"{cause} x{times}"
+        for cause, times in Counter(failed_attempts).items()
+    ]
+    return {"x-gemini-tried": ", ".join(causes)} if causes else {}
 
 
-def _counted(tried: Sequence[str]) -> Iterator[str]:
-    for cause, times in Counter(tried).items():
-        yield cause if times == 1 else f"{cause} x{times}"
+# --- Attempts -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class MessagesCall:
+    """A client's request, and what its translation takes from elsewhere.
+
+    body: decoded JSON. platform: Google's API that is asked. message_id: the answer's.
+    """
+
+    body: Any
+    settings: Settings
+    platform: Platform
+    message_id: str
+    is_subagent: bool = False
+    is_claude_code: bool = False
+
+    def translate(self, changed: RequestOverrides) -> Translation:
+        """Raises ApiError for a bad request."""
+        return translate(
+            self.body,
+            self.settings.model_settings,
+            safety=self.settings.safety,
+            is_subagent=self.is_subagent,
+            declare=tool_cache.declare,
+            overrides=changed,
+            platform=self.platform,
+        )
+
+    def new_translator(
+        self, translation: Translation, previous: StreamTranslator | None = None
+    ) -> StreamTranslator:
+        """For an attempt, which goes on behind what a previous one has shown."""
+        return StreamTranslator(
+            translation,
+            message_id=self.message_id,
+            model=self.body["model"],
+            carries_signatures=translation.shows_thinking or self.is_claude_code,
+            previous=previous,
+        )
+
+
+class Attempts:
+    """The events of one answer, whatever attempts and requests they take.
+
+    is_whole: whether the client sees nothing before all is complete, so that an attempt can begin
+    anew even behind a text.
+    """
+
+    def __init__(
+        self,
+        call: MessagesCall,
+        gemini: Gemini,
+        keys: Sequence[Key],
+        poller: Poller,
+        *,
+        is_whole: bool,
+    ) -> None:
+        self._call = call
+        self._gemini = gemini
+        self._poller = poller
+        self._is_whole = is_whole
+        self._failed_resumptions = 0
+        """In a row behind the same checkpoint."""
+        self.plan = Plan(call.translate, keys, call.settings.fallbacks)
+        self.translator = call.new_translator(self.plan.translation)
+
+    def events(self) -> Generator[list[Event] | Silence, None, None]:
+        """Events in a list for each read of the upstream. Raises ApiError in the end, where no
+        attempt was an answer."""
+        while True:
+            error: ApiError | None = None
+            try:
+                yield from self._attempt()
+                cause = self.translator.shortfall
+            except ApiError as raised:
+                if self._is_final:
+                    raise
+                error, cause = raised, raised.cause
+            pause = self.plan.next_attempt(cause, error) if cause else None
+            if pause is None:
+                break
+            yield from self._poller.pause(pause)
+            previous = None if self._is_whole else self.translator
+            self.translator = self._call.new_translator(self.plan.translation, previous)
+        final_error = self.plan.final_error(error) if error or cause else None
+        if final_error is not None:
+            raise final_error
+        yield self.translator.finish()
+
+    @property
+    def _is_final(self) -> bool:
+        """Whether an error can be followed by no other attempt."""
+        is_shown = self.translator.has_emitted_answer and not self._is_whole
+        return is_shown or self._failed_resumptions > len(RESUMPTION_PAUSES)
+
+    def _attempt(self) -> Iterator[list[Event] | Silence]:
+        """The requests that one answer takes: mostly one, more for a long or a broken one."""
+        token: str | None = None
+        self._failed_resumptions = 0
+        while True:
+            try:
+                yield from self._stream_request(token)
+                token, self._failed_resumptions = self.translator.continuation(), 0
+                if token is None:
+                    return
+            except ApiError as error:
+                checkpoint = self.translator.resumption()
+                if checkpoint is None or error.cause not in RESUMABLE:
+                    raise
+                is_same = checkpoint == token
+                self._failed_resumptions = self._failed_resumptions + 1 if is_same else 1
+                if self._failed_resumptions > len(RESUMPTION_PAUSES):
+                    raise
+                token = checkpoint
+                self.plan.failed_attempts.append("resumed")
+                yield from self._poller.pause(RESUMPTION_PAUSES[self._failed_resumptions - 1])
+
+    def _stream_request(self, token: str | None) -> Iterator[list[Event] | Silence]:
+        """One request's chunks. After the end of the answer little more is waited for."""
+        translator = self.translator
+        stream = self._open(token)
+        awaiting_end_of_body = False
+        try:
+            for chunks in stream:
+                if chunks is SILENCE:
+                    yield SILENCE
+                    continue
+                yield [event for chunk in chunks for event in translator.feed(chunk)]
+                if translator.is_cut:
+                    return
+                if translator.is_finished or awaiting_end_of_body:
+                    awaiting_end_of_body = translator.is_finished
+                    stream.set_read_timeout(self._read_timeout(awaiting_end_of_body))
+            if not translator.has_ended:
+                raise BrokenStream
+        except ApiError:
+            if not translator.has_ended:
+                raise
+        finally:
+            stream.close()
+
+    def _open(self, token: str | None) -> ChunkStream:
+        """The stream of a request; with a continuation token, of what follows."""
+        translation = self.plan.translation
+        more = {} if token is None else {"continuationToken": token}
+        body = json_codec.dumps({**translation.request, **more})
+        return self._gemini.stream(translation.model.name, body, self.plan.key, self._poller)
+
+    def _read_timeout(self, awaiting_end_of_body: bool) -> float:
+        """Longer when built-in tools may continue after a finishReason."""
+        if not awaiting_end_of_body:
+            return self._call.settings.silence
+        has_built_in = self.plan.translation.has_built_in
+        return BUILT_IN_TOOL_SECONDS if has_built_in else END_OF_BODY_SECONDS

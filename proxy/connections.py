@@ -1,26 +1,28 @@
-"""Connections of requests and urllib3 on which one waits visibly (see liveness.py).
+"""requests' transport for a stream that must never block: HTTP/1.1 over urllib3's connections.
 
-Knows where http.client connects, writes to its socket and reads from it, head and body, plain
-and encrypted, and how its classes are put in place: by the class attributes that are there for
-it. It refuses to know what is sent and read. What stays unseen: the look-up of a name, whose time
-the system limits, and the handshake of TLS, whose time the timeout does.
+urllib3 keeps the pool and connects (names, proxies, TLS), which blocks and so runs in a thread of
+its own. From then on the socket does not block: what is sent and received waits in a Poller
+(liveness.py), which also looks at the client. Responses are framed by llhttp (httptools): several
+times faster than http.client with its e-mail parser, which a short answer spent a third of its
+time in.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import http.client
-import io
 import itertools
 import math
-import os
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Iterable
-from typing import Any
+import zlib
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
+import httptools
+import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -29,25 +31,29 @@ from urllib3.exceptions import (
     LocationParseError,
     NameResolutionError,
     NewConnectionError,
+    ProtocolError,
 )
-from urllib3.util import Timeout
 from urllib3.util.connection import allowed_gai_family
+from urllib3.util.proxy import connection_requires_http_tunnel
 
-from . import liveness
+from .liveness import READABLE, SILENCE, WRITABLE, Poller, Silence, Waiting
 
-PIECE_BYTES = 65_536
-"""What is sent at once. A request no larger is hardly ever waited for, as the system holds it."""
+READ_BYTES = 16_384
+SEND_BYTES = 65_536
+"""Of a large body at once, so that progress can be seen: TLS tells of a piece only when it is
+through."""
 
-TRIES = 4
-"""To send a piece, evenly over the timeout."""
+MAX_HEAD_BYTES = 65_536
+"""Of a response's status line and headers; http.client allows as much in one line."""
 
-SHARES = 4
+MAX_SHARES = 4
 """The first of many addresses may take a fourth of the time, and each other one of what is left."""
 
-CONNECTING = {errno.EINPROGRESS, errno.EWOULDBLOCK}
-"""A connection has been begun. The second is what Windows calls it."""
+MAX_IDLE_SECONDS = 120
+"""A connection that has been unused for longer is not used again: after a laptop's sleep, or behind
+somebody's NAT, its peer may be gone, and to notice that would take a minute."""
 
-WATCHED = [
+KEEPALIVE_OPTIONS = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     *(
         (socket.IPPROTO_TCP, getattr(socket, name), value)
@@ -61,209 +67,435 @@ WATCHED = [
         if hasattr(socket, name)
     ),
 ]
-"""Options of a socket, as far as the system has them: a peer that has gone without a word is
-noticed in about a minute, silence or not. A shorter gap in the network is waited out."""
+"""Options of a socket, as far as the system has them: a peer that has vanished is noticed in about
+a minute, silence or not. A shorter gap in the network is waited out."""
 
-REST_SECONDS = 120
-"""A connection that has been unused for longer is not used again: after a laptop's sleep, or behind
-somebody's NAT, its peer may be gone, and to notice that would take a minute."""
-
-Found = tuple[Any, ...]
+AddressInfo = tuple[Any, ...]
 """What `getaddrinfo` finds: family, kind, protocol, name and address."""
 
 
-class Patient(io.RawIOBase):
-    """The reading side of a socket, on which one waits visibly."""
+class Timeouts(NamedTuple):
+    """In seconds. connect: to connect in, and in which some of a request is taken. read: between
+    two reads."""
 
-    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
-        super().__init__()
-        self._sock = sock
-        self._raw = raw
-        self._seconds = sock.gettimeout()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        """As of a socket with a timeout; while it waits, the rest of the thread can go on.
-
-        That the peer is gone (see WATCHED) is no silence of the peer's.
-        """
-        try:
-            return self._read(buffer)
-        except TimeoutError as error:
-            if error.errno is None:
-                raise
-            raise ConnectionAbortedError(error.errno, "the peer is gone") from error
-
-    def _read(self, buffer: Any) -> int | None:
-        """The socket does not block: what is there is read at once, and with encryption what
-        has come may be no data (a part of a record, or one of the tickets of TLS 1.3)."""
-        if not liveness.is_seen():
-            return self._raw.readinto(buffer)
-        given = self._sock.gettimeout()
-        if given != 0:
-            self._seconds = given
-            self._sock.settimeout(0)
-        while True:
-            with contextlib.suppress(ssl.SSLWantReadError):
-                size = self._raw.readinto(buffer)
-                if size is not None:
-                    return size
-            if not liveness.until_ready(self._sock, self._seconds):
-                raise TimeoutError("nothing to read")
-
-    def close(self) -> None:
-        if self._sock.fileno() >= 0 and self._sock.gettimeout() == 0:
-            self._sock.settimeout(self._seconds)
-        self._raw.close()
-        super().close()
+    connect: float
+    read: float
 
 
-class PatientResponse(http.client.HTTPResponse):
-    """http.client's response, its head and its body read through Patient."""
+class Connection(HTTPConnection):
+    """urllib3's connection. `connect` blocks and may be aborted from another thread; once it is
+    through, nothing on the socket blocks."""
 
-    def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
-        super().__init__(sock, *args, **more)
-        self.fp = io.BufferedReader(Patient(sock, self.fp.detach()))
+    idle_since = math.inf
+    """In seconds of `time.time`, which goes on while the machine sleeps."""
 
-
-class PatientConnection(HTTPConnection):
-    """urllib3's connection; while it connects and sends, the rest of the thread can go on."""
-
-    response_class = PatientResponse
-    rests_since = math.inf
-    """By the clock, which goes on while the machine sleeps."""
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._lock = threading.Lock()
+        self._handle: socket.socket | None = None
+        """A duplicate of the socket while it connects: the TLS handshake has the original."""
+        self._is_connecting = self._is_aborted = False
 
     @property
     def is_connected(self) -> bool:
         """Whether it can be used once more."""
-        return time.time() - self.rests_since < REST_SECONDS and super().is_connected
+        return time.time() - self.idle_since < MAX_IDLE_SECONDS and super().is_connected
 
-    def send(self, data: Any) -> None:
-        """As http.client's, but each piece of a large body has the timeout, not all of it."""
-        sock = self.sock
-        is_large = isinstance(data, bytes) and len(data) > PIECE_BYTES
-        if not is_large or not isinstance(sock, socket.socket):
-            super().send(data)
-            return
-        seconds = sock.gettimeout()
-        sock.settimeout(0)
+    def connect(self) -> None:
+        """Connect. Raises urllib3's exceptions, and ConnectTimeoutError also for TLS."""
+        with self._lock:
+            self._is_connecting = True
         try:
-            self._upload(sock, memoryview(data), seconds)
+            super().connect()
+            if isinstance(self.sock, socket.socket):
+                self.sock.settimeout(0)
+        except TimeoutError as error:
+            raise self._timed_out() from error
         finally:
-            sock.settimeout(seconds)
+            with self._lock:
+                self._is_connecting = False
+                if self._handle is not None:
+                    self._handle.close()
+                    self._handle = None
+                if self._is_aborted:
+                    self.close()
 
-    def _upload(self, sock: socket.socket, left: memoryview, seconds: float | None) -> None:
-        """A socket says only late that it takes more: so it is tried before it is given up."""
-        in_vain = 0
-        while left:
-            try:
-                left = left[sock.send(left[:PIECE_BYTES]) :]
-                in_vain = 0
-            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError) as error:
-                if in_vain == TRIES:
-                    message = f"Nothing was taken by {self.host}. (connect timeout={seconds})"
-                    raise ConnectTimeoutError(self, message) from error
-                writes = not isinstance(error, ssl.SSLWantReadError)
-                is_ready = liveness.until_ready(sock, seconds and seconds / TRIES, writes)
-                in_vain = 0 if is_ready else in_vain + 1
+    def abort(self) -> None:
+        """Close the connection, in whatever state it is. A name look-up goes on unheard."""
+        with self._lock:
+            self._is_aborted = True
+            if not self._is_connecting:
+                self.close()
+            elif self._handle is not None:
+                with contextlib.suppress(OSError):
+                    self._handle.shutdown(socket.SHUT_RDWR)
 
     def _new_conn(self) -> socket.socket:
         """As urllib3's, but all addresses of a name have the timeout together, not each."""
         try:
-            return self._connected()
+            return self._connect_any()
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from error
         except UnicodeError:
             raise LocationParseError(f"'{self.host}', label empty or too long") from None
         except TimeoutError as error:
-            message = f"Connection to {self.host} timed out. (connect timeout={self.timeout})"
-            raise ConnectTimeoutError(self, message) from error
+            raise self._timed_out() from error
         except OSError as error:
             message = f"Failed to establish a new connection: {error}"
             raise NewConnectionError(self, message) from error
 
-    def _connected(self) -> socket.socket:
+    def _timed_out(self) -> ConnectTimeoutError:
+        message = f"Connection to {self.host} timed out. (connect timeout={self.timeout})"
+        return ConnectTimeoutError(self, message)
+
+    def _connect_any(self) -> socket.socket:
         """To the first address that answers. Each has a share of the time that is left."""
         host, family = self._dns_host.strip("[]"), allowed_gai_family()
-        addresses = in_turn(socket.getaddrinfo(host, self.port, family, socket.SOCK_STREAM))
-        seconds = Timeout.resolve_default_timeout(self.timeout)
-        deadline = None if seconds is None else time.monotonic() + seconds
+        found = socket.getaddrinfo(host, self.port, family, socket.SOCK_STREAM)
+        addresses = interleave_families(found)
+        deadline = None if self.timeout is None else time.monotonic() + self.timeout
         for left in range(len(addresses), 0, -1):
-            shares = min(left, SHARES)
-            share = None if deadline is None else max(0.0, deadline - time.monotonic()) / shares
+            share = None
+            if deadline is not None:
+                share = max(0.001, deadline - time.monotonic()) / min(left, MAX_SHARES)
             try:
-                sock = self._connected_to(addresses[-left], share)
-                sock.settimeout(seconds)
-                for option in WATCHED:
-                    with contextlib.suppress(OSError):
-                        sock.setsockopt(*option)
-                return sock
+                return self._connect_to(addresses[-left], share)
             except OSError:
                 if left == 1:
                     raise
         raise OSError("the name has no address")
 
-    def _connected_to(self, found: Found, seconds: float | None) -> socket.socket:
-        family, kind, protocol, _, address = found
-        sock = socket.socket(family, kind, protocol)
+    def _connect_to(self, address: AddressInfo, seconds: float | None) -> socket.socket:
+        sock = socket.socket(*address[:3])
         try:
             for option in self.socket_options or ():
                 sock.setsockopt(*option)
+            for option in KEEPALIVE_OPTIONS:
+                with contextlib.suppress(OSError):
+                    sock.setsockopt(*option)
             if self.source_address:
                 sock.bind(self.source_address)
-            sock.settimeout(0)
-            code = sock.connect_ex(address)
-            if code in CONNECTING:
-                if not liveness.until_ready(sock, seconds, writes=True):
-                    raise TimeoutError("timed out")
-                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code:
-                raise OSError(code, os.strerror(code))
+            self._hold(sock)
+            sock.settimeout(seconds)
+            sock.connect(address[4])
+            sock.settimeout(self.timeout)
         except BaseException:
             sock.close()
             raise
         return sock
 
+    def _hold(self, sock: socket.socket) -> None:
+        """Let `abort` reach this socket. Raises OSError where it came first."""
+        with self._lock:
+            if self._is_aborted:
+                raise ConnectionAbortedError("aborted")
+            if self._handle is not None:
+                self._handle.close()
+            self._handle = sock.dup()
 
-def in_turn(found: Iterable[Found]) -> list[Found]:
+
+def interleave_families(found: Iterable[AddressInfo]) -> list[AddressInfo]:
     """An address of each family in turn: where one has no way out, the other is tried soon."""
-    families: dict[int, list[Found]] = {}
+    families: dict[int, list[AddressInfo]] = {}
     for address in found:
         families.setdefault(address[0], []).append(address)
     rows = itertools.zip_longest(*families.values())
     return [address for row in rows for address in row if address is not None]
 
 
-class PatientSecureConnection(PatientConnection, HTTPSConnection):
+class SecureConnection(Connection, HTTPSConnection):
     """The same, encrypted."""
 
 
-class PatientPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = PatientConnection
+class Pool(urllib3.HTTPConnectionPool):
+    """urllib3's pool, of which single connections can be taken."""
 
-    def _put_conn(self, conn: Any) -> None:
-        if conn is not None:
-            conn.rests_since = time.time()
-        super()._put_conn(conn)
+    ConnectionCls = Connection
+
+    @property
+    def is_tunnelled(self) -> bool:
+        """Whether requests go through a CONNECT of somebody's HTTP proxy."""
+        return connection_requires_http_tunnel(self.proxy, self.proxy_config, self.scheme)
+
+    def take(self) -> Any:
+        """A connection: idle for a short time at most, or not connected yet."""
+        return self._get_conn()
+
+    def connect(self, connection: Any, seconds: float) -> None:
+        """Connect it, through a tunnel where there is a proxy. Blocks."""
+        connection.timeout = seconds
+        if self.is_tunnelled:
+            self._prepare_proxy(connection)
+        else:
+            connection.connect()
+
+    def give_back(self, connection: Any) -> None:
+        connection.idle_since = time.time()
+        self._put_conn(connection)
 
 
-class PatientSecurePool(PatientPool, urllib3.HTTPSConnectionPool):
-    ConnectionCls = PatientSecureConnection
+class SecurePool(Pool, urllib3.HTTPSConnectionPool):
+    ConnectionCls = SecureConnection
 
 
-class PatientAdapter(HTTPAdapter):
-    """Connections of the classes above, with and without somebody's HTTP_PROXY."""
+class Adapter(HTTPAdapter):
+    """requests' adapter for one endpoint, with `exchange` beside `send`."""
 
-    def init_poolmanager(self, *args: Any, **more: Any) -> None:
-        super().init_poolmanager(*args, **more)
-        self.poolmanager.pool_classes_by_scheme = POOLS
+    _pool: Pool | None = None
 
-    def proxy_manager_for(self, *args: Any, **more: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **more)
-        manager.pool_classes_by_scheme = POOLS
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = POOL_CLASSES
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = POOL_CLASSES
         return manager
 
+    def exchange(
+        self,
+        request: requests.PreparedRequest,
+        poller: Poller,
+        timeouts: Timeouts,
+        *,
+        verify: bool | str,
+        cert: Any,
+        proxies: Any,
+    ) -> Waiting[ResponseStream]:
+        """`send`, in which nothing blocks. Returns when the response has a head.
 
-POOLS = {"http": PatientPool, "https": PatientSecurePool}
+        request: with bytes for a body, and Content-Length among its headers. Raises exceptions of
+        urllib3, requests and the system; TimeoutError where the server takes or says nothing.
+        """
+        pool = self._pool or self._find_pool(request, verify, cert, proxies)
+        connection = pool.take()
+        try:
+            if connection.sock is None:
+                yield from poller.call(lambda: pool.connect(connection, timeouts.connect))
+            yield from transmit(connection, _serialize(request, pool), poller, timeouts.connect)
+            stream = ResponseStream(connection, pool, poller, timeouts.read)
+            yield from stream.read_head()
+        except BaseException:
+            connection.abort()
+            raise
+        return stream
+
+    def _find_pool(self, request: Any, verify: Any, cert: Any, proxies: Any) -> Pool:
+        """What requests would look for on each request. Raises OSError for a missing CA file."""
+        pool: Any = self.get_connection_with_tls_context(request, verify, proxies, cert)
+        self.cert_verify(pool, request.url, verify, cert)  # type: ignore[no-untyped-call]
+        self._pool = pool
+        return self._pool
+
+
+POOL_CLASSES = {"http": Pool, "https": SecurePool}
+
+
+def _serialize(request: requests.PreparedRequest, pool: Pool) -> tuple[bytes, bytes]:
+    """A request's head and body. To a proxy without a tunnel, the whole URL is told."""
+    is_forwarded = pool.proxy is not None and not pool.is_tunnelled
+    headers = {**(pool.proxy_headers if is_forwarded else {}), **request.headers}
+    url = str(request.url)
+    target = url if is_forwarded else request.path_url
+    lines = [f"{request.method} {target} HTTP/1.1", f"Host: {urlsplit(url).netloc}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    assert isinstance(request.body, bytes)
+    return "\r\n".join([*lines, "", ""]).encode("latin-1"), request.body
+
+
+def transmit(
+    connection: Any, parts: tuple[bytes, ...], poller: Poller, seconds: float
+) -> Waiting[None]:
+    """Send the parts of a request. seconds: in which the peer takes at least a little.
+
+    A peer that closes meanwhile may have answered before: that is left to who reads.
+    """
+    data = b"".join(parts) if sum(map(len, parts)) <= SEND_BYTES else b""
+    for part in (data,) if data else parts:
+        left = memoryview(part)
+        while left:
+            try:
+                sent = yield from _send(connection.sock, left[:SEND_BYTES], poller, seconds)
+            except (BrokenPipeError, ConnectionResetError):
+                return
+            except TimeoutError as error:
+                message = f"Nothing was taken by {connection.host}. (connect timeout={seconds})"
+                raise ConnectTimeoutError(connection, message) from error
+            left = left[sent:]
+
+
+def _send(sock: Any, data: memoryview, poller: Poller, seconds: float) -> Waiting[int]:
+    """Send some of it, and return how many bytes. Raises TimeoutError.
+
+    The system calls a socket writable only when much of what it holds has been taken, so it is
+    tried once more before it is given up.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        is_late = time.monotonic() >= deadline
+        try:
+            sent: int = sock.send(data)
+            return sent
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            mask = WRITABLE
+        except ssl.SSLWantReadError:
+            mask = READABLE
+        if is_late:
+            raise TimeoutError("nothing was taken")
+        while not poller.wait(sock.fileno(), deadline, mask) and time.monotonic() < deadline:
+            yield SILENCE
+
+
+class ResponseStream:
+    """A response as it comes: `read_head`, then `reads`. Close it in any case.
+
+    status, headers (their names in small letters): known once the head is there. timeout: seconds
+    between two reads.
+    """
+
+    def __init__(self, connection: Any, pool: Pool, poller: Poller, timeout: float) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.timeout = timeout
+        self._connection = connection
+        self._pool = pool
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self._received = self._receive(connection.sock, poller)
+        self._body: list[bytes] = []
+        self._has_head = self._is_complete = self._is_reusable = self._is_closed = False
+        self._is_delimited = False
+        """Whether the body tells its own end; otherwise the connection's end is its."""
+
+    def read_head(self) -> Waiting[None]:
+        """Raises ProtocolError for what is no response, TimeoutError where none comes."""
+        size = 0
+        for read in self._received:
+            if isinstance(read, Silence):
+                yield read
+                continue
+            size += len(read)
+            if not read:
+                raise ProtocolError("the connection was closed without a response")
+            self._parse(read)
+            if self._has_head:
+                return
+            if size > MAX_HEAD_BYTES:
+                raise ProtocolError("the head of the response is too large")
+
+    def reads(self) -> Iterator[bytes | Silence]:
+        """The body, in a piece for each read. Raises ProtocolError where it is cut or garbled."""
+        encoding = self.headers.get("content-encoding", "identity").lower()
+        pieces = self._pieces()
+        return pieces if encoding in ("", "identity") else _decode(pieces, encoding)
+
+    def read_all(self, max_bytes: int) -> Waiting[bytes]:
+        """The whole body, as far as it is allowed to go. Raises as `reads` does."""
+        body = bytearray()
+        for read in self.reads():
+            if isinstance(read, Silence):
+                yield read
+                continue
+            body += read
+            if len(body) >= max_bytes:
+                break
+        return bytes(body[:max_bytes])
+
+    def close(self) -> None:
+        """Give the connection back where it can be used again, else close it."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._received.close()
+        self._parser = None  # it refers to this object: nothing is left to garbage collection
+        if self._is_complete and self._is_reusable:
+            self._pool.give_back(self._connection)
+        else:
+            self._connection.close()
+
+    def _pieces(self) -> Generator[bytes | Silence, None, None]:
+        while True:
+            if self._body:
+                body, self._body = self._body, []
+                yield body[0] if len(body) == 1 else b"".join(body)
+            if self._is_complete:
+                return
+            read = next(self._received)
+            if isinstance(read, Silence):
+                yield read
+            elif read:
+                self._parse(read)
+            elif self._is_delimited:
+                raise ProtocolError("the connection was closed in the middle of the body")
+            else:
+                return
+
+    def _receive(self, sock: Any, poller: Poller) -> Generator[bytes | Silence, None, None]:
+        """What the socket has, read by read; nothing at its end."""
+        is_plain = isinstance(sock, socket.socket)
+        pending = getattr(sock, "pending", None)
+        while True:
+            deadline = time.monotonic() + self.timeout
+            if not is_plain:  # TLS inside of TLS, which has no reads that do not block
+                yield (yield from poller.call(lambda: sock.recv(READ_BYTES)))
+                continue
+            if pending is None or not pending():
+                while not poller.wait(sock.fileno(), deadline):
+                    if time.monotonic() >= deadline:
+                        raise TimeoutError("nothing was received")
+                    yield SILENCE
+            try:
+                read = sock.recv(READ_BYTES)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                continue
+            yield read
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            if not self._is_complete:
+                raise ProtocolError("the response is not HTTP/1.1") from error
+            self._is_reusable = False
+
+    # --- What llhttp calls: https://github.com/MagicStack/httptools ------------------------------
+
+    def on_message_begin(self) -> None:
+        if self._is_complete:
+            raise ValueError("something follows the response")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+        if 100 <= self.status < 200:
+            self.headers = {}
+            return
+        self._has_head = True
+        self._is_reusable = self._parser.should_keep_alive()
+        self._is_delimited = not self.headers.keys().isdisjoint(
+            ("content-length", "transfer-encoding")
+        )
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        self._is_complete = self._has_head
+
+
+def _decode(reads: Iterable[bytes | Silence], encoding: str) -> Iterator[bytes | Silence]:
+    """A gzip'ed body, which nobody asked for, as some proxies make it."""
+    if encoding != "gzip":
+        raise ProtocolError("the response is encoded, though nobody asked for it")
+    decompressor = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        for read in reads:
+            if isinstance(read, Silence):
+                yield read
+            elif plain := decompressor.decompress(read):
+                yield plain
+    except zlib.error as error:
+        raise ProtocolError("the response is not what its encoding says") from error
+    if not decompressor.eof:
+        raise ProtocolError("the encoded response has no end")

@@ -1,44 +1,48 @@
 """Gemini over requests and sseclient-py: chunks out, ApiError on failure.
 
-Knows URLs, headers, connections and how they fail. It refuses to know what a chunk means.
-Four rules keep the stream prompt and whole: no compression; sseclient is fed complete events
-as they arrive, never the response; what is left at the end of the body is no event; the
-response is closed in any case.
+Four rules keep the stream prompt and whole: no compression; sseclient is fed complete events as
+they arrive, never the response; what is left at the end of the body is no event; the response is
+closed in any case.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator, Mapping
+import http.client
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 import sseclient
 import urllib3
+from requests.utils import check_header_validity
 
-from translate import ApiError, from_google
+from translate import ApiError, Cause, from_google
 from translate.models import Platform
 from translate.response.stream import BROKEN
 from translate.wire import Chunk
 
 from . import config, json_codec
 from .auth import Key
-from .connections import PatientAdapter
+from .connections import Adapter, ResponseStream, Timeouts
 from .endpoints import Endpoint
+from .liveness import Poller, Silence, Waiting
 
 COUNT_SECONDS = 10
 """For a count of tokens: a client that asks for a dozen at once waits for all of them."""
 
-READ_BYTES = 65_536
-MOST_ERROR_BYTES = 1_048_576
+MAX_ERROR_BYTES = 1_048_576
 CHUNK_EVENTS = "text/event-stream"
 
-FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
-"""What a socket's failure looks like, depending on which layer notices it."""
+FAILURES = (
+    *(requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException),
+    OSError,
+)
+"""What a connection's failure looks like, depending on which layer notices it."""
 
 HEADERS = {
     "Content-Type": "application/json",
+    "Accept": "*/*",
     "Accept-Encoding": "identity",
     "User-Agent": "gemini-messages",
 }
@@ -48,129 +52,137 @@ class BrokenStream(ApiError):
     """The body ended, or stopped making sense, without a word from Gemini about it."""
 
     def __init__(self) -> None:
-        super().__init__(529, BROKEN, cause="broken")
+        super().__init__(529, BROKEN, cause=Cause.BROKEN)
 
 
 class Gemini:
-    """One backend and a pool of connections to it; made once, used by every thread.
+    """One endpoint and a pool of connections to it; made once, used by every thread.
 
     The adapter is called without a Session's `send`: no cookies are kept between callers,
     no redirect is followed with a key in hand, and no netrc replaces it.
     """
 
-    def __init__(self, backend: Endpoint, connections: int, timeouts: tuple[float, float]) -> None:
-        """timeouts: seconds to connect in, and seconds that may pass between two reads."""
-        self._backend = backend
-        self._endpoint = endpoint = backend.base_url
+    def __init__(self, endpoint: Endpoint, max_connections: int, timeouts: Timeouts) -> None:
+        self._endpoint = endpoint
         self._timeouts = timeouts
-        self._session = requests.Session()
-        adapter = PatientAdapter(pool_maxsize=connections)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
-        self._environment = self._session.merge_environment_settings(endpoint, {}, True, None, None)
-        if config.is_loopback(urlsplit(endpoint).hostname or ""):
+        self._adapter = Adapter(pool_maxsize=max_connections)
+        url = endpoint.base_url
+        with requests.Session() as session:
+            self._environment = session.merge_environment_settings(url, {}, True, None, None)
+        if config.is_loopback(urlsplit(url).hostname or ""):
             self._environment["proxies"] = {}
-        self._prepared = functools.lru_cache(maxsize=256)(self._prepare)
-
-    def stream(self, model: str, body: bytes, key: Key) -> ChunkStream:
-        """Ask for a streamed answer; returns when Gemini has accepted the request.
-
-        body: a GenerateContentRequest as JSON. Raises ApiError for every refusal and failure.
-        """
-        response = self._post(model, "streamGenerateContent?alt=sse", body, key, self._timeouts)
-        response.request.body = None  # not to be kept for as long as the answer takes
-        if not response.headers.get("Content-Type", "").startswith(CHUNK_EVENTS):
-            raise _failure(response, key)
-        return ChunkStream(response, key)
 
     @property
     def platform(self) -> Platform:
         """What a request may hold."""
-        return self._backend.platform
+        return self._endpoint.platform
 
-    def count_tokens(self, model: str, request: Mapping[str, Any], key: Key) -> int:
+    def stream(self, model: str, body: bytes, key: Key, poller: Poller) -> ChunkStream:
+        """A streamed answer, which is asked for when it is iterated.
+
+        body: a GenerateContentRequest as JSON.
+        """
+        method = "streamGenerateContent?alt=sse"
+        return ChunkStream(self._post(model, method, body, key, poller, self._timeouts), key)
+
+    def count_tokens(
+        self, model: str, request: Mapping[str, Any], key: Key, poller: Poller
+    ) -> Waiting[int]:
         """Input tokens of a GenerateContentRequest, told soon or not at all. Raises ApiError."""
-        body = json_codec.dumps(self._backend.count_tokens_body(model, request))
-        timeouts = self._timeouts[0], min(COUNT_SECONDS, self._timeouts[1])
-        response = self._post(model, "countTokens", body, key, timeouts)
-        answer = _read_json(response)
+        body = json_codec.dumps(self._endpoint.count_tokens_body(model, request))
+        timeouts = self._timeouts._replace(read=min(COUNT_SECONDS, self._timeouts.read))
+        stream = yield from self._post(model, "countTokens", body, key, poller, timeouts)
+        answer = yield from _read_json(stream)
         tokens = answer.get("totalTokens", 0) if isinstance(answer, dict) else None
         if not isinstance(tokens, int):
             raise ApiError(502, "Gemini's token count is not a number.")
         return tokens
 
     def _post(
-        self, model: str, method: str, body: bytes, key: Key, timeouts: tuple[float, float]
-    ) -> requests.Response:
-        request = self._prepared(model, method).copy()
-        request.body = body
-        request.headers["Content-Length"] = str(len(body))
-        request.headers.update(self._backend.headers(key))
+        self, model: str, method: str, body: bytes, key: Key, poller: Poller, timeouts: Timeouts
+    ) -> Waiting[ResponseStream]:
+        """Returns when Gemini has accepted the request. Raises ApiError for every refusal."""
+        request = self._request(model, method, body, key)
         try:
-            response = self._session.get_adapter(self._endpoint).send(
+            stream = yield from self._adapter.exchange(
                 request,
-                stream=True,
-                timeout=timeouts,
+                poller,
+                timeouts,
                 verify=self._environment["verify"] or True,
                 cert=self._environment["cert"],
                 proxies=self._environment["proxies"],
             )
         except FAILURES as error:
             raise self._unreachable(error) from None
-        if response.status_code != requests.codes.ok:
-            raise _failure(response, key)
-        return response
+        request.body = None  # not to be kept for as long as the answer takes
+        if stream.status != requests.codes.ok:
+            raise (yield from _failure(stream, key))
+        return stream
 
-    def _prepare(self, model: str, method: str) -> requests.PreparedRequest:
-        url = self._endpoint + self._backend.path(model, method)
-        return requests.Request("POST", url, headers=HEADERS).prepare()
+    def _request(self, model: str, method: str, body: bytes, key: Key) -> requests.PreparedRequest:
+        """Made by hand, as every part of it is known to be right but a caller's key."""
+        credential = self._endpoint.headers(key)
+        for header in credential.items():
+            check_header_validity(header)
+        request = requests.PreparedRequest()
+        request.method = "POST"
+        request.url = self._endpoint.base_url + self._endpoint.path(model, method)
+        headers = {**HEADERS, "Content-Length": str(len(body)), **credential}
+        request.headers = headers  # type: ignore[assignment]
+        request.body = body
+        return request
 
     def _unreachable(self, error: Exception) -> ApiError:
-        host = urlsplit(self._endpoint).netloc
-        if isinstance(error, requests.ReadTimeout):
-            return ApiError(504, f"Gemini at {host} did not answer in time.", cause="silence")
-        if isinstance(error, requests.ConnectTimeout):
+        host = urlsplit(self._endpoint.base_url).netloc
+        # urllib3's NewConnectionError, of a refused connection, is a ConnectTimeoutError too.
+        if type(error) is urllib3.exceptions.ConnectTimeoutError:
             return ApiError(
-                504, f"Gemini at {host} could not be reached in time.", cause="connection"
+                504, f"Gemini at {host} could not be reached in time.", cause=Cause.CONNECTION
             )
+        if _is_silence(error):
+            return ApiError(504, f"Gemini at {host} did not answer in time.", cause=Cause.SILENCE)
         message = f"Gemini could not be reached at {host}: {type(error).__name__}."
-        return ApiError(502, message, cause="connection")
+        return ApiError(502, message, cause=Cause.CONNECTION)
 
 
 class ChunkStream:
     """Chunks as they arrive, in one list for each read of the socket. Close it in any case."""
 
-    def __init__(self, response: requests.Response, key: Key) -> None:
-        self._response = response
+    def __init__(self, request: Waiting[ResponseStream], key: Key) -> None:
+        self._request = request
+        self._stream: ResponseStream | None = None
         self._key = key
 
-    def __iter__(self) -> Iterator[list[Chunk]]:
-        """Raises ApiError for an error Gemini reports in mid-stream, and for a broken body."""
+    def __iter__(self) -> Iterator[list[Chunk] | Silence]:
+        """Raises ApiError for a refusal, an error in mid-stream, and for a broken body."""
+        self._stream = stream = yield from self._request
+        if not stream.headers.get("content-type", "").startswith(CHUNK_EVENTS):
+            raise (yield from _failure(stream, self._key))
         try:
             pieces: list[bytes] = []
             # Made once, as making one waits for a lock; any iterable will do.
             client = sseclient.SSEClient(pieces)  # type: ignore[arg-type]
-            for events in complete_events(self._reads()):
+            for events in complete_events(stream.reads()):
+                if isinstance(events, Silence):
+                    yield events
+                    continue
                 pieces[:] = [events]
                 yield from self._decoded(client)
         except (*FAILURES, UnicodeDecodeError) as error:
-            if isinstance(error, (TimeoutError, urllib3.exceptions.ReadTimeoutError)):
+            if _is_silence(error):
                 message = "Gemini fell silent in the middle of its answer."
-                raise ApiError(504, message, cause="silence") from error
+                raise ApiError(504, message, cause=Cause.SILENCE) from error
             raise BrokenStream from error
 
-    def wait(self, seconds: float) -> None:
+    def set_read_timeout(self, seconds: float) -> None:
         """Between two reads from now on, no longer than that."""
-        connection = self._response.raw.connection
-        if connection is not None and connection.sock is not None:
-            connection.sock.settimeout(seconds)
+        if self._stream is not None:
+            self._stream.timeout = seconds
 
     def close(self) -> None:
-        self._response.close()
-
-    def _reads(self) -> Iterator[bytes]:
-        while read := self._response.raw.read1(READ_BYTES, decode_content=True):
-            yield read
+        self._request.close()
+        if self._stream is not None:
+            self._stream.close()
 
     def _decoded(self, client: sseclient.SSEClient) -> Iterator[list[Chunk]]:
         """The chunks of one read; those before one that is bad are not lost."""
@@ -196,7 +208,7 @@ class ChunkStream:
         return chunk  # type: ignore[return-value]
 
 
-def complete_events(reads: Iterator[bytes]) -> Iterator[bytes]:
+def complete_events(reads: Iterable[bytes | Silence]) -> Iterator[bytes | Silence]:
     """Cut what was read at the last blank line, so that each piece holds whole events.
 
     What follows the last blank line of the body is no event, unless it is an error: Google
@@ -204,6 +216,12 @@ def complete_events(reads: Iterator[bytes]) -> Iterator[bytes]:
     """
     held = bytearray()
     for read in reads:
+        if isinstance(read, Silence):
+            yield read
+            continue
+        if not held and read.endswith(BLANK_LINES) and _bare_json(read) is None:
+            yield read
+            continue
         searched = max(0, len(held) - 3)
         held += read
         ends = [at + len(mark) for mark in BLANK_LINES if (at := held.rfind(mark, searched)) >= 0]
@@ -234,16 +252,21 @@ def _bare_json(piece: bytes | bytearray) -> int | None:
     return None if found < 0 else found + 1
 
 
-def _failure(response: requests.Response, key: Key) -> ApiError:
+def _is_silence(error: Exception) -> bool:
+    """A timeout of ours; one with a number is the system's: its peer has vanished."""
+    return isinstance(error, TimeoutError) and error.errno is None
+
+
+def _failure(stream: ResponseStream, key: Key) -> Waiting[ApiError]:
     """The error that a refused request carries; the response is used up."""
-    status = response.status_code
-    answer = _read_json(response)
+    status = stream.status
+    answer = yield from _read_json(stream)
     if status == requests.codes.ok:
         if isinstance(answer, (dict, list)):
             return _reported(answer, 502, key)
         message = "Gemini answered with something that is not a stream of events."
-        return ApiError(502, message, cause="internal")
-    return _reported(answer, status, key, response.headers.get("Retry-After"))
+        return ApiError(502, message, cause=Cause.INTERNAL)
+    return _reported(answer, status, key, stream.headers.get("retry-after"))
 
 
 def _reported(answer: Any, status: int, key: Key, wait: str | None = None) -> ApiError:
@@ -254,10 +277,10 @@ def _reported(answer: Any, status: int, key: Key, wait: str | None = None) -> Ap
     return error
 
 
-def _read_json(response: requests.Response) -> Any:
+def _read_json(stream: ResponseStream) -> Waiting[Any]:
     try:
-        return json_codec.loads(response.raw.read(MOST_ERROR_BYTES, decode_content=True))
+        return json_codec.loads((yield from stream.read_all(MAX_ERROR_BYTES)))
     except (ApiError, *FAILURES):
         return None
     finally:
-        response.close()
+        stream.close()

@@ -1,161 +1,207 @@
-"""Waiting that can be seen: work that blocks, and comes back when nothing happens for a while.
+"""Whether the upstream has something to say, and whether the client still listens.
 
-A WSGI answer is a generator; blocked in a read it can neither send a ping nor notice that its
-client has left. So the work runs in a greenlet of the same thread: where it would block, it
-switches back after the time it was given, and goes on from the very same place afterwards. A
-second thread for each stream would do too, at the price of a switch of threads for each chunk.
-This file refuses to know what is waited for.
+A WSGI answer is a generator: blocked in a read, it could neither send a ping nor notice that its
+client has left. So whatever waits is a generator too. It yields SILENCE when it is time to say
+something to the client, and raises ClientDisconnected when nobody listens any more. One poll looks
+at the upstream's socket and at the client's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import math
 import select
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Generator, Sequence
-from typing import Generic, TypeVar
-
-import greenlet
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from typing import Final, Protocol, TypeVar
 
 T = TypeVar("T")
 
 
-class Sign(enum.Enum):
-    """What `Work.take` returns when it has no item."""
+class Silence(enum.Enum):
+    """The type of SILENCE: an item of a stream, as a chunk is."""
 
     SILENCE = enum.auto()
-    END = enum.auto()
 
 
-class ClientLeft(BaseException):
-    """Nobody waits for the answer any more. No error: it passes each `except Exception`."""
+SILENCE: Final = Silence.SILENCE
+Waiting = Generator[Silence, None, T]
+"""A wait that ends with a T; `yield from` it."""
+
+READABLE = getattr(select, "POLLIN", 0x001)
+WRITABLE = getattr(select, "POLLOUT", 0x004)
+ENDED_SENDING = getattr(select, "POLLRDHUP", READABLE)
+"""Of a client: it sends no more. Only Linux tells that apart from a client that sends."""
+
+GONE = sum(getattr(select, name, 0) for name in ("POLLERR", "POLLHUP", "POLLNVAL"))
+"""Of a client: both directions are closed, or the connection was reset."""
+
+INTERIM_RESPONSE = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""May stand before any response (RFC 9110, 15.2), and leaves its status open."""
 
 
-class Work(greenlet.greenlet, Generic[T]):
-    """Items of a generator that blocks, taken one by one in the thread that made this."""
+class ClientDisconnected(BaseException):
+    """The client does not wait for the answer any more.
 
-    def __init__(self, items: Generator[T, None, None]) -> None:
-        super().__init__(self._play)
-        self._items = items
-        self._client: socket.socket | None = None
-        self._due = 0.0
-
-    def watch(self, client: socket.socket | None) -> None:
-        """Look, while waiting, whether this client hangs up. None: nobody knows its socket."""
-        if client is not None and not isinstance(client, ssl.SSLSocket):
-            self._client = client
-
-    def take(self, seconds: float) -> T | Sign:
-        """The next item, or SILENCE after so many seconds without one, or END.
-
-        Raises what the generator raises, and ClientLeft.
-        """
-        if self.dead:
-            return Sign.END
-        self._due = time.monotonic() + seconds
-        taken: T | Sign = self.switch()
-        return taken
-
-    def stop(self) -> None:
-        """End the work where it stands; its `finally` clauses run."""
-        if not self.dead:
-            self.throw()
-        self._items.close()
-
-    def _play(self) -> Sign:
-        try:
-            for item in self._items:
-                self._give(item)
-        finally:
-            self._items.close()
-        return Sign.END
-
-    def _give(self, item: T | Sign) -> None:
-        assert self.parent is not None
-        self.parent.switch(item)
-
-    def wait(self, sock: socket.socket | None, seconds: float | None, writes: bool = False) -> bool:
-        """Called by the work itself: whether a socket can be read from, or written to, in time."""
-        deadline = None if seconds is None else time.monotonic() + seconds
-        while True:
-            until = self._due if deadline is None else min(self._due, deadline)
-            if self._is_ready(sock, max(0.0, until - time.monotonic()), writes):
-                return True
-            now = time.monotonic()
-            if deadline is not None and now >= deadline:
-                return False
-            if now >= self._due:
-                self._give(Sign.SILENCE)
-
-    def _is_ready(self, sock: socket.socket | None, seconds: float, writes: bool) -> bool:
-        client = [] if self._client is None else [self._client]
-        mine = [] if sock is None else [sock]
-        found = ready(client, mine, seconds) if writes else ready(mine + client, [], seconds)
-        if self._client in found:
-            self._look_at(self._client)
-        return sock in found
-
-    def _look_at(self, client: socket.socket) -> None:
-        """A client that can be read from has hung up, or (rarely) asks for more already.
-
-        An end of what it sends may also mean that it only listens from now on (Python's requests
-        does that). Whether it still does, a write will tell: so the silence ends here.
-        """
-        try:
-            sent = client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return
-        except OSError:
-            raise ClientLeft from None
-        self._client = None
-        if sent == b"":
-            self._due = 0.0
-
-
-def ready(
-    readers: Sequence[socket.socket], writers: Sequence[socket.socket], seconds: float | None
-) -> list[socket.socket]:
-    """Those that can be read from, or written to, as soon as there is one; none after that time.
-
-    `select` knows no descriptors above 1,023, and `poll` is not everywhere; the classes of
-    `selectors`, which would choose, cost ten times as much, once for each chunk.
+    A BaseException, so that `except Exception` does not catch it.
     """
-    if not hasattr(select, "poll"):
-        # A connection that has failed can be written to; on Windows it is an exception.
+
+
+class Poll(Protocol):
+    """What this file needs of `select.poll`: descriptors, event masks, milliseconds."""
+
+    def register(self, fd: int, eventmask: int, /) -> None: ...
+    def modify(self, fd: int, eventmask: int, /) -> None: ...
+    def unregister(self, fd: int, /) -> None: ...
+    def poll(self, timeout: float | None, /) -> list[tuple[int, int]]: ...
+
+
+class SelectPoll:
+    """The same over `select.select`, for Windows. A client that left is noticed by a write only."""
+
+    def __init__(self) -> None:
+        self._masks: dict[int, int] = {}
+
+    def register(self, fd: int, mask: int) -> None:
+        self._masks[fd] = mask
+
+    modify = register
+
+    def unregister(self, fd: int) -> None:
+        del self._masks[fd]
+
+    def poll(self, timeout: float | None) -> list[tuple[int, int]]:
+        readers = [fd for fd, mask in self._masks.items() if mask & READABLE]
+        writers = [fd for fd, mask in self._masks.items() if mask & WRITABLE]
+        seconds = None if timeout is None else timeout / 1000
+        if not readers and not writers:  # Windows refuses to wait for nothing
+            time.sleep(seconds or 0)
+            return []
+        # A connection attempt that failed is writable on POSIX, an exception on Windows.
         found = select.select(readers, writers, writers, seconds)
-        return [*found[0], *found[1], *found[2]]
-    poll = select.poll()
-    for sock in readers:
-        poll.register(sock, select.POLLIN)
-    for sock in writers:
-        poll.register(sock, select.POLLOUT)
-    fds = {fd for fd, _ in poll.poll(None if seconds is None else math.ceil(seconds * 1000))}
-    return [sock for sock in (*readers, *writers) if sock.fileno() in fds]
+        return [
+            *((fd, READABLE) for fd in found[0]),
+            *((fd, WRITABLE) for fd in {*found[1], *found[2]}),
+        ]
 
 
-def until_ready(sock: socket.socket, seconds: float | None, writes: bool = False) -> bool:
-    """Whether a socket can be read from, or written to, within that time (None: some time).
+class Poller:
+    """Waits for one descriptor of the upstream's, and for the client's leaving meanwhile.
 
-    In a Work this can be seen. A socket that connects can be written to when it has, or failed.
+    client: the socket on which the client waits; None where the server does not tell it. A client
+    behind TLS is not looked at. can_probe: whether it understands an interim response (HTTP/1.1).
     """
-    work = greenlet.getcurrent()
-    if isinstance(work, Work):
-        return work.wait(sock, seconds, writes)
-    return bool(ready([], [sock], seconds) if writes else ready([sock], [], seconds))
+
+    def __init__(self, client: socket.socket | None = None, *, can_probe: bool = False) -> None:
+        self.due = math.inf
+        """When a wait yields SILENCE, in seconds of `time.monotonic`."""
+        self.has_begun = False
+        """Whether the response has begun: from then on only the answer writes to the client."""
+        self._client = None if isinstance(client, ssl.SSLSocket) else client
+        self._can_probe = can_probe
+        self._fd = -1
+        self._mask = 0
+        self._poll: Poll = select.poll() if hasattr(select, "poll") else SelectPoll()
+        self._client_fd = -1
+        if self._client is not None and (fd := self._client.fileno()) >= 0:
+            self._client_fd = fd
+            self._poll.register(fd, ENDED_SENDING)
+
+    def wait(self, fd: int, deadline: float, mask: int = READABLE) -> bool:
+        """Wait until a descriptor is ready, the silence is due or the deadline is there.
+
+        fd: -1 to wait for the client alone. deadline: in seconds of `time.monotonic`. Returns
+        whether the descriptor is ready. Raises ClientDisconnected.
+        """
+        if fd != self._fd or mask != self._mask:
+            self._watch(fd, mask)
+        seconds = min(self.due, deadline) - time.monotonic()
+        timeout = None if seconds == math.inf else max(0, math.ceil(seconds * 1000))
+        found = self._poll.poll(timeout)
+        if len(found) == 1 and found[0][0] == fd:
+            return True
+        is_ready = False
+        for each, events in found:
+            if each == self._client_fd:
+                self._look_at_client(events)
+            else:
+                is_ready = True
+        return is_ready
+
+    def pause(self, seconds: float) -> Waiting[None]:
+        """Sleep."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self.wait(-1, deadline)
+            if time.monotonic() >= deadline:
+                return
+            yield SILENCE
+
+    def call(self, function: Callable[[], T]) -> Waiting[T]:
+        """Run what blocks in a thread of its own. Returns what it returns, raises what it raises.
+
+        Left before its end, the thread goes on alone.
+        """
+        result: Future[T] = Future()
+        ours, theirs = socket.socketpair()
+
+        def run() -> None:
+            with theirs:
+                try:
+                    result.set_result(function())
+                except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                    result.set_exception(error)
+
+        with ours:
+            threading.Thread(target=run, daemon=True).start()
+            while not self.wait(ours.fileno(), math.inf):
+                yield SILENCE
+        return result.result()
+
+    def _watch(self, fd: int, mask: int) -> None:
+        if self._fd >= 0:
+            self._poll.unregister(self._fd)
+        if fd >= 0:
+            self._poll.register(fd, mask)
+        self._fd, self._mask = fd, mask
+
+    def _look_at_client(self, events: int) -> None:
+        """A client that sends no more has left, or (rarely) only listens from now on: a write
+        tells, as one that has left answers with a reset. It stays in the poll for that."""
+        if events & GONE:
+            raise ClientDisconnected
+        self._poll.modify(self._client_fd, 0)
+        if not self._has_ended_sending():
+            return
+        if self.has_begun:
+            self.due = 0.0
+        elif self._can_probe:
+            assert self._client is not None
+            with contextlib.suppress(OSError):
+                self._client.send(INTERIM_RESPONSE, getattr(socket, "MSG_DONTWAIT", 0))
+
+    def _has_ended_sending(self) -> bool:
+        """Where the system has no POLLRDHUP, a client that is readable may ask for more already."""
+        assert self._client is not None
+        flags = socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0)
+        try:
+            return ENDED_SENDING != READABLE or self._client.recv(1, flags) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            raise ClientDisconnected from None
 
 
-def is_seen() -> bool:
-    """Whether somebody takes what is done here, and sees it wait."""
-    return isinstance(greenlet.getcurrent(), Work)
-
-
-def pause(seconds: float) -> None:
-    """Sleep, in a way that can be seen."""
-    work = greenlet.getcurrent()
-    if isinstance(work, Work):
-        work.wait(None, seconds)
-    else:
-        time.sleep(seconds)
+def run(waiting: Waiting[T]) -> T:
+    """Wait to the end, where nobody has to hear of a silence."""
+    while True:
+        try:
+            next(waiting)
+        except StopIteration as end:
+            value: T = end.value
+            return value

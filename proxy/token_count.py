@@ -10,33 +10,39 @@ from collections.abc import Sequence
 from translate import ApiError, Cause, Translation
 
 from . import json_codec
-from .attempts import OF_THE_KEY
+from .attempts import SAME_FOR_ALL_MODELS
 from .auth import Key
 from .gemini import Gemini
+from .liveness import Poller, Waiting
 
 BYTES_PER_TOKEN = 4
 """Of JSON text; Google's own rule of thumb is four characters a token."""
 
-REPORTED_CAUSES = OF_THE_KEY | {Cause.BILLING, Cause.FORBIDDEN}
+REPORTED_CAUSES = SAME_FOR_ALL_MODELS | {Cause.BILLING, Cause.FORBIDDEN}
 """Causes of errors that the client gets; after any other an estimate serves it better."""
 
 
-def count(gemini: Gemini, translation: Translation, keys: Sequence[Key]) -> int:
+def count(
+    gemini: Gemini, translation: Translation, keys: Sequence[Key], poller: Poller
+) -> Waiting[int]:
     """Input tokens of a translated count_tokens request. Raises ApiError for a refused one."""
     try:
-        return _count_by_gemini(gemini, translation, keys)
+        return (yield from _count_by_gemini(gemini, translation, keys, poller))
     except ApiError as error:
         if error.cause in REPORTED_CAUSES:
             raise
     return max(1, len(json_codec.dumps(translation.request)) // BYTES_PER_TOKEN)
 
 
-def _count_by_gemini(gemini: Gemini, translation: Translation, keys: Sequence[Key]) -> int:
+def _count_by_gemini(
+    gemini: Gemini, translation: Translation, keys: Sequence[Key], poller: Poller
+) -> Waiting[int]:
     """With the next key where Google refuses one. Raises ApiError."""
     key, *others = keys
+    model, request = translation.model.name, translation.request
     try:
-        return gemini.count_tokens(translation.model.name, translation.request, key)
+        return (yield from gemini.count_tokens(model, request, key, poller))
     except ApiError as error:
         if error.cause is not Cause.KEY or not others:
             raise
-        return _count_by_gemini(gemini, translation, others)
+        return (yield from _count_by_gemini(gemini, translation, others, poller))
