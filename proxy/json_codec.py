@@ -17,6 +17,10 @@ from translate import ApiError
 MAX_VALUES = 1_000_000
 """Of a request's body: 32 MB of the smallest ones would take 1 GB, and all threads' time."""
 
+MIN_VALUE_BYTES = 2
+"""Of JSON text that a value takes, such as `1,` and `[]`."""
+
+PIECE_BYTES = 16_384
 STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 TOO_MANY = f"The request has more than {MAX_VALUES:,} values."
 NO_JSON = "The request body is not valid JSON."
@@ -54,16 +58,23 @@ def loads(raw: bytes | str) -> Any:
 
 def loads_request(raw: bytes) -> Any:
     """A request's body. Raises ApiError, also 413 for one with too many lists and objects."""
-    if len(raw) > MAX_VALUES and _has_too_many_values(raw):
+    if len(raw) > MAX_VALUES * MIN_VALUE_BYTES and _has_too_many_values(raw):
         raise ApiError(413, TOO_MANY)
     return loads(raw)
 
 
 def _has_too_many_values(raw: bytes) -> bool:
-    """Counts without a copy, and lets other threads go on. A value has two strings at the most."""
-    if raw.count(b'"') - raw.count(b'\\"') > 4 * MAX_VALUES:
+    """Counts in pieces: without a copy of the whole, and so that other threads get their turn.
+
+    Nearly every body passes the first test, at 0.6 ms a MB. Of the others, the marks inside strings
+    are subtracted; a value has two strings at the most.
+    """
+    marks = sum(_marks(raw[at : at + PIECE_BYTES]) for at in range(0, len(raw), PIECE_BYTES))
+    if marks <= MAX_VALUES:
+        return False
+    quotes = raw.count(b'"')
+    if quotes > 4 * MAX_VALUES and quotes - raw.count(b'\\"') > 4 * MAX_VALUES:
         return True
-    marks = _marks(raw)
     for string in itertools.islice(STRING.finditer(raw), 2 * MAX_VALUES):
         if marks <= MAX_VALUES:
             break
@@ -71,9 +82,9 @@ def _has_too_many_values(raw: bytes) -> bool:
     return marks > MAX_VALUES
 
 
-def _marks(raw: bytes) -> int:
+def _marks(text: bytes) -> int:
     """As many as there are values, or more: commas and brackets inside strings count too."""
-    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+    return len(text) - len(text.translate(None, b",[{"))
 
 
 def _refuse_constant(name: str) -> None:

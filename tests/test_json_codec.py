@@ -65,8 +65,20 @@ def test_that_there_are_too_many_is_found_out_without_a_copy(
 
 @pytest.mark.parametrize("text", [b"a", rb"\"", rb"\\", rb"\\\""])
 def test_what_is_in_a_text_is_no_value(text: bytes) -> None:
-    raw = b'["%b","%b"]' % (text, b",[" * 600_000)
-    assert len(json_codec.loads_request(raw)) == 2
+    raw = b'["%b","%b",""]' % (text, b",[" * 1_100_000)
+    assert len(json_codec.loads_request(raw)) == 3
+
+
+def test_a_large_text_with_few_marks_is_read() -> None:
+    (text,) = json_codec.loads_request(b'["%b"]' % (b"word, " * 400_000))
+    assert len(text) == 2_400_000
+
+
+def test_values_are_at_least_two_bytes_each() -> None:
+    """The smallest body that is refused: shorter ones are not even counted."""
+    refused, taken = (b"[%b]" % b",".join([b"1"] * count) for count in (1_000_001, 1_000_000))
+    assert refusal(refused)[0] == 413
+    assert len(json_codec.loads_request(taken)) == 1_000_000
 
 
 @pytest.mark.parametrize("text", [b",", rb"\","])
