@@ -7,12 +7,14 @@ why it is refused.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import struct
 import threading
-from collections.abc import Iterator
-from typing import IO
+import weakref
+from collections.abc import Callable
+from typing import IO, TypeVar
 
 from werkzeug.exceptions import HTTPException
 
@@ -43,6 +45,11 @@ SMALL_BYTES = 65_536
 HAS_TIMEVAL_TIMEOUTS = os.name != "nt"
 """Whether a socket's timeouts are a `timeval`, as POSIX has it."""
 
+T = TypeVar("T")
+
+_with_send_timeout: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+"""Clients whose SO_SNDTIMEO is set: once for each connection, as it stays."""
+
 TOO_LARGE = f"The request is larger than {MAX_BYTES // 1_000_000} MB."
 TIMED_OUT = "Timed out while reading the request body."
 UNREADABLE = "The request's body cannot be read to its end."
@@ -54,16 +61,26 @@ def read_body(stream: IO[bytes], client: socket.socket | None = None) -> bytes:
     client: the socket that it comes from, where that is known. What is then written to it does
     not wait for ever either: a client that reads nothing would hold a place among the answers.
     """
+    if client is not None and client not in _with_send_timeout:
+        _set_socket_timeout(client, socket.SO_SNDTIMEO, SEND_SECONDS)
+        _with_send_timeout.add(client)
+    body = _within(BODY_SECONDS, client, lambda: _read(stream))
+    if body is None:
+        raise ApiError(413, TOO_LARGE)
+    return body
+
+
+def _read(stream: IO[bytes]) -> bytes | None:
+    """A whole body; None for one that is too large, of which the rest is discarded."""
     pieces: list[bytes] = []
     size = 0
-    with _body_timeouts(client, BODY_SECONDS):
-        while size <= MAX_BYTES and (piece := stream.read(MAX_BYTES + 1 - size)):
-            pieces.append(piece)
-            size += len(piece)
-        if size <= MAX_BYTES:
-            return b"".join(pieces)
-        _discard(stream, size)
-    raise ApiError(413, TOO_LARGE)
+    while size <= MAX_BYTES and (piece := stream.read(MAX_BYTES + 1 - size)):
+        pieces.append(piece)
+        size += len(piece)
+    if size <= MAX_BYTES:
+        return b"".join(pieces)
+    _discard(stream, size)
+    return None
 
 
 def _discard(stream: IO[bytes], size: int = 0) -> bool:
@@ -76,16 +93,14 @@ def _discard(stream: IO[bytes], size: int = 0) -> bool:
     return False
 
 
-@contextlib.contextmanager
-def _body_timeouts(client: socket.socket | None, seconds: float) -> Iterator[None]:
+def _within(seconds: float, client: socket.socket | None, read: Callable[[], T]) -> T:
     """Bound each read: one without end would hold a thread, and a place among the answers.
 
     Raises ApiError, 408 for a read that timed out, 400 for a body that is cut or garbled.
     """
     try:
-        _set_socket_timeout(client, socket.SO_SNDTIMEO, SEND_SECONDS)
         _set_socket_timeout(client, socket.SO_RCVTIMEO, seconds)
-        yield
+        return read()
     except (TimeoutError, BlockingIOError):
         raise ApiError(408, TIMED_OUT) from None
     except HTTPException:
@@ -99,8 +114,12 @@ def _body_timeouts(client: socket.socket | None, seconds: float) -> Iterator[Non
 def _set_socket_timeout(client: socket.socket | None, option: int, seconds: float) -> None:
     """For reads or writes alone. `settimeout` would release the GIL: another thread goes first."""
     if client is not None and HAS_TIMEVAL_TIMEOUTS:
-        timeval = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
-        client.setsockopt(socket.SOL_SOCKET, option, timeval)
+        client.setsockopt(socket.SOL_SOCKET, option, _timeval(seconds))
+
+
+@functools.cache
+def _timeval(seconds: float) -> bytes:
+    return struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
 
 
 def drain_request_body(stream: IO[bytes], client: socket.socket) -> None:
@@ -114,8 +133,7 @@ def drain_request_body(stream: IO[bytes], client: socket.socket) -> None:
     end.daemon = True
     end.start()
     try:
-        with _body_timeouts(client, DRAIN_SILENCE_SECONDS):
-            has_ended = _discard(stream)
+        has_ended = _within(DRAIN_SILENCE_SECONDS, client, lambda: _discard(stream))
     except Exception:  # noqa: BLE001 - whatever it is, nothing more can be read
         has_ended = False
     finally:

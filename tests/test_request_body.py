@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -146,6 +147,26 @@ def test_a_client_that_takes_nothing_of_its_answer_is_given_up(
         end.cancel()
         theirs.recv(10_000_000)
         ours.sendall(b"more")
+
+
+class Counting(socket.socket):
+    """Notes which of its options are set."""
+
+    def __init__(self, fileno: int) -> None:
+        super().__init__(fileno=fileno)
+        self.options: list[int] = []
+
+    def setsockopt(self, level: int, option: int, *value: Any) -> None:
+        self.options.append(option)
+        super().setsockopt(level, option, *value)
+
+
+def test_the_timeout_of_writes_is_set_once_a_connection() -> None:
+    one, other = socket.socketpair()
+    with other, Counting(one.detach()) as ours:
+        for _ in range(3):
+            assert read_body(Body(b"body"), ours) == b"body"
+    assert ours.options == [socket.SO_SNDTIMEO, *[socket.SO_RCVTIMEO] * 6]
 
 
 # --- A client that is still sending -----------------------------------------------------------
