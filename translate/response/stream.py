@@ -17,7 +17,7 @@ from .events import Events
 from .finish import Finish
 from .grounding import Grounding
 from .output_limit import OutputLimit
-from .tool_calls import Calls
+from .tool_calls import ToolCalls
 from .usage import UsageTotals
 
 BROKEN = "Gemini's answer ended before it was complete."
@@ -50,7 +50,7 @@ class StreamTranslator:
 
         self._out: Events = previous._out if previous else Events(self._limit)
         self._out.limit = self._limit
-        self._calls = Calls(translation, self._out, self._tag, carries_signatures)
+        self._calls = ToolCalls(translation, self._out, self._tag, carries_signatures)
         self._usage = UsageTotals()
         self._finish = Finish()
         self._continuation = Continuation()
@@ -149,9 +149,7 @@ class StreamTranslator:
         self._calls.finish(is_whole=self._finish.reason == "STOP" and not self.is_cut)
         self._out.flush()
         self._grounding.show(self._out, self._tag)
-        reason = self._limit.stop_reason or self._finish.stop_reason(
-            has_calls=self._calls.count > 0
-        )
+        reason = self._limit.stop_reason or self._finish.stop_reason(has_calls=self._calls.has_any)
         if reason == "refusal":
             self._out.close()
             self._out.say(self._finish.refusal)
@@ -190,24 +188,24 @@ class StreamTranslator:
         """Test emptiness first: an empty text is only there to carry a signature."""
         text, signature = part.get("text"), part.get("thoughtSignature")
         if not text:
-            self._calls.loose(signature)
+            self._calls.add_empty_part(signature)
         elif part.get("thought"):
-            self._calls.thought(signature)
+            self._calls.before_thought(signature)
             if self._translation.shows_thinking:
                 self._out.open("thinking")
                 self._out.delta("thinking_delta", thinking=text)
         else:
-            self._calls.text(signature)
+            self._calls.before_text(signature)
             self._out.text(text, self._usage.visible)
 
     def _call_part(self, part: Part) -> None:
-        self._calls.part(part)
+        self._calls.add(part)
 
     def _trace_part(self, part: Part) -> None:
-        self._calls.trace(part)
+        self._calls.add_trace(part)
 
     def _rendered_part(self, part: Part) -> None:
-        self._calls.text(part.get("thoughtSignature"))
+        self._calls.before_text(part.get("thoughtSignature"))
         self._out.text(render_as_text(part), self._usage.visible)
 
     def _begin(self) -> None:

@@ -1,104 +1,81 @@
 """Function calls and thought signatures -> tool_use blocks and the thinking blocks before them.
 
-Knows on which call a signature belongs, wherever in an answer it comes, and keeps a call back
-until that is known. It refuses to know text, ends and usage: those are stream.py's.
+Which signature is whose is pending_signatures.py's; text, ends and usage are stream.py's.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable
 
 from .. import signatures
 from ..translation import Translation
 from ..wire import FunctionCall, Part
 from .events import Events, compact
 from .partial_args import PartialArgs
+from .pending_signatures import PendingSignatures, SignedCall
 from .tool_call_repair import repair
 
 
-class Calls:
+class ToolCalls:
     """The calls of one answer.
 
-    out: where events go. tag: makes ids unique. carries_signatures: whether signatures may ride on
-    thinking blocks.
+    tag: makes ids unique. carries_signatures: whether signatures may ride on thinking blocks.
     """
 
     def __init__(
-        self, translation: Translation, out: Events, tag: str, carries_signatures: bool
+        self, translation: Translation, events: Events, tag: str, carries_signatures: bool
     ) -> None:
         self._translation = translation
-        self._out = out
+        self._events = events
         self._tag = tag
         self._carries_signatures = carries_signatures
+        self._pending = PendingSignatures(waits=carries_signatures)
 
-        self.count = 0
-        """How many have been shown."""
-        self.repairs: Counter[str] = Counter()
+        self.repairs: dict[str, int] = {}
         """How often a call had to be repaired, by kind of slip."""
-        self._has_signed_call = False
-        self._loose: str | None = None
-        """A signature that came on an empty text or a thought: the next call's, if it has none."""
-        self._said: str | None = None
-        """The signature of a text, until a call follows that text."""
+        self._count = 0
+        """How many have been shown."""
         self._ids: set[str] = set()
-        self._held: list[Part] = []
-        """Unsigned calls, kept back until a later part brings their signature."""
         self._partial: PartialArgs | None = None
         """The arguments of a call that comes in pieces."""
 
     @property
     def has_any(self) -> bool:
         """Whether there is a call, shown or kept back."""
-        return self.count > 0 or bool(self._held)
+        return self._count > 0 or bool(self._pending.unsigned_calls)
 
-    def part(self, part: Part) -> None:
+    def add(self, part: Part) -> None:
         """A part with a function call, whole or in pieces."""
-        call = part["functionCall"]
+        call, signature = part["functionCall"], part.get("thoughtSignature")
         if self._partial is not None:
-            self._piece(self._partial, call)
-        elif self.count + len(self._held) == self._translation.max_calls:
+            self._add_piece(self._partial, call)
+        elif self._count + len(self._pending.unsigned_calls) == self._translation.max_calls:
             return
         elif "partialArgs" in call or call.get("willContinue"):
-            self.release()
-            signature = part.get("thoughtSignature") or self._taken()
-            self._begin(self._tool(call), call.get("id"), signature)
+            *ready, begun = self._pending.on_call_in_pieces(call, signature)
+            self._show(ready)
+            self._open(begun, self._tool_name(call))
             self._partial = PartialArgs()
-            self._piece(self._partial, call)
+            self._add_piece(self._partial, call)
         else:
-            self._whole(part)
+            self._show(self._pending.on_call(call, signature))
 
-    def text(self, signature: str | None) -> None:
-        """Text follows: a signature that no call took is let go, held calls go on without.
+    def before_text(self, signature: str | None) -> None:
+        """Text follows, and it may have a signature of its own."""
+        self._show(self._pending.on_text(signature))
 
-        The text's own signature travels with the next call; behind the last text there is no
-        place for it, and Gemini does not ask for it.
-        """
-        self.release()
-        self._loose, self._said = None, signature or self._said
+    def before_thought(self, signature: str | None) -> None:
+        """A thought follows, and it may have a signature."""
+        self._show(self._pending.on_thought(signature))
 
-    def thought(self, signature: str | None) -> None:
-        """A thought follows; its signature is the next part's."""
-        self.release()
-        self._loose = signature or self._loose
+    def add_empty_part(self, signature: str | None) -> None:
+        """A part that holds nothing but, perhaps, a signature."""
+        self._show(self._pending.on_empty_part(signature))
 
-    def loose(self, signature: str | None) -> None:
-        """An empty part's signature: of the calls that wait for one, else of the next call."""
-        if signature is not None and self._held:
-            self.release(signature)
-        elif signature is not None and not self._has_signed_call:
-            self._loose = signature
-
-    def trace(self, part: Part) -> None:
+    def add_trace(self, part: Part) -> None:
         """A trace of Gemini's own tools: it goes back as it came, with the next request."""
-        self.release()
+        self._show(self._pending.flush())
         self._carry(signatures.PART, signatures.pack(part))
-
-    def release(self, signature: str | None = None) -> None:
-        """Let the held calls go, the first with the signature that came for it, if one did."""
-        held, self._held = self._held, []
-        for part in held:
-            self._show(part["functionCall"], signature)
-            signature = None
 
     def finish(self, *, is_whole: bool) -> None:
         """The answer ends: nothing more is waited for.
@@ -107,82 +84,66 @@ class Calls:
         run. So Claude Code tells its model that it was not (seen 2026-11-26, 2.1.197 and 2.1.330).
         is_whole: whether nothing was broken off.
         """
-        self.release()
+        self._show(self._pending.flush())
         if self._partial is not None and is_whole:
-            self._piece(self._partial, {})
+            self._add_piece(self._partial, {})
         elif self._partial is not None and not self._partial.has_begun:
-            self._out.delta("input_json_delta", partial_json="{")
+            self._events.delta("input_json_delta", partial_json="{")
 
-    def _whole(self, part: Part) -> None:
-        signature = part.get("thoughtSignature")
-        if signature:
-            self.release()
-            if self._loose:
-                self._carry(signatures.TEXT, self._loose)
-                self._loose = None
-        elif self._held:
-            self._held.append(part)
-            return
-        else:
-            signature = self._taken()
-        if signature is None and self._carries_signatures and not self._has_signed_call:
-            self._held.append(part)
-        else:
-            self._show(part["functionCall"], signature)
+    def _show(self, calls: Iterable[SignedCall]) -> None:
+        for signed in calls:
+            call = signed.call
+            name, args, repairs = repair(
+                self._tool_name(call), call.get("args") or {}, self._translation.input_schemas
+            )
+            for kind in repairs:
+                self.repairs[kind] = self.repairs.get(kind, 0) + 1
+            self._open(signed, name)
+            self._events.delta("input_json_delta", partial_json=compact(args))
+            self._events.close()
 
-    def _taken(self) -> str | None:
-        signature, self._loose = self._loose, None
-        return signature
-
-    def _carry(self, kind: str, signature: str) -> None:
-        """Put a signature on the open thinking block, or on an empty one made for it."""
-        if self._carries_signatures:
-            self._out.open("thinking")
-            wrapped = signatures.wrap(kind, self._translation.model.name, signature)
-            self._out.delta("signature_delta", signature=wrapped)
-            self._out.close()
-
-    def _show(self, call: FunctionCall, signature: str | None) -> None:
-        name, args, repairs = repair(
-            self._tool(call), call.get("args") or {}, self._translation.input_schemas
-        )
-        self.repairs.update(repairs)
-        self._begin(name, call.get("id"), signature)
-        self._out.delta("input_json_delta", partial_json=compact(args))
-        self._out.close()
-
-    def _tool(self, call: FunctionCall) -> str:
+    def _tool_name(self, call: FunctionCall) -> str:
         """The name of the tool behind a function."""
         function = call.get("name", "")
         return self._translation.tool_names.get(function, function)
 
-    def _begin(self, name: str, call_id: str | None, signature: str | None) -> None:
-        if self._said:
-            self._carry(signatures.TEXT, self._said)
-            self._said = None
-        if signature:
-            self._carry(signatures.CALL, signature)
-            self._has_signed_call = True
-        identity = signatures.tool_use_id(self._tag, call_id, self.count)
-        if identity in self._ids:
-            identity = signatures.tool_use_id(self._tag, None, self.count)
-        self._ids.add(identity)
+    def _open(self, signed: SignedCall, name: str) -> None:
+        for text_signature in signed.text_signatures:
+            self._carry(signatures.TEXT, text_signature)
+        if signed.signature:
+            self._carry(signatures.CALL, signed.signature)
         tool_use = {
             "type": "tool_use",
-            "id": identity,
+            "id": self._unique_id(signed.call.get("id")),
             "name": name,
             "input": {},
         }
-        self.count += 1
-        self._out.open("tool_use", tool_use)
+        self._count += 1
+        self._events.open("tool_use", tool_use)
 
-    def _piece(self, partial: PartialArgs, call: FunctionCall) -> None:
+    def _unique_id(self, call_id: str | None) -> str:
+        """The tool_use's id, with Gemini's own in it unless that came before."""
+        identity = signatures.tool_use_id(self._tag, call_id, self._count)
+        if identity in self._ids:
+            identity = signatures.tool_use_id(self._tag, None, self._count)
+        self._ids.add(identity)
+        return identity
+
+    def _carry(self, kind: str, signature: str) -> None:
+        """Put a signature on the open thinking block, or on an empty one made for it."""
+        if self._carries_signatures:
+            self._events.open("thinking")
+            wrapped = signatures.wrap(kind, self._translation.model.name, signature)
+            self._events.delta("signature_delta", signature=wrapped)
+            self._events.close()
+
+    def _add_piece(self, partial: PartialArgs, call: FunctionCall) -> None:
         text = partial.add(call.get("partialArgs") or [])
         is_last = not call.get("willContinue")
         if is_last:
             text += partial.end()
         if text:
-            self._out.delta("input_json_delta", partial_json=text)
+            self._events.delta("input_json_delta", partial_json=text)
         if is_last:
             self._partial = None
-            self._out.close()
+            self._events.close()
