@@ -1,56 +1,32 @@
-"""translate/events.py: blocks one at a time, in order."""
+"""translate/response/events.py: blocks one at a time, in order."""
+
+from typing import Any
+
+import pytest
 
 from translate.response.events import GROWING, Events, compact
 from translate.response.output_limit import OutputLimit
 
-
-def test_blocks_open_one_at_a_time() -> None:
-    events = Events(OutputLimit())
-    assert (events.has_block, events.open_block, events.last_block) == (False, None, None)
-    events.open("text")
-    events.delta("text_delta", text="a")
-    events.open("text")
-    events.open("tool_use", {"type": "tool_use", "id": "t"})
-    events.close()
-    events.close()
-    assert (events.has_block, events.open_block, events.last_block) == (True, None, "tool_use")
-    events.emit("ping")
-    assert events.drain() == [
-        {"type": "content_block_start", "index": 0, "content_block": GROWING["text"]},
-        {
-            "type": "content_block_delta",
-            "index": 0,
-            "delta": {"type": "text_delta", "text": "a"},
-        },
-        {"type": "content_block_stop", "index": 0},
-        {
-            "type": "content_block_start",
-            "index": 1,
-            "content_block": {"type": "tool_use", "id": "t"},
-        },
-        {"type": "content_block_stop", "index": 1},
-        {"type": "ping"},
-    ]
-    assert events.drain() == []
+TOOL_USE = {"type": "tool_use", "id": "t"}
 
 
-def test_the_json_of_an_input() -> None:
-    assert compact({"é": [1, "\n"]}) == '{"é":[1,"\\n"]}'
+def start(index: int, block: Any) -> dict[str, Any]:
+    return {"type": "content_block_start", "index": index, "content_block": block}
 
 
-def test_text_is_shown_as_far_as_wanted_and_before_what_follows() -> None:
-    events = Events(OutputLimit(["</end>"]))
-    events.text("</", 0)
-    assert events.drain() == []
-    events.open("tool_use", {"type": "tool_use"})
-    events.say("</end>")
-    events.text("a</end>b", 0)
-    said = events.drain()
-    shown = [(event["index"], event["delta"]["text"]) for event in said if "delta" in event]
-    assert shown == [(0, "</"), (2, "</end>"), (2, "a")]
+def delta(index: int, **fields: str) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": index, "delta": fields}
 
 
-def test_a_message_begins_once() -> None:
+def stop(index: int) -> dict[str, Any]:
+    return {"type": "content_block_stop", "index": index}
+
+
+def deltas(events: Events) -> list[Any]:
+    return [(each["index"], each["delta"]) for each in events.drain() if "delta" in each]
+
+
+def test_message_begins_once() -> None:
     events = Events(OutputLimit())
     assert events.has_begun is False
     events.begin({"id": "msg_1"})
@@ -58,53 +34,138 @@ def test_a_message_begins_once() -> None:
     assert events.drain() == [{"type": "message_start", "message": {"id": "msg_1"}}]
 
 
-def delta(index: int, **fields: str) -> dict[str, object]:
-    return {"type": "content_block_delta", "index": index, "delta": fields}
+def test_blocks_open_one_at_a_time() -> None:
+    events = Events(OutputLimit())
+    assert (events.has_block, events.open_block) == (False, None)
+    events.add_text("a", 0)
+    events.add_text("b", 0)
+    assert (events.has_block, events.open_block) == (True, "text")
+    events.open("tool_use", TOOL_USE)
+    events.close()
+    events.close()
+    assert (events.has_block, events.open_block) == (True, None)
+    assert events.drain() == [
+        start(0, GROWING["text"]),
+        delta(0, type="text_delta", text="a"),
+        delta(0, type="text_delta", text="b"),
+        stop(0),
+        start(1, TOOL_USE),
+        stop(1),
+    ]
+    assert events.drain() == []
 
 
-def test_a_sign_of_life_is_a_delta_of_the_open_block() -> None:
+def test_thinking_goes_on_in_its_block() -> None:
+    events = Events(OutputLimit())
+    events.add_thinking("a")
+    events.add_thinking("b")
+    events.add_delta("signature_delta", signature="S")
+    assert events.drain() == [
+        start(0, GROWING["thinking"]),
+        delta(0, type="thinking_delta", thinking="a"),
+        delta(0, type="thinking_delta", thinking="b"),
+        delta(0, type="signature_delta", signature="S"),
+    ]
+
+
+def test_input_is_compact_json() -> None:
+    assert compact({"é": [1, "\n"]}) == '{"é":[1,"\\n"]}'
+
+
+def test_text_that_was_kept_back_comes_before_other_blocks() -> None:
+    events = Events(OutputLimit(["</end>"]))
+    events.add_text("</", 0)
+    assert events.drain() == []
+    events.open("tool_use", TOOL_USE)
+    assert deltas(events) == [(0, {"type": "text_delta", "text": "</"})]
+    events.add_text("a</end>b", 0)
+    assert deltas(events) == [(2, {"type": "text_delta", "text": "a"})]
+
+
+def test_notice_has_its_own_block_and_no_limits() -> None:
+    events = Events(OutputLimit(["</end>"]))
+    events.add_text("a</end>", 0)
+    events.add_notice("</end>")
+    assert [index for index, _ in deltas(events)] == [0, 1]
+
+
+def test_keep_alive_is_an_empty_delta_of_the_open_block() -> None:
     events = Events(OutputLimit())
     events.keep_alive("thinking")
     assert events.has_block is True
     events.keep_alive("text")
     assert events.drain() == [
-        {"type": "content_block_start", "index": 0, "content_block": GROWING["thinking"]},
+        start(0, GROWING["thinking"]),
         delta(0, type="thinking_delta", thinking=""),
         delta(0, type="thinking_delta", thinking=""),
     ]
     events.close()
     events.keep_alive("text")
-    assert events.drain()[1:] == [
-        {"type": "content_block_start", "index": 1, "content_block": GROWING["text"]},
-        delta(1, type="text_delta", text=""),
-    ]
+    assert events.drain()[1:] == [start(1, GROWING["text"]), delta(1, type="text_delta", text="")]
     assert events.has_emitted_answer is False
-    events.open("tool_use", {"type": "tool_use"})
+    events.open("tool_use", TOOL_USE)
     events.drain()
     events.keep_alive("text")
     assert events.drain() == [delta(2, type="input_json_delta", partial_json="")]
 
 
-def test_more_than_thinking_is_an_answer() -> None:
-    def is_answer(kind: str, *deltas: str) -> bool:
+def test_answer_is_more_than_thinking() -> None:
+    def is_answer(*steps: Any) -> bool:
         events = Events(OutputLimit())
-        events.open(kind, None if kind in GROWING else {"type": kind})
-        for name in deltas:
-            events.delta(name)
+        for method, *arguments in steps:
+            getattr(events, method)(*arguments)
         expected = events.has_emitted_answer
         events.open("thinking")
         assert events.has_emitted_answer is expected
         return expected
 
-    assert is_answer("thinking", "thinking_delta") is False
-    assert is_answer("thinking", "thinking_delta", "signature_delta", "thinking_delta") is True
-    assert is_answer("text") is False
-    assert is_answer("text", "text_delta") is True
-    assert is_answer("tool_use") is True
+    thinking = "add_thinking", "Hm."
+    assert is_answer(thinking) is False
+    assert is_answer(thinking, ("add_delta", "signature_delta"), thinking) is True
+    assert is_answer(("open", "text")) is False
+    assert is_answer(("add_text", "a", 0)) is True
+    assert is_answer(("open", "tool_use", TOOL_USE)) is True
 
 
-def test_the_limits_of_the_attempt_under_way_count() -> None:
+def test_limits_are_those_of_the_attempt_under_way() -> None:
     events = Events(OutputLimit(["a"]))
     events.limit = OutputLimit(["b"])
-    events.text("ab", 0)
-    assert [event["delta"]["text"] for event in events.drain() if "delta" in event] == ["a"]
+    events.add_text("ab", 0)
+    assert deltas(events) == [(0, {"type": "text_delta", "text": "a"})]
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [(None, []), ("text", [stop(0)]), ("thinking", [stop(0), start(1, GROWING["text"]), stop(1)])],
+)
+def test_end_is_never_behind_thinking(block: str | None, expected: list[Any]) -> None:
+    events = Events(OutputLimit())
+    if block is not None:
+        events.open(block)
+        events.drain()
+    events.end("end_turn", {"output_tokens": 1})
+    assert events.drain() == [
+        *expected,
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": {"output_tokens": 1},
+        },
+        {"type": "message_stop"},
+    ]
+
+
+def test_end_names_the_stop_sequence() -> None:
+    events = Events(OutputLimit(["b"]))
+    events.add_text("ab", 0)
+    events.end("stop_sequence", {})
+    assert events.drain()[-2]["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": "b"}
+
+
+def test_thinking_block_that_was_closed_is_still_the_last() -> None:
+    events = Events(OutputLimit())
+    events.open("thinking")
+    events.close()
+    events.drain()
+    events.end("end_turn", {})
+    assert events.drain()[:2] == [start(1, GROWING["text"]), stop(1)]

@@ -1,4 +1,4 @@
-"""translate/grounding.py: what Gemini's own tools found, as a Messages client expects it."""
+"""translate/response/grounding.py: what Gemini's own tools found, as blocks."""
 
 from typing import Any
 
@@ -164,13 +164,13 @@ def test_fetches() -> None:
 
 def test_showing_it_all() -> None:
     def shown(has_text: bool) -> list[Any]:
-        out = Events(OutputLimit())
+        events = Events(OutputLimit())
         if has_text:
-            out.open("text")
-        grounding({"groundingMetadata": FOUND}).show(out, "tag")
+            events.open("text")
+        grounding({"groundingMetadata": FOUND}).emit(events, "tag")
         return [
             (event["type"], *(event.get("content_block") or event.get("delta") or {}).values())[:2]
-            for event in out.drain()
+            for event in events.drain()
         ]
 
     search = [

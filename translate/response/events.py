@@ -1,8 +1,7 @@
 """The events of one message, in the only order that is allowed.
 
-Knows the grammar: message_start, then blocks one at a time (start, deltas, stop), then
-message_delta and message_stop. It refuses to know Gemini, and what goes into a block.
-Text is kept back by output_limit.py for as long as it may become a stop sequence.
+message_start, then blocks one at a time (start, deltas, stop), then message_delta and
+message_stop. Text is kept back by output_limit.py for as long as it may become a stop sequence.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ GROWING: dict[str, Json] = {
 """Blocks that several parts may continue, as they begin."""
 
 EMPTY_DELTAS = {
-    "text": ("text_delta", "text"),
-    "thinking": ("thinking_delta", "thinking"),
+    "text": {"type": "text_delta", "text": ""},
+    "thinking": {"type": "thinking_delta", "thinking": ""},
 }
-EMPTY_DELTA = ("input_json_delta", "partial_json")
+EMPTY_DELTA = {"type": "input_json_delta", "partial_json": ""}
 """For the blocks of tools."""
 
 
@@ -33,18 +32,18 @@ def compact(value: Json) -> str:
 
 
 class Events:
-    """Collects events until they are drained. All changes of blocks go through open and close."""
+    """Collects events until they are drained. Only `open` and `close` change the open block."""
 
     def __init__(self, limit: OutputLimit) -> None:
         self.limit = limit
         """Of the attempt at an answer that is under way; the events go on from one to the next."""
+        self.open_block: str | None = None
+        """The type of the open block: the state of the machine."""
         self.has_begun = False
         self.has_emitted_answer = False
         """Whether more than thinking was shown: text, a call, a signature."""
-        self.open_block: str | None = None
-        """The kind of the open block."""
-        self.last_block: str | None = None
-        """The kind of the block opened last."""
+        self._last_block: str | None = None
+        """The type of the block opened last."""
         self._index = -1
         self._events: list[Event] = []
 
@@ -55,31 +54,37 @@ class Events:
     def begin(self, message: Json) -> None:
         """message_start, before everything else."""
         self.has_begun = True
-        self.emit("message_start", message=message)
+        self._events.append({"type": "message_start", "message": message})
 
-    def keep_alive(self, kind: str) -> None:
-        """A real event that says nothing; a block of that kind is begun where none is open."""
+    def keep_alive(self, block: str) -> None:
+        """An empty delta; a block of that type is opened where none is open."""
         if self.open_block is None:
-            self.open(kind)
-        name, field = EMPTY_DELTAS.get(str(self.open_block), EMPTY_DELTA)
-        self.emit("content_block_delta", index=self._index, delta={"type": name, field: ""})
+            self.open(block)
+        self._append_delta(dict(EMPTY_DELTAS.get(str(self.open_block), EMPTY_DELTA)))
 
-    def text(self, text: str, tokens: int) -> None:
-        """Show the model's text, as far as the client wants it (see output_limit.py)."""
-        shown = self.limit.apply(text, tokens)
-        if shown:
-            self.say(shown)
+    def add_text(self, text: str, tokens: int) -> None:
+        """The model's text, as far as the client wants it.
+
+        tokens: Gemini's count of visible tokens so far, this text included.
+        """
+        allowed = self.limit.apply(text, tokens)
+        if allowed:
+            self._add_text(allowed)
+
+    def add_notice(self, text: str) -> None:
+        """A text of this proxy, in a block of its own, whatever the client's limits."""
+        self.close()
+        self._add_text(text)
+
+    def add_thinking(self, text: str) -> None:
+        self.open("thinking")
+        self._append_delta({"type": "thinking_delta", "thinking": text})
 
     def flush(self) -> None:
         """Show the text that was kept back, before something else follows it."""
-        rest = self.limit.flush()
-        if rest:
-            self.say(rest)
-
-    def say(self, text: str) -> None:
-        """Show a text whatever the client's limits."""
-        self.open("text")
-        self.delta("text_delta", text=text)
+        pending = self.limit.flush()
+        if pending:
+            self._add_text(pending)
 
     def open(self, kind: str, block: Json | None = None) -> None:
         """Begin a block and end the one before; an open text or thinking block just goes on."""
@@ -89,24 +94,42 @@ class Events:
             return
         self.close()
         self.has_emitted_answer = self.has_emitted_answer or kind not in GROWING
-        self.open_block = self.last_block = kind
+        self.open_block = self._last_block = kind
         self._index += 1
-        self.emit("content_block_start", index=self._index, content_block=block or GROWING[kind])
+        start = block or GROWING[kind]
+        self._events.append(
+            {"type": "content_block_start", "index": self._index, "content_block": start}
+        )
 
     def close(self) -> None:
         if self.open_block is not None:
             self.open_block = None
-            self.emit("content_block_stop", index=self._index)
+            self._events.append({"type": "content_block_stop", "index": self._index})
 
-    def delta(self, kind: str, **fields: Any) -> None:
-        """Grow the open block."""
-        self.has_emitted_answer = self.has_emitted_answer or kind != "thinking_delta"
-        self.emit("content_block_delta", index=self._index, delta={"type": kind, **fields})
+    def add_delta(self, kind: str, **fields: Any) -> None:
+        """Something else than text and thinking for the open block."""
+        self.has_emitted_answer = True
+        self._append_delta({"type": kind, **fields})
 
-    def emit(self, kind: str, **fields: Any) -> None:
-        self._events.append({"type": kind, **fields})
+    def end(self, stop_reason: str, usage: Json) -> None:
+        """The last events. `claude -p` 2.1.197 prints nothing of a message that ends with a
+        thinking block, so an empty text follows one."""
+        if self._last_block == "thinking":
+            self.open("text")
+        self.close()
+        delta = {"stop_reason": stop_reason, "stop_sequence": self.limit.stop_sequence}
+        self._events.append({"type": "message_delta", "delta": delta, "usage": usage})
+        self._events.append({"type": "message_stop"})
 
     def drain(self) -> list[Event]:
         """The events since the last call."""
         events, self._events = self._events, []
         return events
+
+    def _add_text(self, text: str) -> None:
+        self.open("text")
+        self.has_emitted_answer = True
+        self._append_delta({"type": "text_delta", "text": text})
+
+    def _append_delta(self, delta: Json) -> None:
+        self._events.append({"type": "content_block_delta", "index": self._index, "delta": delta})

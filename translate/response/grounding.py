@@ -1,7 +1,7 @@
 """What Gemini's own tools found -> the blocks in which a Messages client expects it.
 
-Knows groundingMetadata and urlContextMetadata, and the search, fetch and citation shapes of
-the Messages API. It refuses to know when they come: the stream machine collects them.
+groundingMetadata and urlContextMetadata on one side, the search, fetch and citation shapes of the
+Messages API on the other. They come with any chunk, and are shown at the end.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from ..translation import Domains
 from ..wire import Candidate, Json
 from .events import Events, compact
+
+GOOGLE_REDIRECT_HOST = "vertexaisearch.cloud.google.com"
+"""Of the URLs that Google gives in place of a page's own."""
 
 FETCHED = "URL_RETRIEVAL_STATUS_SUCCESS"
 FETCH_ERRORS = {
@@ -40,7 +43,7 @@ class Grounding:
         return len(self._search.get("webSearchQueries") or [])
 
     def usage(self) -> Json:
-        """What of it a client's usage shows."""
+        """What a client's usage shows of it; empty where no tool was used."""
         if not self._search and not self._urls:
             return {}
         counts = {"web_search_requests": self.searches, "web_fetch_requests": len(self._urls)}
@@ -60,17 +63,19 @@ class Grounding:
             for source in self._sources(support.get("groundingChunkIndices") or [])
         ]
 
-    def show(self, out: Events, tag: str) -> None:
-        """Citations for the text just told, then the searches and fetches behind it."""
-        if out.open_block == "text":
+    def emit(self, events: Events, tag: str) -> None:
+        """Citations for the text just shown, then the searches and fetches behind it."""
+        if events.open_block == "text":
             for citation in self.citations():
-                out.delta("citations_delta", citation=citation)
+                events.add_delta("citations_delta", citation=citation)
         for block in self.blocks(tag):
-            given = block.get("input")
-            out.open(block["type"], block if given is None else {**block, "input": {}})
-            if given is not None:
-                out.delta("input_json_delta", partial_json=compact(given))
-            out.close()
+            tool_input = block.get("input")
+            if tool_input is None:
+                events.open(block["type"], block)
+            else:
+                events.open(block["type"], {**block, "input": {}})
+                events.add_delta("input_json_delta", partial_json=compact(tool_input))
+            events.close()
 
     def blocks(self, tag: str) -> list[Json]:
         """Pairs of server_tool_use and its result. tag: makes their ids unique."""
@@ -84,8 +89,8 @@ class Grounding:
             identity = f"srvtoolu_{tag}s{i:02d}"
             is_last = i == len(queries) - 1
             found = self._results() if is_last else []
-            blocks += _use(identity, "web_search", {"query": query})
-            blocks.append(_result("web_search_tool_result", identity, found))
+            blocks.append(_server_tool_use(identity, "web_search", {"query": query}))
+            blocks.append(_tool_result("web_search_tool_result", identity, found))
         return blocks
 
     def _results(self) -> list[Json]:
@@ -114,14 +119,14 @@ class Grounding:
         blocks: list[Json] = []
         for i, fetched in enumerate(self._urls):
             identity = f"srvtoolu_{tag}f{i:02d}"
-            url = fetched.get("retrievedUrl", "")
-            blocks += _use(identity, "web_fetch", {"url": url})
-            status = fetched.get("urlRetrievalStatus", "")
-            blocks.append(_result("web_fetch_tool_result", identity, _fetched(url, status)))
+            url, status = fetched.get("retrievedUrl", ""), fetched.get("urlRetrievalStatus", "")
+            result = _fetch_result(url, status)
+            blocks.append(_server_tool_use(identity, "web_fetch", {"url": url}))
+            blocks.append(_tool_result("web_fetch_tool_result", identity, result))
         return blocks
 
 
-def _fetched(url: str, status: str) -> Json:
+def _fetch_result(url: str, status: str) -> Json:
     if status != FETCHED:
         code = FETCH_ERRORS.get(status, "unavailable")
         return {"type": "web_fetch_tool_result_error", "error_code": code}
@@ -130,11 +135,11 @@ def _fetched(url: str, status: str) -> Json:
     return {"type": "web_fetch_result", "url": url, "content": document, "retrieved_at": None}
 
 
-def _use(identity: str, name: str, given: Json) -> list[Json]:
-    return [{"type": "server_tool_use", "id": identity, "name": name, "input": given}]
+def _server_tool_use(identity: str, name: str, tool_input: Json) -> Json:
+    return {"type": "server_tool_use", "id": identity, "name": name, "input": tool_input}
 
 
-def _result(kind: str, identity: str, content: object) -> Json:
+def _tool_result(kind: str, identity: str, content: object) -> Json:
     return {"type": kind, "tool_use_id": identity, "content": content}
 
 
@@ -144,7 +149,4 @@ def _host(page: Json) -> str:
     if "." in title and " " not in title:
         return title
     host = str(page["uri"]).partition("://")[2].partition("/")[0]
-    return "" if host == GOOGLES_REDIRECT else host
-
-
-GOOGLES_REDIRECT = "vertexaisearch.cloud.google.com"
+    return "" if host == GOOGLE_REDIRECT_HOST else host

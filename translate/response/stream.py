@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from ..errors import ApiError, Cause
 from ..translation import Translation
-from ..wire import Candidate, Chunk, Event, Json, Part
+from ..wire import Candidate, Chunk, Event, Json, Part, Usage
 from .continuation import Continuation
 from .events import Events
 from .finish import Finish
@@ -48,9 +48,9 @@ class StreamTranslator:
         self._limit = OutputLimit(translation.stop_sequences, translation.max_tokens)
         self._grounding = Grounding(translation.domains)
 
-        self._out: Events = previous._out if previous else Events(self._limit)
-        self._out.limit = self._limit
-        self._calls = ToolCalls(translation, self._out, self._tag, carries_signatures)
+        self._events: Events = previous._events if previous else Events(self._limit)
+        self._events.limit = self._limit
+        self._calls = ToolCalls(translation, self._events, self._tag, carries_signatures)
         self._usage = UsageTotals()
         self._finish = Finish()
         self._continuation = Continuation()
@@ -58,12 +58,12 @@ class StreamTranslator:
     @property
     def has_block(self) -> bool:
         """Whether a block has begun: the client has something to see."""
-        return self._out.has_block
+        return self._events.has_block
 
     @property
     def has_emitted_answer(self) -> bool:
         """Whether more than thinking was shown; then no other attempt can take this one's place."""
-        return self._out.has_emitted_answer
+        return self._events.has_emitted_answer
 
     @property
     def has_answer(self) -> bool:
@@ -75,7 +75,7 @@ class StreamTranslator:
         """Why an attempt that has ended is no answer to go on with; None where it is one."""
         if self.has_answer or self.is_cut:
             return None
-        has_thought = self._usage.thoughts > 0 or self._out.has_block
+        has_thought = self._usage.thoughts > 0 or self._events.has_block
         return self._finish.shortfall(has_thought=has_thought)
 
     @property
@@ -100,23 +100,23 @@ class StreamTranslator:
         for candidate in (chunk.get("candidates") or [])[:1]:
             self._candidate(candidate)
         self._finish.block(chunk.get("promptFeedback") or {})
-        return self._out.drain()
+        return self._events.drain()
 
     def begin(self) -> list[Event]:
         """message_start, for a client that waits while Gemini is silent."""
         self._begin()
-        return self._out.drain()
+        return self._events.drain()
 
     def keep_alive(self) -> list[Event]:
         """An empty delta: Claude Code 2.1.197 counts only real events as a sign of life."""
         thinks = self._translation.shows_thinking and not self._limit.has_pending
-        self._out.keep_alive("thinking" if thinks else "text")
-        return self._out.drain()
+        self._events.keep_alive("thinking" if thinks else "text")
+        return self._events.drain()
 
     @property
     def tokens(self) -> Mapping[str, int]:
         """What the attempt has used so far."""
-        usage = self._usage.usage(searched=self._grounding.searches > 0)
+        usage = self._total_usage()
         return {
             "in": usage["input_tokens"],
             "cached": usage["cache_read_input_tokens"],
@@ -147,24 +147,16 @@ class StreamTranslator:
         if not self.is_finished and not self.is_cut:
             raise ApiError(529, BROKEN)
         self._calls.finish(is_whole=self._finish.reason == "STOP" and not self.is_cut)
-        self._out.flush()
-        self._grounding.show(self._out, self._tag)
+        self._events.flush()
+        self._grounding.emit(self._events, self._tag)
         reason = self._limit.stop_reason or self._finish.stop_reason(has_calls=self._calls.has_any)
         if reason == "refusal":
-            self._out.close()
-            self._out.say(self._finish.refusal)
-        if self._out.last_block == "thinking":
-            # `claude -p` 2.1.197 prints nothing when a message ends with a thinking block.
-            self._out.open("text")
-        self._out.close()
-        totals = self._usage.usage(searched=self._grounding.searches > 0)
-        self._out.emit(
-            "message_delta",
-            delta={"stop_reason": reason, "stop_sequence": self._limit.stop_sequence},
-            usage={**totals, **self._grounding.usage()},
-        )
-        self._out.emit("message_stop")
-        return self._out.drain()
+            self._events.add_notice(self._finish.refusal)
+        self._events.end(reason, {**self._total_usage(), **self._grounding.usage()})
+        return self._events.drain()
+
+    def _total_usage(self) -> Usage:
+        return self._usage.usage(searched=self._grounding.searches > 0)
 
     # --- Candidates and parts -----------------------------------------------------------------
 
@@ -192,11 +184,10 @@ class StreamTranslator:
         elif part.get("thought"):
             self._calls.before_thought(signature)
             if self._translation.shows_thinking:
-                self._out.open("thinking")
-                self._out.delta("thinking_delta", thinking=text)
+                self._events.add_thinking(text)
         else:
             self._calls.before_text(signature)
-            self._out.text(text, self._usage.visible)
+            self._events.add_text(text, self._usage.visible)
 
     def _call_part(self, part: Part) -> None:
         self._calls.add(part)
@@ -206,10 +197,10 @@ class StreamTranslator:
 
     def _rendered_part(self, part: Part) -> None:
         self._calls.before_text(part.get("thoughtSignature"))
-        self._out.text(render_as_text(part), self._usage.visible)
+        self._events.add_text(render_as_text(part), self._usage.visible)
 
     def _begin(self) -> None:
-        if self._out.has_begun:
+        if self._events.has_begun:
             return
         message: Json = {
             "id": self._message_id,
@@ -221,7 +212,7 @@ class StreamTranslator:
             "stop_sequence": None,
             "usage": self._usage.usage(),
         }
-        self._out.begin(message)
+        self._events.begin(message)
 
 
 def has_content(part: Part) -> bool:

@@ -88,7 +88,7 @@ class ToolCalls:
         if self._partial is not None and is_whole:
             self._add_piece(self._partial, {})
         elif self._partial is not None and not self._partial.has_begun:
-            self._events.delta("input_json_delta", partial_json="{")
+            self._events.add_delta("input_json_delta", partial_json="{")
 
     def _show(self, calls: Iterable[SignedCall]) -> None:
         for signed in calls:
@@ -99,7 +99,7 @@ class ToolCalls:
             for kind in repairs:
                 self.repairs[kind] = self.repairs.get(kind, 0) + 1
             self._open(signed, name)
-            self._events.delta("input_json_delta", partial_json=compact(args))
+            self._events.add_delta("input_json_delta", partial_json=compact(args))
             self._events.close()
 
     def _tool_name(self, call: FunctionCall) -> str:
@@ -134,7 +134,7 @@ class ToolCalls:
         if self._carries_signatures:
             self._events.open("thinking")
             wrapped = signatures.wrap(kind, self._translation.model.name, signature)
-            self._events.delta("signature_delta", signature=wrapped)
+            self._events.add_delta("signature_delta", signature=wrapped)
             self._events.close()
 
     def _add_piece(self, partial: PartialArgs, call: FunctionCall) -> None:
@@ -143,7 +143,7 @@ class ToolCalls:
         if is_last:
             text += partial.end()
         if text:
-            self._events.delta("input_json_delta", partial_json=text)
+            self._events.add_delta("input_json_delta", partial_json=text)
         if is_last:
             self._partial = None
             self._events.close()
