@@ -8,7 +8,7 @@ from translate.response.message import (
 )
 
 
-def test_a_call_that_was_broken_off_is_not_in_a_whole_message() -> None:
+def test_message_leaves_out_a_call_that_was_broken_off() -> None:
     block = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}
     delta = {"type": "input_json_delta", "partial_json": '{"command":"rm -r'}
     events = [
@@ -20,7 +20,18 @@ def test_a_call_that_was_broken_off_is_not_in_a_whole_message() -> None:
     assert collect(events)["content"] == []
 
 
-def test_an_event_on_the_wire() -> None:
+EVENT_TYPES = {
+    *("message_start", "message_delta", "message_stop", "ping", "error"),
+    *("content_block_start", "content_block_delta", "content_block_stop"),
+}
+
+
+def test_sse_names_every_type_of_event() -> None:
+    for kind in EVENT_TYPES:
+        assert sse([{"type": kind}]) == f'event: {kind}\ndata: {{"type":"{kind}"}}\n\n'.encode()
+
+
+def test_sse_writes_compact_utf_8() -> None:
     events = [{"type": "ping"}, {"type": "content_block_stop", "index": 0, "é": "\n"}]
     assert sse(events) == (
         b'event: ping\ndata: {"type":"ping"}\n\n'
@@ -29,11 +40,12 @@ def test_an_event_on_the_wire() -> None:
     )
 
 
-def test_an_encoder_from_outside() -> None:
+def test_sse_takes_another_encoder() -> None:
     assert sse([{"type": "ping"}], lambda event: b"!") == b"event: ping\ndata: !\n\n"
+    assert sse([]) == b""
 
 
-def test_a_whole_message_is_the_collected_stream() -> None:
+def test_message_is_the_collected_stream() -> None:
     def block(index: int, start: dict[str, Any], *deltas: dict[str, Any]) -> list[dict[str, Any]]:
         return [
             {"type": "content_block_start", "index": index, "content_block": start},

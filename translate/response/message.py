@@ -11,16 +11,27 @@ from typing import Any
 
 from ..wire import Event, Json
 
+SSE_HEADS = {
+    kind: f"event: {kind}\ndata: ".encode()
+    for kind in (
+        *("message_start", "message_delta", "message_stop"),
+        *("content_block_start", "content_block_delta", "content_block_stop"),
+        *("ping", "error"),
+    )
+}
+"""Event type -> what stands before its JSON. These are all events that the Messages API has."""
+
 
 def _compact(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def sse(events: Iterable[Event], dumps: Callable[[Any], bytes] = _compact) -> bytes:
-    """Events -> the bytes of one write. `dumps` may be a faster JSON encoder."""
-    return b"".join(
-        [b"event: %b\ndata: %b\n\n" % (event["type"].encode(), dumps(event)) for event in events]
-    )
+    """Events -> the bytes of one write. dumps: a JSON encoder, which may be a faster one."""
+    pieces: list[bytes] = []
+    for event in events:
+        pieces += (SSE_HEADS[event["type"]], dumps(event), b"\n\n")
+    return b"".join(pieces)
 
 
 DELTA_FIELDS = {
