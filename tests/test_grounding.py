@@ -41,6 +41,9 @@ def titles(collected: Grounding) -> list[str]:
 def test_nothing_found_shows_nothing() -> None:
     collected = grounding({}, {"groundingMetadata": {}}, {"urlContextMetadata": {}})
     assert (collected.blocks("t"), collected.citations(), collected.usage()) == ([], [], {})
+    events = Events(OutputLimit())
+    collected.emit(events, "t")
+    assert events.drain() == []
 
 
 def test_searches_and_their_results() -> None:

@@ -127,9 +127,12 @@ class Events:
         return events
 
     def _add_text(self, text: str) -> None:
-        self.open("text")
+        """Written out, as most events are made here."""
+        if self.open_block != "text":
+            self.open("text")
         self.has_emitted_answer = True
-        self._append_delta({"type": "text_delta", "text": text})
+        delta = {"type": "text_delta", "text": text}
+        self._events.append({"type": "content_block_delta", "index": self._index, "delta": delta})
 
     def _append_delta(self, delta: Json) -> None:
         self._events.append({"type": "content_block_delta", "index": self._index, "delta": delta})

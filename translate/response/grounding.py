@@ -32,10 +32,12 @@ class Grounding:
         self._urls: list[Json] = []
 
     def add(self, candidate: Candidate) -> None:
-        search = candidate.get("groundingMetadata") or {}
-        if search.get("webSearchQueries") or search.get("groundingChunks"):
+        search = candidate.get("groundingMetadata")
+        if search and (search.get("webSearchQueries") or search.get("groundingChunks")):
             self._search = search
-        self._urls = (candidate.get("urlContextMetadata") or {}).get("urlMetadata") or self._urls
+        fetched = candidate.get("urlContextMetadata")
+        if fetched:
+            self._urls = fetched.get("urlMetadata") or self._urls
 
     @property
     def searches(self) -> int:
@@ -65,6 +67,8 @@ class Grounding:
 
     def emit(self, events: Events, tag: str) -> None:
         """Citations for the text just shown, then the searches and fetches behind it."""
+        if not self._search and not self._urls:
+            return
         if events.open_block == "text":
             for citation in self.citations():
                 events.add_delta("citations_delta", citation=citation)

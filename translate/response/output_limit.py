@@ -18,8 +18,7 @@ class OutputLimit:
     """
 
     def __init__(self, stop_sequences: Sequence[str] = (), max_tokens: int | None = None) -> None:
-        self._stop_sequences = tuple(stop_sequences)
-        self._longest = max(map(len, self._stop_sequences), default=0)
+        self._stop_sequences = stop_sequences
         self._max_tokens = max_tokens
         self._tokens = 0
         self._pending = ""
@@ -36,7 +35,8 @@ class OutputLimit:
         if self.stop_reason:
             return ""
         if not self._stop_sequences and (self._max_tokens is None or tokens <= self._max_tokens):
-            self._tokens = max(self._tokens, tokens)
+            if tokens > self._tokens:
+                self._tokens = tokens
             return text
         share = self._share(len(text), tokens)
         self.stop_reason = None if share is None else "max_tokens"
@@ -76,7 +76,8 @@ class OutputLimit:
 
     def _possible_start(self, text: str) -> int:
         """How many characters at the end may be the beginning of a stop sequence."""
-        for size in range(min(self._longest - 1, len(text)), 0, -1):
+        longest = max(map(len, self._stop_sequences))
+        for size in range(min(longest - 1, len(text)), 0, -1):
             if any(stop.startswith(text[-size:]) for stop in self._stop_sequences):
                 return size
         return 0

@@ -41,7 +41,7 @@ class PendingSignatures:
 
     def on_text(self, signature: str | None) -> Sequence[SignedCall]:
         """A signature that no call took is let go; the text's own waits for the next call."""
-        ready = self.flush()
+        ready = self.flush() if self.unsigned_calls else ()
         self._for_call = None
         self._of_text = signature or self._of_text
         return ready

@@ -1,8 +1,8 @@
 """StreamTranslator: Gemini's chunks in, Anthropic's events out.
 
-Knows what each part of an answer becomes and how an answer ends; calls and their signatures
-are calls.py's, the order of events is events.py's.
-It refuses to know bytes, clocks and sockets: chunks are decoded JSON, ids come from outside.
+What each part of an answer becomes, in one table (`PARTS`). The order of events is events.py's,
+calls and their signatures are tool_calls.py's, ends are finish.py's and continuation.py's.
+Chunks are decoded JSON; ids come from outside.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class StreamTranslator:
         self._events: Events = previous._events if previous else Events(self._limit)
         self._events.limit = self._limit
         self._calls = ToolCalls(translation, self._events, self._tag, carries_signatures)
-        self._usage = UsageTotals()
+        self._totals = UsageTotals()
         self._finish = Finish()
         self._continuation = Continuation()
 
@@ -75,7 +75,7 @@ class StreamTranslator:
         """Why an attempt that has ended is no answer to go on with; None where it is one."""
         if self.has_answer or self.is_cut:
             return None
-        has_thought = self._usage.thoughts > 0 or self._events.has_block
+        has_thought = self._totals.thoughts > 0 or self._events.has_block
         return self._finish.shortfall(has_thought=has_thought)
 
     @property
@@ -94,17 +94,44 @@ class StreamTranslator:
         return self._limit.stop_reason is not None
 
     def feed(self, chunk: Chunk) -> list[Event]:
-        """The events that one chunk makes, message_start before all others."""
-        self._usage.update(chunk.get("usageMetadata") or {})
-        self._begin()
-        for candidate in (chunk.get("candidates") or [])[:1]:
-            self._candidate(candidate)
-        self._finish.block(chunk.get("promptFeedback") or {})
+        """The events that one chunk makes, message_start before all others.
+
+        Called for each of thousands of chunks, most of them with one text and new token counts:
+        what a chunk does not hold must cost nothing here.
+        """
+        metadata = chunk.get("usageMetadata")
+        if metadata:
+            self._totals.update(metadata)
+        if not self._events.has_begun:
+            self._begin()
+        candidates = chunk.get("candidates")
+        if candidates:
+            self._add_candidate(candidates[0])
+        feedback = chunk.get("promptFeedback")
+        if feedback:
+            self._finish.block(feedback)
         return self._events.drain()
+
+    def finish(self) -> list[Event]:
+        """The last events. Raises ApiError when the answer broke off before its end."""
+        if not self.is_finished and not self.is_cut:
+            raise ApiError(529, BROKEN)
+        self._calls.finish(is_whole=self._finish.reason == "STOP" and not self.is_cut)
+        self._events.flush()
+        self._grounding.emit(self._events, self._tag)
+        reason = self._limit.stop_reason or self._finish.stop_reason(has_calls=self._calls.has_any)
+        if reason == "refusal":
+            self._events.add_notice(self._finish.refusal)
+        self._events.end(reason, {**self._total_usage(), **self._grounding.usage()})
+        return self._events.drain()
+
+    def _total_usage(self) -> Usage:
+        return self._totals.usage(searched=self._grounding.searches > 0)
 
     def begin(self) -> list[Event]:
         """message_start, for a client that waits while Gemini is silent."""
-        self._begin()
+        if not self._events.has_begun:
+            self._begin()
         return self._events.drain()
 
     def keep_alive(self) -> list[Event]:
@@ -121,7 +148,7 @@ class StreamTranslator:
             "in": usage["input_tokens"],
             "cached": usage["cache_read_input_tokens"],
             "out": usage["output_tokens"],
-            "thoughts": self._usage.thoughts,
+            "thoughts": self._totals.thoughts,
         }
 
     @property
@@ -139,36 +166,23 @@ class StreamTranslator:
 
     def _next_hop(self, token: str | None) -> str | None:
         if token is not None:
-            self._usage.next_hop()
+            self._totals.next_hop()
         return token
-
-    def finish(self) -> list[Event]:
-        """The last events. Raises ApiError when the answer broke off before its end."""
-        if not self.is_finished and not self.is_cut:
-            raise ApiError(529, BROKEN)
-        self._calls.finish(is_whole=self._finish.reason == "STOP" and not self.is_cut)
-        self._events.flush()
-        self._grounding.emit(self._events, self._tag)
-        reason = self._limit.stop_reason or self._finish.stop_reason(has_calls=self._calls.has_any)
-        if reason == "refusal":
-            self._events.add_notice(self._finish.refusal)
-        self._events.end(reason, {**self._total_usage(), **self._grounding.usage()})
-        return self._events.drain()
-
-    def _total_usage(self) -> Usage:
-        return self._usage.usage(searched=self._grounding.searches > 0)
 
     # --- Candidates and parts -----------------------------------------------------------------
 
-    def _candidate(self, candidate: Candidate) -> None:
-        parts = (candidate.get("content") or {}).get("parts") or []
-        if self.is_finished and any(has_content(part) for part in parts):
+    def _add_candidate(self, candidate: Candidate) -> None:
+        parts = (candidate.get("content") or {}).get("parts") or ()
+        if self._finish.reason is not None and any(map(has_content, parts)):
             # Google's own tools work in rounds, and each may end with a reason (seen 2026-11-26).
             self._finish.reset()
+        limit = self._limit
         for part in parts:
-            for key, handle in PARTS:
-                if key in part and not self.is_cut:
-                    handle(self, part)
+            if limit.stop_reason is not None:
+                break
+            for field, add in PARTS:
+                if field in part:
+                    add(self, part)
                     break
         self._grounding.add(candidate)
         self._continuation.add(candidate, has_parts=bool(parts))
@@ -176,7 +190,7 @@ class StreamTranslator:
         if reason and not self._continuation.is_due:
             self._finish.set(reason, candidate)
 
-    def _text_part(self, part: Part) -> None:
+    def _add_text(self, part: Part) -> None:
         """Test emptiness first: an empty text is only there to carry a signature."""
         text, signature = part.get("text"), part.get("thoughtSignature")
         if not text:
@@ -187,21 +201,19 @@ class StreamTranslator:
                 self._events.add_thinking(text)
         else:
             self._calls.before_text(signature)
-            self._events.add_text(text, self._usage.visible)
+            self._events.add_text(text, self._totals.visible)
 
-    def _call_part(self, part: Part) -> None:
+    def _add_call(self, part: Part) -> None:
         self._calls.add(part)
 
-    def _trace_part(self, part: Part) -> None:
+    def _add_trace(self, part: Part) -> None:
         self._calls.add_trace(part)
 
-    def _rendered_part(self, part: Part) -> None:
+    def _add_as_text(self, part: Part) -> None:
         self._calls.before_text(part.get("thoughtSignature"))
-        self._events.add_text(render_as_text(part), self._usage.visible)
+        self._events.add_text(render_as_text(part), self._totals.visible)
 
     def _begin(self) -> None:
-        if self._events.has_begun:
-            return
         message: Json = {
             "id": self._message_id,
             "type": "message",
@@ -210,28 +222,30 @@ class StreamTranslator:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": self._usage.usage(),
+            "usage": self._totals.usage(),
         }
         self._events.begin(message)
 
 
+PARTS: tuple[tuple[str, Callable[[StreamTranslator, Part], None]], ...] = (
+    ("text", StreamTranslator._add_text),
+    ("functionCall", StreamTranslator._add_call),
+    ("executableCode", StreamTranslator._add_as_text),
+    ("codeExecutionResult", StreamTranslator._add_as_text),
+    ("inlineData", StreamTranslator._add_as_text),
+    ("toolCall", StreamTranslator._add_trace),
+    ("toolResponse", StreamTranslator._add_trace),
+    ("thoughtSignature", StreamTranslator._add_text),
+)
+"""A part's data field -> what is done with it; a part with a signature alone counts as empty.
+Others are let go: nobody knows what they are."""
+
+
 def has_content(part: Part) -> bool:
     """Whether a part is more than white space, or the carrier of a signature."""
-    said = {**part, "text": (part.get("text") or "").strip()}
-    return any(said.get(key) for key, _ in PARTS if key != "thoughtSignature")
-
-
-PARTS: tuple[tuple[str, Callable[[StreamTranslator, Part], None]], ...] = (
-    ("text", StreamTranslator._text_part),
-    ("functionCall", StreamTranslator._call_part),
-    ("executableCode", StreamTranslator._rendered_part),
-    ("codeExecutionResult", StreamTranslator._rendered_part),
-    ("inlineData", StreamTranslator._rendered_part),
-    ("toolCall", StreamTranslator._trace_part),
-    ("toolResponse", StreamTranslator._trace_part),
-    ("thoughtSignature", StreamTranslator._text_part),
-)
-"""A part's data field -> what is done with it; a part with a signature alone counts as empty."""
+    if (part.get("text") or "").strip():
+        return True
+    return any(part.get(field) for field, _ in PARTS if field not in ("text", "thoughtSignature"))
 
 
 def render_as_text(part: Part) -> str:

@@ -62,7 +62,9 @@ class ToolCalls:
 
     def before_text(self, signature: str | None) -> None:
         """Text follows, and it may have a signature of its own."""
-        self._show(self._pending.on_text(signature))
+        ready = self._pending.on_text(signature)
+        if ready:
+            self._show(ready)
 
     def before_thought(self, signature: str | None) -> None:
         """A thought follows, and it may have a signature."""

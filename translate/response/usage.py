@@ -36,8 +36,18 @@ class UsageTotals:
 
     @property
     def visible(self) -> int:
-        """Tokens of the answer so far, without thoughts."""
-        return self._earlier_visible + _visible(self._hop)
+        """Tokens of the answer so far, without thoughts: older previews counted those in.
+
+        Then prompt, candidates and tool use already make up the total (seen in other proxies'
+        notes).
+        """
+        hop = self._hop
+        candidates, thoughts = hop.get("candidatesTokenCount", 0), hop.get("thoughtsTokenCount", 0)
+        if 0 < thoughts <= candidates:
+            read = hop.get("promptTokenCount", 0) + hop.get("toolUsePromptTokenCount", 0)
+            if read + candidates == hop.get("totalTokenCount"):
+                candidates -= thoughts
+        return self._earlier_visible + candidates
 
     @property
     def thoughts(self) -> int:
@@ -60,16 +70,3 @@ class UsageTotals:
             "cache_read_input_tokens": cached,
             "output_tokens": self.visible + self.thoughts,
         }
-
-
-def _visible(hop: UsageMetadata) -> int:
-    """Tokens of the answer without thoughts: older previews counted those in.
-
-    Then prompt, candidates and tool use already make up the total (seen in other proxies' notes).
-    """
-    candidates, thoughts = hop.get("candidatesTokenCount", 0), hop.get("thoughtsTokenCount", 0)
-    if thoughts > candidates:
-        return candidates
-    read = hop.get("promptTokenCount", 0) + hop.get("toolUsePromptTokenCount", 0)
-    are_counted_in = read + candidates == hop.get("totalTokenCount")
-    return candidates - thoughts if are_counted_in else candidates
