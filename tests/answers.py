@@ -12,8 +12,9 @@ MODEL = "gemini-4-hydrogen"
 TAG = "0a1b2c3d"
 
 
-def translator(carries_signatures: bool = True, **changes: Any) -> StreamTranslator:
-    asked: dict[str, Any] = {
+def translation(**changes: Any) -> Translation:
+    """A translated request for which everything is allowed."""
+    fields: dict[str, Any] = {
         "model": find(MODEL),
         "request": {},
         "functions": (),
@@ -25,11 +26,18 @@ def translator(carries_signatures: bool = True, **changes: Any) -> StreamTransla
         "input_schemas": {},
         "max_calls": None,
     }
+    return Translation(**{**fields, **changes})
+
+
+def translator(
+    carries_signatures: bool = True, previous: StreamTranslator | None = None, **changes: Any
+) -> StreamTranslator:
     return StreamTranslator(
-        Translation(**{**asked, **changes}),
+        translation(**changes),
         message_id=f"msg_{TAG}4e5f",
         model="claude-opus-5",
         carries_signatures=carries_signatures,
+        previous=previous,
     )
 
 

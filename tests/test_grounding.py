@@ -7,7 +7,7 @@ import pytest
 from translate.response.events import Events
 from translate.response.grounding import Grounding
 from translate.response.output_limit import OutputLimit
-from translate.translation import Domains, domains
+from translate.translation import Domains
 
 REDIRECT = "https://vertexaisearch.cloud.google.com/grounding-api-redirect/"
 FOUND: dict[str, Any] = {
@@ -127,16 +127,6 @@ def test_a_title_that_is_no_site(page: Any, expected: int) -> None:
     found = {"webSearchQueries": ["q"], "groundingChunks": [{"web": page}]}
     collected = grounding({"groundingMetadata": found}, searchable=Domains(allowed=("uefa.com",)))
     assert len(titles(collected)) == expected
-
-
-def test_filters_are_also_said_to_the_model() -> None:
-    assert domains({"allowed_domains": ["a.com", "b.com"]}).instruction("search the web") == (
-        "When you search the web, use only these sites: a.com, b.com."
-    )
-    assert domains({"blocked_domains": ["a.com"]}).instruction("search the web") == (
-        "When you search the web, never use these sites: a.com."
-    )
-    assert domains({"allowed_domains": "a.com"}).instruction("search the web") is None
 
 
 def test_fetches() -> None:

@@ -21,7 +21,7 @@ from tests.answers import (
 )
 from translate.errors import ApiError, Cause
 from translate.response.message import collect
-from translate.response.stream import BROKEN, StreamTranslator, render_as_text
+from translate.response.stream import BROKEN, render_as_text
 
 
 def test_the_events_of_a_text_whole() -> None:
@@ -438,23 +438,12 @@ def test_what_was_kept_back_is_shown_before_something_else() -> None:
 # --- More than one attempt --------------------------------------------------------------------
 
 
-def after(previous: StreamTranslator, **changes: Any) -> StreamTranslator:
-    """The next attempt at an answer."""
-    return StreamTranslator(
-        translator(**changes)._translation,
-        message_id=f"msg_{TAG}4e5f",
-        model="claude-opus-5",
-        carries_signatures=True,
-        previous=previous,
-    )
-
-
 def test_an_attempt_goes_on_behind_what_was_shown() -> None:
     first = translator(stop_sequences=["never"])
     used = {"promptTokenCount": 9, "thoughtsTokenCount": 50}
     events = first.feed({**chunk(thought("Hm."), finish="STOP"), "usageMetadata": used})
     assert (first.has_block, first.has_answer, first.shortfall) == (True, False, Cause.THOUGHTS)
-    second = after(first, stop_sequences=["b"])
+    second = translator(previous=first, stop_sequences=["b"])
     assert (second.has_block, second.has_answer, second.is_finished) == (True, False, False)
     assert second.begin() == []
     events += second.feed(chunk(thought(" So."), text("abc"), finish="STOP"))
@@ -476,7 +465,7 @@ def test_an_attempt_goes_on_behind_what_was_shown() -> None:
 def test_an_attempt_that_has_shown_nothing_leaves_no_trace() -> None:
     first = translator()
     events = first.begin()
-    second = after(first)
+    second = translator(previous=first)
     events += second.feed(chunk(text("Yes."), finish="STOP")) + second.finish()
     assert [short(event) for event in events] == short_events(chunk(text("Yes."), finish="STOP"))
 

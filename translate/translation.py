@@ -1,8 +1,7 @@
-"""Translation: what the way there hands to the way back.
+"""Translation: a translated request, and what its answer has to be read by.
 
-A translated request goes upstream with its `request`; all other fields are what the answer is read
-by. Domains, the filters of a web search, are in both: told to the model, and held against what it
-found.
+`request` goes upstream; all other fields are for the way back. Domains, the filters of a web
+search, are in both: an instruction to the model, and a test of the sources that it found.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ class Domains(NamedTuple):
     allowed: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
 
-    def admits(self, host: str) -> bool:
+    def allows(self, host: str) -> bool:
         """Whether a host, or a domain above it, is allowed and not blocked; unknown ones are."""
         if not host:
             return True
@@ -28,12 +27,12 @@ class Domains(NamedTuple):
             return False
         return not self.allowed or any(_is_within(host, domain) for domain in self.allowed)
 
-    def instruction(self, doing: str) -> str | None:
-        """The same for the model: Google's tools take no such filter. doing: "search the web"."""
+    def instruction(self, action: str) -> str | None:
+        """The same in words, as Google's tools take no such filter. action: "search the web"."""
         if self.allowed:
-            return f"When you {doing}, use only these sites: {', '.join(self.allowed)}."
+            return f"When you {action}, use only these sites: {', '.join(self.allowed)}."
         if self.blocked:
-            return f"When you {doing}, never use these sites: {', '.join(self.blocked)}."
+            return f"When you {action}, never use these sites: {', '.join(self.blocked)}."
         return None
 
 

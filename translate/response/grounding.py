@@ -116,7 +116,7 @@ class Grounding:
         return [
             {"title": page.get("title", ""), "url": page.get("uri", "")}
             for page in pages
-            if page.get("uri") and self._domains.admits(_host(page))
+            if page.get("uri") and self._domains.allows(_host(page))
         ]
 
     def _fetch_blocks(self, tag: str) -> list[Json]:
