@@ -1,10 +1,15 @@
 """Anthropic Messages <-> Gemini GenerateContent, both ways, without touching the world.
 
-    there   request -> contents -> blocks, signatures  back   stream -> events -> cut
-            |-----> tools -> schema -> unions, openapi        |----> calls -> repair, partial
-            |-----> shapes, remedies                          |----> grounding
-            `-----> models, platforms, catalog                `----> response
-                                                       both   signatures, errors, refusals, wire
+    request/    a Messages request ->             response/   Gemini's chunks ->
+                a GenerateContent request                     events, or one message
+      translate                                     stream
+      |-- validation                                |-- events, output_limit
+      |-- messages                                  |-- tool_calls, pending_signatures,
+      |-- tools, json_schema, openapi               |       partial_args, tool_call_repair
+      |-- thinking                                  |-- finish, continuation, usage, grounding
+      `-- overrides                                 `-- message                  google_errors
+    ------------------------------------------------------------------------------------------
+    both stand on       translation     signatures     models     errors     wire
 
 Standard library only, and of that nothing that does I/O: bytes, sockets, clocks, settings and
 randomness are the callers'. A demo of the whole package:
