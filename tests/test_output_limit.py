@@ -1,4 +1,4 @@
-"""translate/cut.py: where the client's own limits end an answer."""
+"""translate/response/output_limit.py: where the client's own limits end an answer."""
 
 import itertools
 

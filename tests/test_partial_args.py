@@ -1,4 +1,4 @@
-"""translate/partial.py: pieces of arguments become JSON that is never taken back."""
+"""translate/response/partial_args.py: pieces of arguments become JSON that is never taken back."""
 
 import json
 from typing import Any

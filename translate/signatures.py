@@ -5,7 +5,7 @@ Messages client has no such field. It does return `thinking` blocks byte for byt
 signature travels as the `signature` of the thinking block right before its tool_use, in an
 envelope that names the model it came from. Parts that no block can hold, but that Gemini
 wants back as they were, travel in the same way.
-This file refuses to know blocks, and when something has to travel.
+When something has to travel is response/pending_signatures.py's, and request/messages.py's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple, cast
 from .wire import Part
 
 SENTINEL = "skip_thought_signature_validator"
-"""Accepted by Gemini in place of a signature that is not to be had.
+"""Accepted by Gemini in place of a signature that is missing.
 
 https://ai.google.dev/gemini-api/docs/thought-signatures (FAQ), seen 2026-11-23.
 """
@@ -27,14 +27,17 @@ CALL = "c"
 """The signature belongs to the next function call."""
 TEXT = "t"
 """The signature belongs to an empty text part at this place."""
-TRACES = frozenset({"toolCall", "toolResponse"})
 PART = "p"
 """It is no signature but a whole part, which stood at this place."""
+TRACES = frozenset({"toolCall", "toolResponse"})
+"""Fields of the parts that travel whole: what Gemini's own tools did."""
 
 ENVELOPE = re.compile(r"gs1\.([ctp])\.([A-Za-z0-9._-]+):([A-Za-z0-9+/_=-]+)")
 
 
 class Signature(NamedTuple):
+    """What an envelope holds. kind: CALL, TEXT or PART. value: base64."""
+
     kind: str
     value: str
 
@@ -56,7 +59,7 @@ def unwrap(signature: str, model: str) -> Signature | None:
 
 
 def pack(part: Part) -> str:
-    """A whole part as the value of an envelope."""
+    """A whole part as the base64 value of an envelope."""
     return base64.b64encode(json.dumps(part, separators=(",", ":")).encode()).decode()
 
 
@@ -88,6 +91,6 @@ def tool_use_id(tag: str, call_id: str | None, position: int) -> str:
 
 
 def call_id(tool_use_id: str) -> str:
-    """The way back: Gemini's own id where there is one, else the tool_use's."""
+    """Gemini's own id inside a tool_use's where there is one, else all of it."""
     match = OUR_ID.fullmatch(tool_use_id)
     return match[1] if match else tool_use_id

@@ -1,8 +1,8 @@
 """Both wire formats, as types: the glossary of this package.
 
-Words tell the side. Anthropic: message, block, event, delta, stop_reason, usage.
+The words say which side. Anthropic: message, block, event, delta, stop_reason, usage.
 Gemini: content, part, chunk, candidate, finish_reason, usage_metadata.
-This file knows shapes only; it refuses to know what any of them means on the other side.
+Shapes only: what becomes of a field on the other side is said where it is translated.
 Sources: the Messages API reference; Google's v1beta GenerateContent reference.
 """
 
@@ -123,6 +123,8 @@ class Part(TypedDict, total=False):
     functionResponse: FunctionResponse
     executableCode: Json
     codeExecutionResult: Json
+    toolCall: Json
+    toolResponse: Json
     thought: bool
     thoughtSignature: str
 

@@ -2,7 +2,7 @@
 
 Gemini's own stop sequences are few and it does not tell which one matched; its token limit
 counts thoughts, so it is asked for more than the client wants. Both are therefore applied
-here, to the visible text. This file refuses to know events: text in, text out.
+here, to the visible text: text in, text out.
 """
 
 from __future__ import annotations
