@@ -5,7 +5,7 @@ import pytest
 from translate.errors import ERROR_TYPES, ApiError, Cause, InvalidRequest
 
 
-def test_an_error_is_shown_in_the_clients_own_shape() -> None:
+def test_error_body_has_the_apis_shape() -> None:
     error = ApiError(529, "Overloaded.", cause=Cause.OVERLOADED, retry_after=3)
     assert error.body("req_1") == {
         "type": "error",
@@ -19,21 +19,21 @@ def test_an_error_is_shown_in_the_clients_own_shape() -> None:
     ("status", "kind"),
     [*ERROR_TYPES.items(), (418, "invalid_request_error"), (599, "api_error")],
 )
-def test_each_status_has_a_type(status: int, kind: str) -> None:
+def test_status_has_a_type(status: int, kind: str) -> None:
     assert ApiError(status, "No.").type == kind
 
 
-def test_a_client_is_told_whether_to_try_again() -> None:
+def test_retry_header() -> None:
     assert ApiError(401, "No.", retry=False).headers() == {"x-should-retry": "false"}
     assert ApiError(500, "No.", retry=True).headers() == {"x-should-retry": "true"}
     assert ApiError(500, "No.").headers() == {}
 
 
-def test_a_method_that_is_not_taken() -> None:
+def test_allow_header() -> None:
     assert ApiError(405, "No.", allow="GET, HEAD").headers() == {"Allow": "GET, HEAD"}
 
 
-def test_an_invalid_request_names_the_field() -> None:
+def test_invalid_request_names_the_field() -> None:
     error = InvalidRequest("messages.0.role", "field required")
     assert (error.status, error.message) == (400, "messages.0.role: field required")
 

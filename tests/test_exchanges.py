@@ -17,7 +17,7 @@ EXCHANGES = pytest.mark.parametrize("folder", golden.folders(), ids=lambda folde
 
 
 @EXCHANGES
-def test_the_code_writes_what_the_folder_holds(folder: Path) -> None:
+def test_exchange_is_what_the_code_writes(folder: Path) -> None:
     written = golden.golden(folder)
     assert {name: (folder / name).read_text("utf-8") for name in written} == written
 
@@ -31,7 +31,7 @@ def test_the_code_writes_what_the_folder_holds(folder: Path) -> None:
         pytest.param(rb"(?s).{1,7}", id="in sevens"),
     ],
 )
-def test_delivery_changes_nothing(folder: Path, cut: bytes) -> None:
+def test_exchange_does_not_depend_on_the_delivery(folder: Path, cut: bytes) -> None:
     body = golden.stream(folder)
     pieces = re.findall(cut, body)
     assert b"".join(pieces) == body
@@ -39,14 +39,16 @@ def test_delivery_changes_nothing(folder: Path, cut: bytes) -> None:
 
 
 @EXCHANGES
-def test_the_message_is_the_collected_stream(folder: Path) -> None:
+def test_exchange_has_the_collected_stream_as_its_message(folder: Path) -> None:
     frames = (folder / "events.sse").read_text("utf-8").strip().split("\n\n")
     events = [json.loads(frame.split("\ndata: ")[1]) for frame in frames]
     assert collect(events) == json.loads((folder / "message.json").read_text("utf-8"))
 
 
 @EXCHANGES
-def test_gemini_takes_the_request(folder: Path, emulator: Emulator, key: str) -> None:
+def test_exchange_has_a_request_that_gemini_takes(
+    folder: Path, emulator: Emulator, key: str
+) -> None:
     _, translation = golden.asked(folder)
     request: Any = json.loads((folder / "gemini.request.json").read_text("utf-8"))
     emulator.script(key, {"chunks": [{"text": "ok"}]})
@@ -57,7 +59,7 @@ def test_gemini_takes_the_request(folder: Path, emulator: Emulator, key: str) ->
     assert answer.status_code == 200, answer.text
 
 
-def test_every_folder_is_complete() -> None:
+def test_exchange_has_all_its_files() -> None:
     for folder in golden.folders():
         assert {path.name for path in folder.iterdir()} == {
             "request.json",

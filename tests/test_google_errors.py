@@ -613,7 +613,7 @@ def shown(case: Case) -> ApiError:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_googles_errors(case: Case) -> None:
+def test_errors_of_google_as_the_client_sees_them(case: Case) -> None:
     error = shown(case)
     assert error.body("req_1") == {
         "type": "error",
@@ -623,7 +623,7 @@ def test_googles_errors(case: Case) -> None:
     assert (error.status, error.headers(), error.cause) == (case.status, case.headers, case.cause)
 
 
-def test_a_key_of_the_servers_own_has_its_own_hint() -> None:
+def test_key_hint_for_a_key_of_the_servers() -> None:
     error = from_google(400, google("INVALID_ARGUMENT", NOT_VALID), "Tell the owner.")
     assert error.message == f"Google refused the API key: {NOT_VALID} Tell the owner."
     error = from_google(403, google("PERMISSION_DENIED", LEAKED), "Tell the owner.")
@@ -631,7 +631,7 @@ def test_a_key_of_the_servers_own_has_its_own_hint() -> None:
 
 
 @pytest.mark.parametrize("time", ["60 seconds", "12hours", "1.5h", "5 minutes", "a while", "7"])
-def test_a_time_in_other_words_is_none(time: str) -> None:
+def test_retry_time_in_other_words_is_none(time: str) -> None:
     body = google("RESOURCE_EXHAUSTED", f"Please retry in {time}.")
     assert from_google(429, body).retry_after is None
     assert from_google(429, body, retry_after="45").retry_after == 45
@@ -647,14 +647,14 @@ def test_a_time_in_other_words_is_none(time: str) -> None:
         ("", [violated(MINUTE)], 60),
     ],
 )
-def test_the_time_in_a_header_counts_where_google_tells_no_other(
+def test_retry_after_header_counts_where_there_is_no_other_time(
     header: str, details: list[Any], expected: int | None
 ) -> None:
     body = google("RESOURCE_EXHAUSTED", EXHAUSTED, *details)
     assert from_google(429, body, retry_after=header).retry_after == expected
 
 
-def test_a_message_with_braces_is_shown_as_it_is() -> None:
+def test_message_with_braces_is_shown_as_it_is() -> None:
     said = "Invalid value at 'contents' {hint} {0} {message}"
     assert from_google(403, google("PERMISSION_DENIED", said)).message.endswith(f": {said}")
 
@@ -675,7 +675,7 @@ HTTP = {
 
 
 @pytest.mark.parametrize("code", HTTP)
-def test_a_name_means_the_same_as_its_code(code: int) -> None:
+def test_status_name_means_the_same_as_its_code(code: int) -> None:
     for name in HTTP[code]:
         by_name = from_google(200, google(name, "No.", code=None))
         by_code = from_google(code, google("", "No.", code=None))
@@ -712,7 +712,7 @@ MEANT = {
 
 
 @pytest.mark.parametrize("effect", TRIGGERS)
-def test_no_text_makes_the_client_do_what_is_not_meant(effect: str) -> None:
+def test_messages_trigger_nothing_unmeant_in_the_client(effect: str) -> None:
     found = {
         error.cause
         for error in map(shown, CASES.values())
@@ -721,7 +721,7 @@ def test_no_text_makes_the_client_do_what_is_not_meant(effect: str) -> None:
     assert found == MEANT.get(effect, set())
 
 
-def test_a_full_context_is_told_in_the_clients_own_words() -> None:
+def test_context_error_reads_as_the_client_expects() -> None:
     pattern = r"prompt is too long[^0-9]*(\d+)\s*tokens?\s*>\s*(\d+)"
     told = {
         name: match.groups()
@@ -736,12 +736,12 @@ def test_a_full_context_is_told_in_the_clients_own_words() -> None:
     }
 
 
-def test_the_client_is_never_told_to_wait_for_longer_than_it_does() -> None:
+def test_retry_after_is_never_longer_than_the_client_waits() -> None:
     waits = [error.retry_after for error in map(shown, CASES.values())]
     assert max(wait for wait in waits if wait is not None) == MAX_RETRY_AFTER_SECONDS
 
 
-def test_no_answer_tells_to_wait_and_to_give_up() -> None:
+def test_retry_after_and_giving_up_exclude_each_other() -> None:
     errors = [shown(case) for case in CASES.values()]
     assert [error for error in errors if error.retry is False and error.retry_after] == []
     # Claude Code makes 11 requests in 3 minutes of a 401 that does not forbid it.

@@ -38,7 +38,7 @@ def titles(collected: Grounding) -> list[str]:
     return [page["title"] for page in results[-1]]
 
 
-def test_nothing_found_shows_nothing() -> None:
+def test_grounding_without_results_shows_nothing() -> None:
     collected = grounding({}, {"groundingMetadata": {}}, {"urlContextMetadata": {}})
     assert (collected.blocks("t"), collected.citations(), collected.usage()) == ([], [], {})
     events = Events(OutputLimit())
@@ -83,7 +83,7 @@ def test_searches_and_their_results() -> None:
     ]
 
 
-def test_the_last_metadata_counts() -> None:
+def test_metadata_that_comes_last_counts() -> None:
     later = {**FOUND, "groundingChunks": FOUND["groundingChunks"][:1]}
     collected = grounding({"groundingMetadata": FOUND}, {"groundingMetadata": later})
     assert titles(collected) == ["aljazeera.com"]
@@ -123,13 +123,13 @@ def test_domain_filters(searchable: Domains, expected: list[str]) -> None:
         ({"uri": f"{REDIRECT}x", "title": "A page about football"}, 1),
     ],
 )
-def test_a_title_that_is_no_site(page: Any, expected: int) -> None:
+def test_domain_filters_use_the_url_where_the_title_is_no_site(page: Any, expected: int) -> None:
     found = {"webSearchQueries": ["q"], "groundingChunks": [{"web": page}]}
     collected = grounding({"groundingMetadata": found}, searchable=Domains(allowed=("uefa.com",)))
     assert len(titles(collected)) == expected
 
 
-def test_fetches() -> None:
+def test_fetches_and_their_results() -> None:
     fetched = [
         {
             "retrievedUrl": "https://a.test",
@@ -155,7 +155,7 @@ def test_fetches() -> None:
     assert collected.usage()["server_tool_use"]["web_fetch_requests"] == 3
 
 
-def test_showing_it_all() -> None:
+def test_events_of_citations_and_searches() -> None:
     def shown(has_text: bool) -> list[Any]:
         events = Events(OutputLimit())
         if has_text:

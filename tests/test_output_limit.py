@@ -13,24 +13,24 @@ def fed(limit: OutputLimit, *pieces: str) -> list[str]:
     return [limit.apply(piece, 0) for piece in pieces]
 
 
-def test_without_limits_nothing_is_kept_back() -> None:
+def test_text_without_limits_is_not_kept_back() -> None:
     limit = OutputLimit()
     assert (fed(limit, "a", "b"), limit.flush(), limit.stop_reason) == (["a", "b"], "", None)
 
 
-def test_a_stop_sequence_within_a_piece() -> None:
+def test_stop_sequence_within_a_piece() -> None:
     limit = OutputLimit(["END", "STOP"])
     assert fed(limit, "one STOP two END", "three") == ["one ", ""]
     assert (limit.stop_reason, limit.stop_sequence, limit.flush()) == ("stop_sequence", "STOP", "")
 
 
-def test_a_stop_sequence_over_several_pieces() -> None:
+def test_stop_sequence_over_several_pieces() -> None:
     limit = OutputLimit(["</block>"])
     assert fed(limit, "yes<", "/blo", "ck> more") == ["yes", "", ""]
     assert limit.stop_sequence == "</block>"
 
 
-def test_what_only_looked_like_one_is_shown() -> None:
+def test_stop_sequence_that_is_none_after_all() -> None:
     limit = OutputLimit(["</block>"])
     assert limit.has_pending is False
     assert fed(limit, "a </b", "r> <") == ["a ", "</br> "]
@@ -48,18 +48,18 @@ def test_what_only_looked_like_one_is_shown() -> None:
         pytest.param([("ab", 0), ("cdefgh", 6)], ["ab", "cd"], id="a count that comes late"),
     ],
 )
-def test_the_token_limit(pieces: list[tuple[str, int]], shown: list[str]) -> None:
+def test_token_limit(pieces: list[tuple[str, int]], shown: list[str]) -> None:
     limit = OutputLimit(max_tokens=2)
     assert ([limit.apply(*piece) for piece in pieces], limit.stop_reason) == (shown, "max_tokens")
 
 
-def test_a_stop_sequence_goes_before_the_token_limit() -> None:
+def test_stop_sequence_goes_before_the_token_limit() -> None:
     limit = OutputLimit(["c"], max_tokens=2)
     assert (limit.apply("abcd", 2), limit.stop_reason) == ("ab", "stop_sequence")
 
 
 @given(st.text("abx", max_size=30), st.sets(st.integers(0, 30), max_size=6))
-def test_cutting_does_not_depend_on_the_pieces(text: str, cuts: set[int]) -> None:
+def test_stop_sequence_does_not_depend_on_the_pieces(text: str, cuts: set[int]) -> None:
     stops = ["abxab", "bx", "bb"]
     ends = [(text.find(stop) + len(stop), text.find(stop)) for stop in stops if stop in text]
     first = min(ends, default=(0, None))[1]

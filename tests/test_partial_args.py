@@ -19,7 +19,7 @@ def text(path: str, value: str, more: bool = False) -> dict[str, Any]:
     return {"jsonPath": path, "stringValue": value, **({"willContinue": True} if more else {})}
 
 
-def test_a_string_in_pieces() -> None:
+def test_string_in_pieces() -> None:
     assert written(text("$.city", "Bos", more=True), text("$.city", 'ton "é"\n')) == [
         '{"city":"Bos',
         'ton \\"é\\"\\n"',
@@ -27,7 +27,7 @@ def test_a_string_in_pieces() -> None:
     ]
 
 
-def test_a_string_that_is_not_ended_is_ended() -> None:
+def test_string_that_is_not_ended_is_ended() -> None:
     assert written(text("$.a", "x", more=True), text("$.b", "y", more=True)) == [
         '{"a":"x',
         '","b":"y',
@@ -35,11 +35,11 @@ def test_a_string_that_is_not_ended_is_ended() -> None:
     ]
 
 
-def test_nothing_at_all() -> None:
+def test_arguments_without_pieces() -> None:
     assert written() == ["{}"]
 
 
-def test_it_has_begun_with_its_first_piece() -> None:
+def test_arguments_begin_with_the_first_piece() -> None:
     partial = PartialArgs()
     assert not partial.has_begun
     partial.add([text("$.a", "x", more=True)])
@@ -58,7 +58,7 @@ def test_it_has_begun_with_its_first_piece() -> None:
         ({"jsonPath": r"$['a key']['it\'s']", "numberValue": 1}, {"a key": {"it's": 1}}),
     ],
 )
-def test_one_value(piece: Any, expected: Any) -> None:
+def test_values_of_every_kind(piece: Any, expected: Any) -> None:
     assert json.loads("".join(written(piece))) == expected
 
 
@@ -106,5 +106,5 @@ def pieces_of(value: Any, path: str = "$") -> Any:
 
 
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=2), VALUES, max_size=4))
-def test_the_pieces_of_any_object_are_that_object(value: Any) -> None:
+def test_pieces_of_any_object_are_that_object(value: Any) -> None:
     assert json.loads("".join(written(*pieces_of(value)))) == value

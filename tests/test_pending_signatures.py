@@ -119,5 +119,5 @@ def test_text_signature_is_not_that_of_calls_before_it() -> None:
     assert fed(*parts)[2:] == [[("f1", None, "T")], [("f2", "A", "U")]]
 
 
-def test_signature_that_a_signed_call_does_not_need_goes_in_front() -> None:
+def test_signature_that_a_call_does_not_need_goes_in_front() -> None:
     assert fed(("empty", "T"), ("f1", "A"))[1] == [("f1", "A", "T")]

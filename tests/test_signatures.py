@@ -26,7 +26,7 @@ MODEL = st.from_regex(r"gemini-[a-z0-9.-]{1,30}", fullmatch=True)
 
 
 @given(st.sampled_from([CALL, TEXT, PART]), MODEL, BASE64)
-def test_a_signature_survives_the_round_trip(kind: str, model: str, value: str) -> None:
+def test_signature_survives_the_round_trip(kind: str, model: str, value: str) -> None:
     assert unwrap(wrap(kind, model, value), model) == Signature(kind, value)
 
 
@@ -43,11 +43,11 @@ def test_a_signature_survives_the_round_trip(kind: str, model: str, value: str) 
         pytest.param("gs1.c.gemini-4-hydrogen:QUJD\n", id="with more behind it"),
     ],
 )
-def test_what_is_foreign_is_not_unwrapped(foreign: str) -> None:
+def test_signature_that_is_foreign_is_not_unwrapped(foreign: str) -> None:
     assert unwrap(foreign, "gemini-4-hydrogen") is None
 
 
-def test_the_sentinel_is_googles_documented_one() -> None:
+def test_sentinel_is_googles_documented_one() -> None:
     assert SENTINEL == "skip_thought_signature_validator"
 
 
@@ -56,7 +56,7 @@ MIXED = pack({**TRACE, "functionCall": {"name": "x"}})
 DEEP = base64.b64encode(b"[" * 100_000).decode()
 
 
-def test_what_an_envelope_stands_for() -> None:
+def test_envelope_stands_for_a_part() -> None:
     assert carried_part(Signature(TEXT, "QUJD")) == {"text": "", "thoughtSignature": "QUJD"}
     trace: Any = {"toolCall": {"id": "s1", "args": {"é": 1}}, "thoughtSignature": "QUJD"}
     packed = unwrap(wrap(PART, "gemini-4-neon", pack(trace)), "gemini-4-neon")
@@ -68,7 +68,7 @@ def test_what_an_envelope_stands_for() -> None:
     "value",
     ["QUJD", "!", "W10=", pack({"text": "x"}), pack({"functionCall": {"name": "x"}}), MIXED, DEEP],
 )
-def test_a_part_that_was_changed_is_dropped(value: str) -> None:
+def test_envelope_that_was_changed_is_dropped(value: str) -> None:
     assert carried_part(Signature(PART, value)) is None
 
 
@@ -83,10 +83,10 @@ def test_a_part_that_was_changed_is_dropped(value: str) -> None:
         ("x" * 65, "toolu_0a1b2c3d02", "toolu_0a1b2c3d02"),
     ],
 )
-def test_an_id_there_and_back(given: str | None, tool_use: str, back: str) -> None:
+def test_id_there_and_back(given: str | None, tool_use: str, back: str) -> None:
     assert tool_use_id("0a1b2c3d", given, 2) == tool_use
     assert call_id(tool_use) == back
 
 
-def test_an_id_of_another_origin_is_kept() -> None:
+def test_id_of_another_origin_is_kept() -> None:
     assert call_id("toolu_01XyZ") == "toolu_01XyZ"

@@ -24,7 +24,7 @@ from translate.response.message import collect
 from translate.response.stream import BROKEN, render_as_text
 
 
-def test_the_events_of_a_text_whole() -> None:
+def test_text_events_are_exactly_these() -> None:
     machine = translator()
     assert machine.has_block is False
     usage = {"promptTokenCount": 9, "thoughtsTokenCount": 81}
@@ -81,7 +81,7 @@ def test_the_events_of_a_text_whole() -> None:
     ]
 
 
-def test_thinking_then_text() -> None:
+def test_thinking_comes_before_text() -> None:
     chunks = [chunk(thought("Hm.")), chunk(thought(" So.")), chunk(text("Yes."), finish="STOP")]
     assert short_events(*chunks) == [
         "message_start",
@@ -97,7 +97,7 @@ def test_thinking_then_text() -> None:
     ]
 
 
-def test_thinking_nobody_asked_for_is_not_shown() -> None:
+def test_thinking_that_was_not_requested_is_hidden() -> None:
     assert short_events(
         chunk(thought("Hm."), text("Yes."), finish="STOP"), shows_thinking=False
     ) == [
@@ -113,7 +113,7 @@ def test_thinking_nobody_asked_for_is_not_shown() -> None:
 # --- Long answers -----------------------------------------------------------------------------
 
 
-def test_a_long_answer_comes_in_hops() -> None:
+def test_continuation_joins_the_hops_of_a_long_answer() -> None:
     machine = translator()
     checkpoint = {**chunk(text("Hel"), continuationToken="T1")}
     events = machine.feed(
@@ -131,12 +131,12 @@ def test_a_long_answer_comes_in_hops() -> None:
     assert (message["usage"]["input_tokens"], message["usage"]["output_tokens"]) == (9, 7)
 
 
-def test_a_continuation_without_a_token_is_an_end() -> None:
+def test_continuation_without_a_token_is_an_end() -> None:
     assert short_events(chunk(text("Hi"), finish="CONTINUATION"))[-2] == "max_tokens"
 
 
 @pytest.mark.parametrize("token", [{}, {"continuationToken": "T1"}])
-def test_a_hop_that_does_not_get_on_is_an_end(token: Any) -> None:
+def test_continuation_without_progress_is_an_end(token: Any) -> None:
     machine = translator()
     events = machine.feed(chunk(text("a"), finish="CONTINUATION", continuationToken="T1"))
     assert machine.continuation() == "T1"
@@ -145,7 +145,7 @@ def test_a_hop_that_does_not_get_on_is_an_end(token: Any) -> None:
     assert collect(events + machine.finish())["stop_reason"] == "max_tokens"
 
 
-def test_a_cut_answer_is_not_continued() -> None:
+def test_continuation_ends_where_the_answer_is_cut() -> None:
     machine = translator(stop_sequences=["b"])
     machine.feed(chunk(text("ab"), finish="CONTINUATION", continuationToken="T1"))
     assert machine.continuation() is None
@@ -154,7 +154,7 @@ def test_a_cut_answer_is_not_continued() -> None:
 # --- Streams that break off -------------------------------------------------------------------
 
 
-def test_a_broken_stream_goes_on_from_where_nothing_was_shown_since() -> None:
+def test_resumption_follows_a_checkpoint() -> None:
     machine = translator()
     used = {"promptTokenCount": 9, "candidatesTokenCount": 2}
     events = machine.feed({**chunk(text("Hel"), continuationToken="T1"), "usageMetadata": used})
@@ -169,7 +169,7 @@ def test_a_broken_stream_goes_on_from_where_nothing_was_shown_since() -> None:
     assert (message["usage"]["input_tokens"], message["usage"]["output_tokens"]) == (9, 7)
 
 
-def test_what_was_shown_behind_a_checkpoint_is_not_shown_again() -> None:
+def test_resumption_never_repeats_what_was_shown() -> None:
     machine = translator()
     assert machine.resumption() is None
     machine.feed(chunk(text("Hel")))
@@ -181,7 +181,7 @@ def test_what_was_shown_behind_a_checkpoint_is_not_shown_again() -> None:
     assert machine.resumption() == "T2"
 
 
-def test_a_hop_that_breaks_off_before_its_first_part_is_asked_for_again() -> None:
+def test_resumption_repeats_a_hop_without_parts() -> None:
     machine = translator()
     machine.feed(chunk(text("a"), finish="CONTINUATION", continuationToken="T1"))
     assert machine.has_ended is True
@@ -191,7 +191,7 @@ def test_a_hop_that_breaks_off_before_its_first_part_is_asked_for_again() -> Non
     assert machine.resumption() is None
 
 
-def test_a_resumed_hop_has_to_get_on_too() -> None:
+def test_resumption_without_progress_is_an_end() -> None:
     machine = translator()
     machine.feed(chunk(text("a"), continuationToken="T1"))
     assert machine.resumption() == "T1"
@@ -202,7 +202,7 @@ def test_a_resumed_hop_has_to_get_on_too() -> None:
 # --- Other parts ------------------------------------------------------------------------------
 
 
-def test_code_and_media_are_shown_as_text() -> None:
+def test_parts_of_code_and_media_are_text() -> None:
     events = short_events(
         chunk({"executableCode": {"language": "PYTHON", "code": "1+1"}}),
         chunk({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}}),
@@ -235,7 +235,7 @@ def test_parts_without_a_block_are_text(part: Any, expected: str) -> None:
     assert render_as_text(part) == expected
 
 
-def test_calls_and_traces_are_passed_on() -> None:
+def test_parts_with_calls_and_traces_become_blocks() -> None:
     machine = translator()
     trace = {"toolCall": {"id": "s1", "toolType": "URL_CONTEXT"}}
     events = machine.feed(chunk(trace, call("f1", "bash", thoughtSignature="A"), finish="STOP"))
@@ -244,7 +244,7 @@ def test_calls_and_traces_are_passed_on() -> None:
     assert machine.repairs == {}
 
 
-def test_sources_follow_the_text() -> None:
+def test_grounding_follows_the_text() -> None:
     found = {
         "webSearchQueries": ["euro 2024"],
         "groundingChunks": [{"web": {"uri": "https://x.test/r", "title": "uefa.com"}}],
@@ -293,7 +293,7 @@ def test_sources_follow_the_text() -> None:
     }
 
 
-def test_sources_without_text_have_no_citations() -> None:
+def test_grounding_without_text_has_no_citations() -> None:
     found = {"webSearchQueries": ["q"], "groundingSupports": [{"groundingChunkIndices": [0]}]}
     kinds = [
         event[1]["type"]
@@ -306,7 +306,7 @@ def test_sources_without_text_have_no_citations() -> None:
 # --- Ends -------------------------------------------------------------------------------------
 
 
-def test_a_message_never_ends_with_thinking() -> None:
+def test_end_is_never_behind_thinking() -> None:
     assert short_events(chunk(thought("Hm."), finish="MAX_TOKENS"))[2:] == [
         (0, "thinking_delta", "Hm."),
         (0, "stop"),
@@ -317,7 +317,7 @@ def test_a_message_never_ends_with_thinking() -> None:
     ]
 
 
-def test_an_empty_answer_has_an_end() -> None:
+def test_end_of_an_empty_answer() -> None:
     assert short_events({"candidates": [{"finishReason": "STOP", "index": 0}]}) == [
         "message_start",
         "end_turn",
@@ -325,7 +325,7 @@ def test_an_empty_answer_has_an_end() -> None:
     ]
 
 
-def test_a_malformed_call_lets_the_client_ask_again() -> None:
+def test_end_with_a_malformed_call_is_tool_use() -> None:
     assert short_events(chunk(finish="MALFORMED_FUNCTION_CALL", content={})) == [
         "message_start",
         "tool_use",
@@ -333,7 +333,7 @@ def test_a_malformed_call_lets_the_client_ask_again() -> None:
     ]
 
 
-def test_a_blocked_prompt_is_refused_in_words() -> None:
+def test_refusal_of_a_blocked_prompt_says_so() -> None:
     assert short_events({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}) == [
         "message_start",
         (0, TEXT),
@@ -344,12 +344,12 @@ def test_a_blocked_prompt_is_refused_in_words() -> None:
     ]
 
 
-def test_feedback_without_a_reason_blocks_nothing() -> None:
+def test_refusal_needs_a_block_reason() -> None:
     feedback = {"promptFeedback": {"blockReason": "BLOCK_REASON_UNSPECIFIED"}}
     assert short_events({**feedback, **chunk(text("Hi"), finish="STOP")})[-2] == "end_turn"
 
 
-def test_a_stopped_answer_says_what_stopped_it() -> None:
+def test_refusal_names_what_stopped_the_answer() -> None:
     ratings = [
         {"category": "HARM_CATEGORY_HARASSMENT", "probability": "NEGLIGIBLE"},
         {"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "probability": "HIGH", "blocked": True},
@@ -376,16 +376,16 @@ def test_a_stopped_answer_says_what_stopped_it() -> None:
 
 
 @pytest.mark.parametrize("chunks", [[], [chunk(text("Once upon"))]])
-def test_an_answer_without_an_end_is_broken(chunks: Any) -> None:
+def test_end_that_is_missing_is_an_error(chunks: Any) -> None:
     with pytest.raises(ApiError) as caught:
         short_events(*chunks)
     assert (caught.value.status, caught.value.message) == (529, BROKEN)
 
 
-# --- Ends of the client's choosing ------------------------------------------------------------
+# --- Limits of the client ----------------------------------------------------------------------
 
 
-def test_a_stop_sequence_ends_the_answer_and_is_named() -> None:
+def test_stop_sequence_ends_the_answer() -> None:
     machine = translator(stop_sequences=["</severity>"])
     machine.feed(chunk(text("<severity>5</sev")))
     assert machine.is_cut is False
@@ -398,7 +398,7 @@ def test_a_stop_sequence_ends_the_answer_and_is_named() -> None:
     ]
 
 
-def test_a_cut_answer_says_why() -> None:
+def test_stop_reason_of_a_cut_answer() -> None:
     def ends(limits: Any, *parts: Any) -> Any:
         machine = translator(**limits)
         counted = {"usageMetadata": {"candidatesTokenCount": 4}}
@@ -419,7 +419,7 @@ def test_a_cut_answer_says_why() -> None:
     )
 
 
-def test_what_was_kept_back_is_shown_before_something_else() -> None:
+def test_text_that_was_kept_back_comes_before_other_blocks() -> None:
     kept = ["</end>"]
     events = short_events(
         chunk(text("a<"), thought("t"), text("</"), call("f1"), finish="STOP"), stop_sequences=kept
@@ -438,7 +438,7 @@ def test_what_was_kept_back_is_shown_before_something_else() -> None:
 # --- More than one attempt --------------------------------------------------------------------
 
 
-def test_an_attempt_goes_on_behind_what_was_shown() -> None:
+def test_attempt_goes_on_behind_what_was_shown() -> None:
     first = translator(stop_sequences=["never"])
     used = {"promptTokenCount": 9, "thoughtsTokenCount": 50}
     events = first.feed({**chunk(thought("Hm."), finish="STOP"), "usageMetadata": used})
@@ -462,7 +462,7 @@ def test_an_attempt_goes_on_behind_what_was_shown() -> None:
     ]
 
 
-def test_an_attempt_that_has_shown_nothing_leaves_no_trace() -> None:
+def test_attempt_without_a_block_leaves_no_trace() -> None:
     first = translator()
     events = first.begin()
     second = translator(previous=first)
@@ -486,7 +486,7 @@ def test_an_attempt_that_has_shown_nothing_leaves_no_trace() -> None:
         ({"toolCall": {"id": "s1"}}, {"carries_signatures": False}, False),
     ],
 )
-def test_thinking_is_no_answer(part: Any, limits: Any, expected: bool) -> None:
+def test_answer_is_more_than_thinking(part: Any, limits: Any, expected: bool) -> None:
     machine = translator(**limits)
     machine.feed(chunk(part))
     assert machine.has_answer is expected
@@ -499,7 +499,7 @@ THOUGHT = {"usageMetadata": {"thoughtsTokenCount": 5}}
 CODE = {"executableCode": {"language": "PYTHON", "code": "1"}}
 
 
-def test_a_round_of_googles_own_tools_is_no_end() -> None:
+def test_finish_reason_of_a_tool_round_is_no_end() -> None:
     machine = translator()
     machine.feed(chunk(CODE, finish="STOP"))
     assert machine.has_ended
@@ -511,13 +511,13 @@ def test_a_round_of_googles_own_tools_is_no_end() -> None:
     assert machine.has_ended
 
 
-def test_a_refusal_of_a_round_is_none_when_it_goes_on() -> None:
+def test_refusal_of_a_round_is_forgotten_when_it_goes_on() -> None:
     blocked = [{"category": "X", "blocked": True}]
     first = chunk(text("a"), finish="SAFETY", safetyRatings=blocked)
     assert short_events(first, chunk(text("b"), finish="STOP"))[-2] == "end_turn"
 
 
-def test_a_block_that_comes_with_content_is_a_block() -> None:
+def test_refusal_may_come_with_content() -> None:
     machine = translator()
     machine.feed({**chunk(text("a")), "promptFeedback": {"blockReason": "OTHER"}})
     assert machine.finish()[-2]["delta"]["stop_reason"] == "refusal"
@@ -526,7 +526,7 @@ def test_a_block_that_comes_with_content_is_a_block() -> None:
 @pytest.mark.parametrize(
     "after", [chunk(text("\n ")), chunk(text("")), chunk(signed("S")), chunk()]
 )
-def test_what_brings_nothing_leaves_an_end_an_end(after: Any) -> None:
+def test_finish_reason_stands_when_nothing_follows(after: Any) -> None:
     machine = translator()
     machine.feed(chunk(text("a"), finish="STOP"))
     machine.feed(after)
@@ -557,7 +557,7 @@ def test_what_brings_nothing_leaves_an_end_an_end(after: Any) -> None:
         (chunk(thought("Hm.")), {}, None),
     ],
 )
-def test_why_an_attempt_is_no_answer(given: Any, changes: Any, expected: str) -> None:
+def test_shortfall_is_why_an_attempt_is_no_answer(given: Any, changes: Any, expected: str) -> None:
     machine = translator(**changes)
     machine.feed(given)
     assert machine.shortfall is expected
@@ -574,14 +574,14 @@ def test_why_an_attempt_is_no_answer(given: Any, changes: Any, expected: str) ->
         ({"promptFeedback": {"blockReason": "OTHER"}}, {}, True),
     ],
 )
-def test_when_an_answer_or_its_hop_has_ended(given: Any, changes: Any, expected: bool) -> None:
+def test_has_ended_covers_answer_and_hop(given: Any, changes: Any, expected: bool) -> None:
     machine = translator(**changes)
     assert machine.has_ended is False
     machine.feed(given)
     assert machine.has_ended is expected
 
 
-def test_what_an_attempt_has_used_is_told_at_any_time() -> None:
+def test_tokens_are_known_at_any_time() -> None:
     machine = translator()
     assert machine.tokens == {"in": 0, "cached": 0, "out": 0, "thoughts": 0}
     used = {
@@ -600,7 +600,7 @@ def test_what_an_attempt_has_used_is_told_at_any_time() -> None:
 # --- Silence ----------------------------------------------------------------------------------
 
 
-def test_a_silent_answer_can_begin_before_it_has_content() -> None:
+def test_message_start_may_precede_content() -> None:
     machine = translator()
     (event,) = machine.begin()
     assert event == translator().feed(chunk())[0]
@@ -631,7 +631,7 @@ def test_a_silent_answer_can_begin_before_it_has_content() -> None:
         ),
     ],
 )
-def test_a_sign_of_life_says_nothing(parts: Any, changes: Any, expected: Any) -> None:
+def test_keep_alive_is_an_empty_delta(parts: Any, changes: Any, expected: Any) -> None:
     machine = translator(**changes)
     machine.feed(chunk(*parts))
     had_answer = machine.has_answer
@@ -640,7 +640,7 @@ def test_a_sign_of_life_says_nothing(parts: Any, changes: Any, expected: Any) ->
     assert [short(event) for event in machine.keep_alive()] == expected[-1:]
 
 
-def test_a_sign_of_life_leaves_the_answer_as_it_is() -> None:
+def test_keep_alive_leaves_the_answer_as_it_is() -> None:
     machine = translator(stop_sequences=["</end>"])
     events = machine.begin() + machine.keep_alive()
     events += machine.feed(chunk(text("a</"))) + machine.keep_alive()
@@ -664,7 +664,7 @@ PARTS = st.one_of(
 
 
 @given(st.lists(PARTS, max_size=12), st.booleans(), st.booleans(), st.data())
-def test_the_grammar_holds_and_chunking_changes_nothing(
+def test_events_are_in_order_however_they_are_chunked(
     parts: list[Any], shows: bool, carries: bool, data: Any
 ) -> None:
     changes = {"shows_thinking": shows, "carries_signatures": carries}

@@ -68,7 +68,7 @@ TOOLS = {
         ),
     ],
 )
-def test_slips_with_one_reading(name: str, args: Any, expected: Any) -> None:
+def test_slips_with_one_reading_are_repaired(name: str, args: Any, expected: Any) -> None:
     before = copy.deepcopy(args)
     assert repair(name, args, TOOLS) == RepairedCall(*expected)
     assert args == before
@@ -98,18 +98,18 @@ def test_slips_with_one_reading(name: str, args: Any, expected: Any) -> None:
         pytest.param("TodoWrite", {"todos": "[" * 100_000}, id="a list without end"),
     ],
 )
-def test_what_has_no_single_reading_goes_through(name: str, args: Any) -> None:
+def test_calls_without_a_single_reading_go_through(name: str, args: Any) -> None:
     repaired = repair(name, args, TOOLS)
     assert repaired == RepairedCall(name, args, [])
     assert repaired.args is args
 
 
-def test_open_objects_take_any_key() -> None:
+def test_keys_of_open_objects_are_kept() -> None:
     open_schema = {**READ, "additionalProperties": True}
     assert repair("Read", {"path": "a"}, {"Read": open_schema}).repairs == []
 
 
 @pytest.mark.parametrize(("kind", "fits"), [("boolean", True), ("integer", False)])
-def test_a_truth_value_is_no_number(kind: str, fits: bool) -> None:
+def test_boolean_is_no_number(kind: str, fits: bool) -> None:
     schema = {"properties": {"is_on": {"type": kind}}, "required": ["is_on"]}
     assert repair("T", {"on": True}, {"T": schema}).repairs == (["renamed"] if fits else [])

@@ -23,7 +23,7 @@ from translate.response.message import collect
 from translate.signatures import pack
 
 
-def test_a_signature_rides_on_the_thinking_before_its_call() -> None:
+def test_signature_rides_on_the_thinking_before_its_call() -> None:
     assert short_events(
         chunk(thought("Look.")),
         chunk(call("f1", args={"command": "ls"}, thoughtSignature="AAAA"), call("f2", "Read", {})),
@@ -45,7 +45,7 @@ def test_a_signature_rides_on_the_thinking_before_its_call() -> None:
     ]
 
 
-def test_a_signature_after_text_rides_on_an_empty_thinking_block() -> None:
+def test_signature_after_text_rides_on_an_empty_thinking_block() -> None:
     assert short_events(
         chunk(thought("Look."), text("I look.")),
         chunk(call("f1", thoughtSignature="AAAA"), finish="STOP"),
@@ -91,7 +91,7 @@ def test_a_signature_after_text_rides_on_an_empty_thinking_block() -> None:
         ),
     ],
 )
-def test_a_signature_reaches_the_first_call_wherever_it_comes(chunks: Any) -> None:
+def test_signature_reaches_the_first_call_wherever_it_comes(chunks: Any) -> None:
     assert short_events(*chunks) == [
         "message_start",
         (0, THINKING),
@@ -108,7 +108,7 @@ def test_a_signature_reaches_the_first_call_wherever_it_comes(chunks: Any) -> No
     ]
 
 
-def test_a_thoughts_signature_is_its_next_calls() -> None:
+def test_signature_of_a_thought_is_its_next_calls() -> None:
     assert short_events(
         chunk(thought("Hm.", thoughtSignature="AAAA")), chunk(call("f1"), finish="STOP")
     ) == [
@@ -125,7 +125,7 @@ def test_a_thoughts_signature_is_its_next_calls() -> None:
     ]
 
 
-def test_an_empty_texts_signature_keeps_its_place_when_the_call_has_its_own() -> None:
+def test_signature_that_a_call_does_not_need_keeps_its_place() -> None:
     assert short_events(
         chunk(text("I look."), signed("TTTT")),
         chunk(call("f1", thoughtSignature="AAAA"), finish="STOP"),
@@ -139,7 +139,7 @@ def test_an_empty_texts_signature_keeps_its_place_when_the_call_has_its_own() ->
     ]
 
 
-def test_calls_in_sequence_may_each_be_signed() -> None:
+def test_signatures_of_calls_in_sequence() -> None:
     signatures = [
         event[2]
         for event in short_events(
@@ -161,7 +161,7 @@ def test_calls_in_sequence_may_each_be_signed() -> None:
         ),
     ],
 )
-def test_unsigned_calls_go_on_without_a_carrier(chunks: Any) -> None:
+def test_unsigned_calls_have_no_thinking_block(chunks: Any) -> None:
     assert short_events(*chunks) == [
         "message_start",
         (0, tool("_f1")),
@@ -191,7 +191,7 @@ def test_unsigned_calls_are_kept_back_until_the_end_at_most() -> None:
     ]
 
 
-def test_a_signed_call_lets_an_unsigned_one_before_it_go() -> None:
+def test_unsigned_call_goes_before_a_signed_one() -> None:
     kinds = [
         event[1].get("type")
         for event in short_events(
@@ -202,7 +202,7 @@ def test_a_signed_call_lets_an_unsigned_one_before_it_go() -> None:
     assert kinds == ["tool_use", "thinking", "tool_use"]
 
 
-def test_a_client_that_cannot_carry_gets_its_calls_at_once_and_bare() -> None:
+def test_signatures_are_dropped_for_other_clients() -> None:
     assert short_events(
         chunk(call("f1")),
         chunk(signed("SSSS"), call("f2", thoughtSignature="AAAA")),
@@ -224,7 +224,7 @@ def test_a_client_that_cannot_carry_gets_its_calls_at_once_and_bare() -> None:
     ]
 
 
-def test_a_mapped_name_comes_back_as_the_tools_own() -> None:
+def test_tool_name_is_the_clients_own() -> None:
     events = short_events(
         chunk(call("f1", "_1st_00", {"é": 1}, thoughtSignature="A"), finish="STOP"),
         tool_names={"_1st_00": "1st"},
@@ -245,7 +245,7 @@ def test_call_with_a_slip_is_repaired_and_counted() -> None:
     assert machine.repairs == {"name": 1, "unwrapped": 1}
 
 
-def test_a_client_that_wants_one_call_gets_one() -> None:
+def test_parallel_calls_are_dropped_where_one_is_wanted() -> None:
     signed_call = call("f1", thoughtSignature="A")
     for chunks in ([chunk(signed_call, call("f2"))], [chunk(call("f1"), call("f2"), signed("A"))]):
         machine = translator(max_calls=1)
@@ -284,7 +284,7 @@ def city(value: str, more: bool = False) -> dict[str, Any]:
     return {"jsonPath": "$.city", "stringValue": value, **({"willContinue": True} if more else {})}
 
 
-def test_the_pieces_of_a_call_are_streamed() -> None:
+def test_call_in_pieces_is_streamed() -> None:
     start = {**piece(name="weather", id="f1"), "thoughtSignature": "A"}
     assert short_events(
         chunk(start),
@@ -307,7 +307,7 @@ def test_the_pieces_of_a_call_are_streamed() -> None:
     ]
 
 
-def test_a_call_in_pieces_takes_the_signature_before_it() -> None:
+def test_call_in_pieces_takes_the_signature_before_it() -> None:
     events = short_events(
         chunk(signed("A"), piece(city("x"), more=False, name="weather"), finish="STOP")
     )
@@ -323,7 +323,7 @@ def test_a_call_in_pieces_takes_the_signature_before_it() -> None:
     ("finish", "stop_reason"),
     [("MAX_TOKENS", "max_tokens"), ("MALFORMED_FUNCTION_CALL", "tool_use"), ("SAFETY", "refusal")],
 )
-def test_a_call_that_is_broken_off_cannot_be_run(finish: str, stop_reason: str) -> None:
+def test_call_that_is_broken_off_cannot_be_run(finish: str, stop_reason: str) -> None:
     """Claude Code runs a tool as soon as its block ends, if its input can be read."""
     machine = translator()
     events = machine.feed(chunk(piece(city("Bos", more=True), name="weather"), finish=finish))
@@ -335,7 +335,7 @@ def test_a_call_that_is_broken_off_cannot_be_run(finish: str, stop_reason: str) 
     assert message["stop_reason"] == stop_reason
 
 
-def test_a_call_that_is_broken_off_before_its_first_argument_cannot_be_run() -> None:
+def test_call_without_any_argument_cannot_be_run() -> None:
     machine = translator()
     events = machine.feed(chunk(piece(more=True, name="weather"), finish="MAX_TOKENS"))
     events += machine.finish()
@@ -344,7 +344,7 @@ def test_a_call_that_is_broken_off_before_its_first_argument_cannot_be_run() -> 
     assert collect(events)["content"] == []
 
 
-def test_a_call_whose_end_is_not_told_is_whole() -> None:
+def test_call_without_a_last_piece_is_whole() -> None:
     machine = translator()
     events = machine.feed(chunk(piece(city("Bos", more=True), name="weather"), finish="STOP"))
     message = collect(events + machine.finish())
@@ -352,7 +352,7 @@ def test_a_call_whose_end_is_not_told_is_whole() -> None:
     assert message["stop_reason"] == "tool_use"
 
 
-def test_a_second_call_in_pieces_may_be_unwanted() -> None:
+def test_call_in_pieces_is_dropped_where_one_is_wanted() -> None:
     first = call("f1", thoughtSignature="A")
     events = short_events(
         chunk(first, piece(city("x"), name="weather"), piece(more=False), finish="STOP"),
@@ -364,7 +364,7 @@ def test_a_second_call_in_pieces_may_be_unwanted() -> None:
     ]
 
 
-def test_a_texts_signature_travels_with_the_next_call() -> None:
+def test_signature_of_a_text_travels_with_the_next_call() -> None:
     said = text("I look.", thoughtSignature="TTTT")
     assert short_events(chunk(said, call("f1", thoughtSignature="AAAA"), finish="STOP"))[4:8] == [
         (1, THINKING),
@@ -377,7 +377,7 @@ def test_a_texts_signature_travels_with_the_next_call() -> None:
     assert short_events(chunk(said, finish="STOP"))[-2:] == ["end_turn", "message_stop"]
 
 
-def test_calls_that_share_an_id_get_ids_of_their_own() -> None:
+def test_call_ids_are_unique() -> None:
     both = chunk(call("f1", thoughtSignature="A"), call("f1"), finish="STOP")
     ids = [
         event[1]["id"]
@@ -387,7 +387,7 @@ def test_calls_that_share_an_id_get_ids_of_their_own() -> None:
     assert ids == [f"toolu_{TAG}_f1", f"toolu_{TAG}01"]
 
 
-def test_a_call_counts_from_the_moment_it_comes() -> None:
+def test_call_counts_from_the_moment_it_comes() -> None:
     def has_any(*parts: Any, **changes: Any) -> bool:
         machine = translator(**changes)
         machine.feed(chunk(*parts))

@@ -4,7 +4,7 @@ from translate.response.usage import UsageTotals
 from translate.wire import UsageMetadata
 
 
-def test_a_count_that_is_null_counts_nothing() -> None:
+def test_usage_ignores_null() -> None:
     totals = UsageTotals()
     totals.update({"promptTokenCount": 7, "candidatesTokenCount": None})  # type: ignore[typeddict-item]
     totals.update({"promptTokenCount": None, "candidatesTokenCount": 2})  # type: ignore[typeddict-item]
@@ -36,7 +36,7 @@ def test_usage_counts_cached_input_apart_and_thoughts_as_output() -> None:
     assert totals.usage(searched=True) == {**USAGE, "input_tokens": 2008 - 94}
 
 
-def test_thoughts_that_are_counted_twice_are_counted_once() -> None:
+def test_thoughts_that_google_counts_twice_count_once() -> None:
     totals = UsageTotals()
     totals.update({"promptTokenCount": 10, "candidatesTokenCount": 80, "thoughtsTokenCount": 70})
     assert (totals.visible, totals.usage()["output_tokens"]) == (80, 150)
@@ -44,7 +44,7 @@ def test_thoughts_that_are_counted_twice_are_counted_once() -> None:
     assert (totals.visible, totals.usage()["output_tokens"]) == (10, 80)
 
 
-def test_the_context_of_a_long_answer_is_its_first_hops() -> None:
+def test_usage_of_a_long_answer_has_its_first_hops_input() -> None:
     totals = UsageTotals()
     totals.update(HOP)
     totals.next_hop()
@@ -53,7 +53,7 @@ def test_the_context_of_a_long_answer_is_its_first_hops() -> None:
     assert totals.thoughts == 2 * 87
 
 
-def test_usage_is_zero_where_nothing_is_said_and_never_negative() -> None:
+def test_usage_is_zero_by_default_and_never_negative() -> None:
     zero = dict.fromkeys(USAGE, 0)
     totals = UsageTotals()
     assert (totals.usage(), totals.thoughts) == (zero, 0)
