@@ -51,6 +51,7 @@ class Answer:
         self._events: list[Event] = []
         """What the answer begins with."""
         self._last_event = time.monotonic()
+        self._is_closed = False
 
     def open(self, *, whole: bool) -> None:
         """Wait for the first block (of a whole answer, for its end), or until a client has waited
@@ -106,6 +107,9 @@ class Answer:
 
     def close(self) -> None:
         """Free the upstream, and leave in the log entry what is known by now."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._items.close()
         plan, translator = self._attempts.plan, self._attempts.translator
         self._log_entry.gemini = plan.translation.model.name
