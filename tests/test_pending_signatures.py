@@ -120,4 +120,9 @@ def test_text_signature_is_not_that_of_calls_before_it() -> None:
 
 
 def test_signature_that_a_call_does_not_need_goes_in_front() -> None:
-    assert fed(("empty", "T"), ("f1", "A"))[1] == [("f1", "A", "T")]
+    for call in ("f1", "p1"):
+        assert fed(("empty", "T"), (call, "A"))[1] == [(call, "A", "T")]
+
+
+def test_signatures_in_front_keep_their_order() -> None:
+    assert fed(("text", "T"), ("empty", "U"), ("f1", "A"))[2] == [("f1", "A", "T", "U")]

@@ -63,22 +63,17 @@ class PendingSignatures:
         return ()
 
     def on_call(self, call: FunctionCall, signature: str | None) -> Sequence[SignedCall]:
-        """A whole call. A pending signature that it has no need of keeps its place before it."""
+        """A whole call."""
         if signature:
-            return [*self.flush(), self._sign(call, signature, self._take_for_call())]
-        if self.unsigned_calls:
+            return [*self.flush(), self._sign(call, signature)]
+        if self.unsigned_calls or self._has_to_wait:
             self.unsigned_calls.append(call)
             return ()
-        signature = self._take_for_call()
-        if signature is None and self._waits and not self._has_signed_call:
-            self.unsigned_calls.append(call)
-            return ()
-        return [self._sign(call, signature)]
+        return [self._sign(call, None)]
 
     def on_call_in_pieces(self, call: FunctionCall, signature: str | None) -> Sequence[SignedCall]:
         """The first piece of a call; it is shown at once, as the last one of those returned."""
-        ready = self.flush()
-        return [*ready, self._sign(call, signature or self._take_for_call())]
+        return [*self.flush(), self._sign(call, signature)]
 
     def flush(self, signature: str | None = None) -> Sequence[SignedCall]:
         """Let the calls that wait go, the first with the signature that came for it, if any."""
@@ -87,14 +82,15 @@ class PendingSignatures:
         (first, *others), self.unsigned_calls = self.unsigned_calls, []
         return [self._sign(first, signature), *(SignedCall(call) for call in others)]
 
-    def _sign(
-        self, call: FunctionCall, signature: str | None, unused: str | None = None
-    ) -> SignedCall:
-        texts = [each for each in (unused, self._of_text) if each]
-        self._of_text = None
+    @property
+    def _has_to_wait(self) -> bool:
+        return self._waits and not self._has_signed_call and self._for_call is None
+
+    def _sign(self, call: FunctionCall, signature: str | None) -> SignedCall:
+        """A pending signature that the call has no need of keeps its place in front of it."""
+        unused = self._for_call if signature else None
+        texts = [each for each in (self._of_text, unused) if each]
+        signature = signature or self._for_call
+        self._of_text = self._for_call = None
         self._has_signed_call = self._has_signed_call or bool(signature)
         return SignedCall(call, signature, texts)
-
-    def _take_for_call(self) -> str | None:
-        signature, self._for_call = self._for_call, None
-        return signature
