@@ -654,6 +654,15 @@ def test_retry_after_header_counts_where_there_is_no_other_time(
     assert from_google(429, body, retry_after=header).retry_after == expected
 
 
+@pytest.mark.parametrize("digits", ["9" * 400, "9" * 5_000])
+def test_numbers_beyond_all_bounds_are_none(digits: str) -> None:
+    late = google("RESOURCE_EXHAUSTED", f"Please retry in {digits}s.", retry_in(f"{digits}s"))
+    assert from_google(429, late, retry_after=digits).retry_after is None
+    full = "input token count exceeds the maximum number of tokens allowed"
+    error = from_google(400, google("INVALID_ARGUMENT", f"{full} ({digits})."))
+    assert error.cause is Cause.REQUEST
+
+
 def test_message_with_braces_is_shown_as_it_is() -> None:
     said = "Invalid value at 'contents' {hint} {0} {message}"
     assert from_google(403, google("PERMISSION_DENIED", said)).message.endswith(f": {said}")

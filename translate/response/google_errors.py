@@ -165,13 +165,15 @@ RULES = (
 )
 """The first that matches. A later rule may count on the earlier ones not to match."""
 
-DURATION = r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)(ms|s))?(?<=[hms])\b"
+DURATION = r"(?:(\d{1,9})h)?(?:(\d{1,9})m(?!s))?(?:(\d{1,9}(?:\.\d{1,30})?)(ms|s))?(?<=[hms])\b"
+"""Digits are bounded, as Python reads no number of more than 4,300."""
 RETRY_TEXT = re.compile(f"[Rr]etry in {DURATION}")
 RETRY_DELAY = re.compile(DURATION)
+RETRY_AFTER = re.compile(r"\d{1,9}")
 PER_MINUTE = "PerMinute"
 TOO_LONG = re.compile(
-    r"input token count(?:(?: \((\d+)\))? exceeds the maximum number of tokens allowed"
-    r"| is (\d+) but (?:the )?model (?:only )?supports up to) \(?(\d+)\)?"
+    r"input token count(?:(?: \((\d{1,12})\))? exceeds the maximum number of tokens allowed"
+    r"| is (\d{1,12}) but (?:the )?model (?:only )?supports up to) \(?(\d{1,12})\b\)?"
 )
 """The Gemini API's words, with and without the count, and Vertex AI's."""
 
@@ -249,7 +251,7 @@ def _wait(error: Mapping[str, Any], message: str, header: str | None) -> int | N
     match = RETRY_TEXT.search(message)
     if match:
         return _seconds(*match.groups())
-    if header is not None and header.isdecimal():
+    if header is not None and RETRY_AFTER.fullmatch(header):
         return max(1, int(header))
     is_by_minute = any(PER_MINUTE in reason for reason in _reasons(error))
     return MAX_RETRY_AFTER_SECONDS if is_by_minute else None
