@@ -5,6 +5,7 @@ Every variable has its default and its form here; `VARIABLES` is what README's t
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -186,6 +187,7 @@ def set_secrets(
         environ[name] = _get(environ, name) or str(secrets.get(name) or "")
 
 
+@functools.lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine."""
     if host.lower() == "localhost":

@@ -54,6 +54,13 @@ def test_credentials(headers: dict[str, str], expected: list[str]) -> None:
         ),
         pytest.param(
             SERVER,
+            {**bearer("mine"), "Via": ""},
+            LOCAL,
+            "mine",
+            id="also where the proxy's header is empty",
+        ),
+        pytest.param(
+            SERVER,
             {**bearer("mine"), "Host": "messages.example:8080"},
             LOCAL,
             "mine",
