@@ -126,6 +126,20 @@ def test_zeros_are_kept_and_empty_values_dropped(value: Any, expected: bool) -> 
     assert should_log(value) is expected
 
 
+@pytest.mark.parametrize(
+    ("created", "written"),
+    [
+        (0.0, "1970-01-01T00:00:00.000+00:00"),
+        (1_795_861_439.9996, "2026-11-28T10:23:59.999+00:00"),
+        (1_795_861_440.0625, "2026-11-28T10:24:00.062+00:00"),
+    ],
+)
+def test_the_time_of_a_line_has_milliseconds(created: float, written: str) -> None:
+    entry = logging.makeLogRecord({"msg": "", "created": created, "levelname": "INFO"})
+    line = request_log.JsonLogHandler().format(entry)
+    assert json.loads(line)["time"] == written
+
+
 # --- Levels -----------------------------------------------------------------------------------
 
 
