@@ -58,12 +58,14 @@ class DefaultCredentials:
 
     def _renew(self) -> None:
         """Refresh the token ahead of its end; where that fails, it is used to its end."""
+        state = self._credentials.token_state.name
+        if state == "FRESH":
+            return
         from google.auth import exceptions
         from google.auth.transport.requests import Request
 
-        state = self._credentials.token_state.name
         until, _ = self._failures.get(state, (0.0, None))
-        if state != "FRESH" and time.monotonic() >= until:
+        if time.monotonic() >= until:
             try:
                 self._credentials.refresh(Request())
             except exceptions.GoogleAuthError as error:
