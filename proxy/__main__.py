@@ -5,14 +5,16 @@ The server is functions-framework; its command line is made here.
 
 from __future__ import annotations
 
+import argparse
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from translate import models
 
-from . import config, endpoints
+from . import __version__, config, endpoints
 from .config import Settings
 
 
@@ -23,7 +25,7 @@ def banner(settings: Settings) -> str:
     }
     subagent = models.resolve("claude-sonnet", settings.model_settings, is_subagent=True)
     lines = [
-        "Messages API on Gemini",
+        f"Messages API on Gemini, version {__version__}",
         f"  listen    http://{settings.host}:{settings.port}",
         f"  workers   {settings.workers} x {settings.threads} threads",
         f"  endpoint  {endpoints.from_settings(settings).base_url}",
@@ -45,8 +47,14 @@ def _whose_key(settings: Settings) -> str:
     return f"GEMINI_API_KEY, for {'holders of PROXY_TOKEN' if settings.token else 'this machine'}"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the banner and replace this process with functions-framework."""
+    parser = argparse.ArgumentParser(
+        "python -m proxy",
+        description="Serve the Messages API on Gemini. README.md has the settings.",
+    )
+    parser.add_argument("--version", action="version", version=f"gemini-messages {__version__}")
+    parser.parse_args(arguments)
     settings = config.read()
     _check_free(settings)
     print(banner(settings), flush=True)

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 from translate import ApiError
 
-from . import json_codec
+from . import __version__, json_codec
 
 log = logging.getLogger("gemini_messages")
 
@@ -99,6 +99,7 @@ class RequestLog:
             "repairs": dict(self.repairs),
             "first_byte_ms": self.first_byte_ms,
             "ms": self._elapsed(),
+            "version": __version__,
         }
         entry = {name: value for name, value in fields.items() if should_log(value)}
         log.handle(log.makeRecord(log.name, level, "", 0, entry, (), None))

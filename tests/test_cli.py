@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from proxy import __main__ as cli
+from proxy import __version__
 from proxy.config import read
 from tests import servers
 from tests.servers import Emulator
@@ -16,7 +17,7 @@ from tests.servers import Emulator
 
 def test_the_banner_of_a_plain_start() -> None:
     assert cli.banner(read({"PROXY_WORKERS": "2"})).splitlines() == [
-        "Messages API on Gemini",
+        f"Messages API on Gemini, version {__version__}",
         "  listen    http://127.0.0.1:8080",
         "  workers   2 x 256 threads",
         "  endpoint  https://generativelanguage.googleapis.com",
@@ -58,8 +59,8 @@ def test_the_process_becomes_the_server(
     monkeypatch.setenv("PROXY_WORKERS", "3")
     monkeypatch.setenv("WORKERS", "1")
     monkeypatch.setattr(os, "execv", lambda *arguments: started.append(arguments))
-    cli.main()
-    assert capsys.readouterr().out.startswith("Messages API on Gemini\n")
+    cli.main([])
+    assert capsys.readouterr().out.startswith(f"Messages API on Gemini, version {__version__}\n")
     ((_, command),) = started
     assert command[1:4] == ["-m", "functions_framework", "--target=messages"]
     assert command[5:] == ["--host=127.0.0.1", f"--port={port}"]
@@ -75,7 +76,7 @@ def test_a_taken_address_is_said(host: str, monkeypatch: pytest.MonkeyPatch) -> 
         address = f"{host}:{taken.getsockname()[1]}"
         monkeypatch.setenv("PROXY_LISTEN_ADDR", address)
         with pytest.raises(SystemExit) as caught:
-            cli.main()
+            cli.main([])
     assert str(caught.value).startswith(f"PROXY_LISTEN_ADDR: {address} cannot be used: ")
 
 
@@ -86,3 +87,9 @@ def test_it_serves(emulator: Emulator) -> None:
     command = [servers.FRAMEWORK[0], "-m", "proxy"]
     with servers.running(command, environ, url):
         assert servers.LOCAL.get(url, timeout=5).json()["status"] == "ok"
+
+
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert (caught.value.code, capsys.readouterr().out) == (0, f"gemini-messages {__version__}\n")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from proxy import request_log
+from proxy import __version__, request_log
 from proxy.request_log import RequestLog, configure_logging, safe_identifier, should_log
 from translate import ApiError, Cause, InvalidRequest
 
@@ -63,6 +63,7 @@ def test_the_line_of_a_request(lines: Lines) -> None:
     assert 0 <= entry.pop("first_byte_ms") <= entry.pop("ms") < 60_000
     assert entry == {
         "severity": "INFO",
+        "version": __version__,
         "request_id": "req_1",
         "method": "POST",
         "path": "/v1/messages",
@@ -83,7 +84,7 @@ def test_empty_values_are_not_logged(lines: Lines) -> None:
     new().write()
     (entry,) = lines()
     assert set(entry) == {
-        *("time", "severity", "request_id", "method", "path", "status", "ms"),
+        *("time", "severity", "request_id", "method", "path", "status", "ms", "version"),
     }
     assert entry["status"] == 0
 
