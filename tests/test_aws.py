@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import runpy
 import sys
 import threading
 import time
@@ -360,10 +361,10 @@ def test_a_bad_setting_is_reported_and_ends_it(
     assert level in {record.levelno for record in caplog.records}
 
 
-def test_elsewhere_it_says_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_elsewhere_its_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_LAMBDA_RUNTIME_API", raising=False)
     with pytest.raises(SystemExit, match="only AWS Lambda sets it"):
-        aws.main()
+        runpy.run_module("proxy.aws", run_name="__main__")
 
 
 def test_a_secret_is_read_before_the_function_is_loaded(
