@@ -1,4 +1,4 @@
-"""proxy/auth.py: whose key goes to Google, and who is sent away."""
+"""proxy/auth.py: whose key goes to Google, and who is refused."""
 
 import re
 from typing import Any
@@ -12,7 +12,7 @@ from translate import ApiError
 
 LOCAL, REMOTE = "127.0.0.1", "203.0.113.7"
 SERVER = {"GEMINI_API_KEY": "server-key"}
-GATED = {**SERVER, "PROXY_TOKEN": "token"}
+WITH_TOKEN = {**SERVER, "PROXY_TOKEN": "token"}
 
 
 def bearer(value: str) -> dict[str, str]:
@@ -44,13 +44,13 @@ def test_credentials(headers: dict[str, str], expected: list[str]) -> None:
         pytest.param({}, bearer("mine"), REMOTE, "mine", id="everybody's own key"),
         pytest.param(SERVER, bearer("dummy"), LOCAL, "server-key", id="the server's, on a laptop"),
         pytest.param(SERVER, {}, "::1", "server-key", id="also without any credential"),
-        pytest.param(SERVER, bearer("mine"), REMOTE, "mine", id="strangers bring their own"),
+        pytest.param(SERVER, bearer("mine"), REMOTE, "mine", id="others bring their own"),
         pytest.param(
             SERVER,
             {**bearer("mine"), "X-Forwarded-For": REMOTE},
             LOCAL,
             "mine",
-            id="strangers behind a local proxy too",
+            id="others behind a local proxy too",
         ),
         pytest.param(
             SERVER,
@@ -64,7 +64,7 @@ def test_credentials(headers: dict[str, str], expected: list[str]) -> None:
             {**bearer("mine"), "Host": "messages.example:8080"},
             LOCAL,
             "mine",
-            id="a host name of the world is a stranger's",
+            id="another host name is not local",
         ),
         pytest.param(
             SERVER, {**bearer("mine"), "Host": "[::1"}, LOCAL, "mine", id="so is a broken one"
@@ -77,11 +77,13 @@ def test_credentials(headers: dict[str, str], expected: list[str]) -> None:
             "mine",
             id="an Anthropic secret is passed over",
         ),
-        pytest.param(SERVER, bearer("mine"), None, "mine", id="an unknown address is a stranger's"),
-        pytest.param(GATED, bearer("token"), REMOTE, "server-key", id="with the token"),
-        pytest.param(GATED, {"x-api-key": "token"}, LOCAL, "server-key", id="in either header"),
+        pytest.param(SERVER, bearer("mine"), None, "mine", id="an unknown address is not local"),
+        pytest.param(WITH_TOKEN, bearer("token"), REMOTE, "server-key", id="with the token"),
         pytest.param(
-            GATED,
+            WITH_TOKEN, {"x-api-key": "token"}, LOCAL, "server-key", id="in either header"
+        ),
+        pytest.param(
+            WITH_TOKEN,
             {**bearer("token"), "x-api-key": "sk-left-over"},
             REMOTE,
             "server-key",
@@ -92,7 +94,7 @@ def test_credentials(headers: dict[str, str], expected: list[str]) -> None:
             {**bearer("token"), "x-api-key": "mine"},
             REMOTE,
             "mine",
-            id="a gate without a key of its own",
+            id="a token without a server key",
         ),
     ],
 )
@@ -104,7 +106,7 @@ def test_the_key_that_is_used(
     assert (key.hint == SERVERS_HINT) == (key.value == "server-key")
 
 
-def test_a_servers_hint_names_the_administrator() -> None:
+def test_the_servers_hint_names_the_administrator() -> None:
     assert SERVERS_HINT == (
         "It is this server's own key (GEMINI_API_KEY). Contact the server's administrator."
     )
@@ -121,7 +123,7 @@ def test_a_caller_id_does_not_reveal_the_key() -> None:
         return authenticate(Headers(headers), LOCAL, read(environ)).caller_id
 
     assert caller_id({}, **SERVER) == "local"
-    assert caller_id(bearer("token"), **GATED) == "token"
+    assert caller_id(bearer("token"), **WITH_TOKEN) == "token"
     assert (
         caller_id(bearer("mine")) == caller_id({"x-api-key": "mine"}) != caller_id(bearer("yours"))
     )
@@ -134,9 +136,9 @@ def test_a_caller_id_does_not_reveal_the_key() -> None:
         ({}, {}, LOCAL, "No API key in the request. Set ANTHROPIC_AUTH_TOKEN to a Gemini API key"),
         (SERVER, {}, REMOTE, "No API key in the request."),
         (SERVER, {"Origin": "https://evil.example"}, LOCAL, "No API key in the request."),
-        (GATED, {}, LOCAL, "This server asks for its access token: set ANTHROPIC_AUTH_TOKEN"),
-        (GATED, bearer("wrong"), LOCAL, "This server asks for its access token"),
-        (GATED, bearer("tökén"), LOCAL, "This server asks for its access token"),
+        (WITH_TOKEN, {}, LOCAL, "This server asks for its access token: set ANTHROPIC_AUTH_TOKEN"),
+        (WITH_TOKEN, bearer("wrong"), LOCAL, "This server asks for its access token"),
+        (WITH_TOKEN, bearer("tökén"), LOCAL, "This server asks for its access token"),
         (
             {"PROXY_TOKEN": "token"},
             bearer("token"),
@@ -151,7 +153,9 @@ def test_a_caller_id_does_not_reveal_the_key() -> None:
         ),
     ],
 )
-def test_who_is_sent_away(environ: Any, headers: Any, address: str, beginning: str) -> None:
+def test_a_refused_caller_learns_what_is_missing(
+    environ: Any, headers: Any, address: str, beginning: str
+) -> None:
     with pytest.raises(ApiError) as caught:
         authenticate(Headers(headers), address, read(environ))
     assert (caught.value.status, caught.value.retry) == (401, False)

@@ -86,7 +86,7 @@ class Received:
         return self._sock.recv(size)
 
 
-def patience(sock: socket.socket) -> tuple[int, ...]:
+def receive_timeout(sock: socket.socket) -> tuple[int, ...]:
     """How long a read waits, in seconds and microseconds; two zeros: without end."""
     return struct.unpack("ll", sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16))
 
@@ -99,7 +99,7 @@ def test_a_body_that_stops_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
         theirs.sendall(b"half")
         with pytest.raises(ApiError) as caught:
             read_body(Received(ours), ours)  # type: ignore[arg-type]
-        assert (ours.gettimeout(), patience(ours)) == (None, (0, 0))
+        assert (ours.gettimeout(), receive_timeout(ours)) == (None, (0, 0))
     error = caught.value
     assert (error.status, error.type, error.headers()) == (408, "timeout_error", {})
     assert error.message == "Timed out while reading the request body."
@@ -111,7 +111,7 @@ def test_a_body_that_comes_in_time_is_read_to_its_end() -> None:
         theirs.sendall(b"half and half")
         theirs.shutdown(socket.SHUT_WR)
         assert read_body(stream, ours) == b"half and half"
-        assert (ours.gettimeout(), patience(ours)) == (None, (0, 0))
+        assert (ours.gettimeout(), receive_timeout(ours)) == (None, (0, 0))
 
 
 def test_half_a_body_is_answered_at_once(
@@ -189,7 +189,7 @@ def test_a_client_hears_the_answer_when_it_has_sent_all(pair: Pair) -> None:
     theirs.sendall(bytes(3_000_000) + b"GET /")
     listening.join(TEST_TIMEOUT)
     assert ours.recv(100) == b"GET /"
-    assert patience(ours) == (0, 0)
+    assert receive_timeout(ours) == (0, 0)
 
 
 @pytest.mark.parametrize(
