@@ -10,14 +10,14 @@ from translate.request import openapi
 from translate.request.tools import (
     LEGAL_NAME,
     PLACEHOLDER,
-    Offered,
-    config,
+    ToolSet,
+    classify_tools,
     declaration,
-    declared,
     function_name,
-    in_openapi_form,
-    names,
-    sorted_out,
+    openapi_declaration,
+    tool_config,
+    tool_declarations,
+    tool_names,
 )
 
 LONG = "mcp__a_server_with_a_long_name__and_a_tool_whose_name_is_longer_still_than_that"
@@ -45,14 +45,14 @@ def test_a_declaration_in_its_second_form() -> None:
         "additionalProperties": False,
     }
     tool: Any = {"name": "1st", "description": "Ask it.", "input_schema": schema}
-    assert in_openapi_form(tool) == {
+    assert openapi_declaration(tool) == {
         "name": function_name("1st"),
         "description": "Ask it.",
         "parameters": openapi.parameters(schema),
     }
     nothing: Any = {"name": "Ping", "input_schema": {"type": "object", "properties": {}}}
-    assert in_openapi_form(nothing) == in_openapi_form({"name": "Ping"})
-    assert in_openapi_form({"name": "Ping"}) == {"name": "Ping", "description": ""}
+    assert openapi_declaration(nothing) == openapi_declaration({"name": "Ping"})
+    assert openapi_declaration({"name": "Ping"}) == {"name": "Ping", "description": ""}
 
 
 @pytest.mark.parametrize("name", ["Bash", "mcp__server__tool", "_x", "a.b:c-d", "a" * 64])
@@ -65,7 +65,7 @@ def test_an_illegal_name_becomes_a_legal_one_of_its_own(name: str) -> None:
     mapped = function_name(name)
     assert LEGAL_NAME.fullmatch(mapped)
     assert mapped != function_name(name + "x")
-    assert names([{"name": "Bash"}, {"name": name}]) == {mapped: name}
+    assert tool_names([{"name": "Bash"}, {"name": name}]) == {mapped: name}
 
 
 HYDROGEN, OLDER = find("gemini-4-hydrogen"), find("gemini-2.5-flash")
@@ -74,30 +74,30 @@ FETCH: Any = {"name": "web_fetch", "type": "web_fetch_20250910"}
 CODE: Any = {"name": "code_execution", "type": "code_execution_20250522"}
 
 
-def sort_out(*tools: Any) -> Offered:
-    return sorted_out(tools, None, HYDROGEN)
+def classify(*tools: Any) -> ToolSet:
+    return classify_tools(tools, None, HYDROGEN)
 
 
 def test_the_placeholder_is_not_declared() -> None:
-    offered = sort_out(
+    tool_set = classify(
         {"name": "Bash"},
         {"name": "DeferredToolPlaceholder", "defer_loading": True},
         {"name": "Ask", "type": "custom", "defer_loading": True},
     )
-    assert [tool["name"] for tool in offered.functions] == ["Bash", "Ask"]
-    assert (offered.built_in, offered.search) == ({}, {})
+    assert [tool["name"] for tool in tool_set.functions] == ["Bash", "Ask"]
+    assert (tool_set.built_in, tool_set.search) == ({}, {})
 
 
 def test_functions_and_built_in_tools_have_entries_of_their_own() -> None:
-    offered = sort_out(SEARCH, {"name": "Bash"}, FETCH, CODE)
-    assert offered.search == SEARCH
-    assert declared(offered, declaration) == [
+    tool_set = classify(SEARCH, {"name": "Bash"}, FETCH, CODE)
+    assert tool_set.search == SEARCH
+    assert tool_declarations(tool_set, declaration) == [
         {"functionDeclarations": [declaration({"name": "Bash"})]},
         {"googleSearch": {}},
         {"urlContext": {}},
         {"codeExecution": {}},
     ]
-    assert declared(sort_out(SEARCH), declaration) == [{"googleSearch": {}}]
+    assert tool_declarations(classify(SEARCH), declaration) == [{"googleSearch": {}}]
 
 
 def test_only_the_tools_that_were_refused_take_the_second_form() -> None:
@@ -105,8 +105,8 @@ def test_only_the_tools_that_were_refused_take_the_second_form() -> None:
     bash: Any = {"name": "Bash", "input_schema": schema}
     long: Any = {"name": LONG, "input_schema": schema}
     refused = {function_name(LONG), "other"}
-    assert declared(sort_out(bash, long, SEARCH), declaration, refused) == [
-        {"functionDeclarations": [declaration(bash), in_openapi_form(long)]},
+    assert tool_declarations(classify(bash, long, SEARCH), declaration, refused) == [
+        {"functionDeclarations": [declaration(bash), openapi_declaration(long)]},
         {"googleSearch": {}},
     ]
 
@@ -133,13 +133,13 @@ def test_only_the_tools_that_were_refused_take_the_second_form() -> None:
 )
 def test_tools_without_counterpart_are_refused(tools: Any, model: Any, message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        sorted_out(tools, None, model)
+        classify_tools(tools, None, model)
     assert caught.value.message == message
 
 
 def test_as_many_tools_as_gemini_takes() -> None:
     tools: list[Any] = [{"name": f"tool_{i}"} for i in range(512)]
-    assert len(sort_out(*tools, {"name": PLACEHOLDER}, SEARCH).functions) == 512
+    assert len(classify(*tools, {"name": PLACEHOLDER}, SEARCH).functions) == 512
 
 
 @pytest.mark.parametrize(
@@ -157,11 +157,11 @@ def test_as_many_tools_as_gemini_takes() -> None:
     ],
 )
 def test_tool_choice(choice: Any, expected: Any) -> None:
-    offered = sort_out({"name": "Bash"}, {"name": LONG})
-    assert config(offered, choice) == (expected and {"functionCallingConfig": expected})
-    assert config(sort_out(), choice) is None
-    assert config(sort_out(SEARCH), choice) is None
-    assert config(sort_out({"name": "Bash"}, {"name": LONG}, SEARCH), choice) == {
+    tool_set = classify({"name": "Bash"}, {"name": LONG})
+    assert tool_config(tool_set, choice) == (expected and {"functionCallingConfig": expected})
+    assert tool_config(classify(), choice) is None
+    assert tool_config(classify(SEARCH), choice) is None
+    assert tool_config(classify({"name": "Bash"}, {"name": LONG}, SEARCH), choice) == {
         "functionCallingConfig": expected or {"mode": "VALIDATED"},
         "includeServerSideToolInvocations": True,
     }
@@ -169,24 +169,24 @@ def test_tool_choice(choice: Any, expected: Any) -> None:
 
 def test_a_server_tool_that_is_chosen_needs_no_mode() -> None:
     choice = {"type": "tool", "name": "web_search"}
-    assert config(sort_out(SEARCH), choice) is None
-    assert config(sort_out({"name": "Bash"}, SEARCH), choice) == {
+    assert tool_config(classify(SEARCH), choice) is None
+    assert tool_config(classify({"name": "Bash"}, SEARCH), choice) == {
         "functionCallingConfig": {"mode": "NONE"},
         "includeServerSideToolInvocations": True,
     }
 
 
 def test_no_tool_means_no_search_either() -> None:
-    offered = sorted_out([SEARCH, {"name": "Bash"}], {"type": "none"}, HYDROGEN)
-    assert declared(offered, declaration) == [
+    tool_set = classify_tools([SEARCH, {"name": "Bash"}], {"type": "none"}, HYDROGEN)
+    assert tool_declarations(tool_set, declaration) == [
         {"functionDeclarations": [declaration({"name": "Bash"})]}
     ]
-    assert config(offered, {"type": "none"}) == {"functionCallingConfig": {"mode": "NONE"}}
+    assert tool_config(tool_set, {"type": "none"}) == {"functionCallingConfig": {"mode": "NONE"}}
 
 
 def test_a_strict_tool_is_called_by_its_schema() -> None:
-    offered = sort_out({"name": "Bash", "strict": True}, {"name": "Read"})
-    assert config(offered, None) == {"functionCallingConfig": {"mode": "VALIDATED"}}
+    tool_set = classify({"name": "Bash", "strict": True}, {"name": "Read"})
+    assert tool_config(tool_set, None) == {"functionCallingConfig": {"mode": "VALIDATED"}}
 
 
 @pytest.mark.parametrize(
@@ -200,13 +200,13 @@ def test_a_strict_tool_is_called_by_its_schema() -> None:
     ],
 )
 def test_calls_are_held_to_their_schemas_after_a_malformed_one(choice: Any, mode: Any) -> None:
-    offered = sort_out({"name": "Bash"})
-    assert config(offered, choice, validated=True) == {"functionCallingConfig": mode}
-    assert config(sort_out({"name": "Bash"}, SEARCH), choice, validated=True) == {
+    tool_set = classify({"name": "Bash"})
+    assert tool_config(tool_set, choice, validated=True) == {"functionCallingConfig": mode}
+    assert tool_config(classify({"name": "Bash"}, SEARCH), choice, validated=True) == {
         "functionCallingConfig": mode,
         "includeServerSideToolInvocations": True,
     }
-    assert config(sort_out(SEARCH), None, validated=True) is None
+    assert tool_config(classify(SEARCH), None, validated=True) is None
 
 
 @pytest.mark.parametrize(
@@ -222,5 +222,5 @@ def test_calls_are_held_to_their_schemas_after_a_malformed_one(choice: Any, mode
 )
 def test_a_wrong_tool_choice(choice: Any, message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        config(sort_out({"name": "Bash"}), choice)
+        tool_config(classify({"name": "Bash"}), choice)
     assert caught.value.message == message

@@ -62,11 +62,11 @@ def translate(
     """
     asked = validation.normalise(body, counting=counting)
     model = models.fit(_model(asked, model_settings, is_subagent, overrides), platform)
-    offered = tools.sorted_out(asked.get("tools", []), asked.get("tool_choice"), model)
+    tool_set = tools.classify_tools(asked.get("tools", []), asked.get("tool_choice"), model)
     form = _json_schema(asked)
     is_said = _is_form_said(asked, model, overrides)
-    said = _extra_instructions(asked, offered, form if is_said else None)
-    request = _conversation(asked, model, offered, said, declare, overrides)
+    said = _extra_instructions(asked, tool_set, form if is_said else None)
+    request = _conversation(asked, model, tool_set, said, declare, overrides)
     if not counting:
         config = _left(_generation_config(asked, model, None if is_said else form), overrides)
         settings = {"generationConfig": config, **_private(platform), **_safety(safety)}
@@ -74,13 +74,13 @@ def translate(
     return Translation(
         model=model,
         request=request,
-        functions=[tools.function_name(tool["name"]) for tool in offered.functions],
-        tool_names=tools.names(offered.functions),
+        functions=[tools.function_name(tool["name"]) for tool in tool_set.functions],
+        tool_names=tools.tool_names(tool_set.functions),
         shows_thinking=_wants_thinking(asked),
         stop_sequences=asked.get("stop_sequences", ()),
         max_tokens=asked.get("max_tokens"),
-        domains=domains(offered.search),
-        input_schemas={tool["name"]: tool.get("input_schema", {}) for tool in offered.functions},
+        domains=domains(tool_set.search),
+        input_schemas={tool["name"]: tool.get("input_schema", {}) for tool in tool_set.functions},
         max_calls=1 if _calls_singly(asked) else None,
     )
 
@@ -117,7 +117,7 @@ def _safety(threshold: str | None) -> Json:
 def _conversation(
     asked: MessagesRequest,
     model: Model,
-    offered: tools.Offered,
+    tool_set: tools.ToolSet,
     said: list[Part],
     declare: tools.Declare,
     overrides: RequestOverrides,
@@ -127,10 +127,10 @@ def _conversation(
     system = [*_system(asked.get("system", [])), *said]
     if system:
         request["systemInstruction"] = {"parts": system}
-    declared = tools.declared(offered, declare, overrides.openapi)
+    declared = tools.tool_declarations(tool_set, declare, overrides.openapi)
     if declared:
         request["tools"] = declared
-    config = tools.config(offered, asked.get("tool_choice"), validated=overrides.validated)
+    config = tools.tool_config(tool_set, asked.get("tool_choice"), validated=overrides.validated)
     if config:
         request["toolConfig"] = config
     request["contents"] = messages.contents(asked["messages"], model, signed=not overrides.unsigned)
@@ -156,12 +156,12 @@ def _system(blocks: Iterable[Block]) -> list[Part]:
 
 
 def _extra_instructions(
-    asked: MessagesRequest, offered: tools.Offered, form: Json | None
+    asked: MessagesRequest, tool_set: tools.ToolSet, form: Json | None
 ) -> list[Part]:
     """What Gemini has no field for is said to the model. form: a schema that cannot be set."""
     said = [
-        domains(offered.search).instruction("search the web"),
-        domains(offered.built_in.get("urlContext", {})).instruction("fetch pages"),
+        domains(tool_set.search).instruction("search the web"),
+        domains(tool_set.built_in.get("urlContext", {})).instruction("fetch pages"),
         ONE_CALL if _calls_singly(asked) else None,
     ]
     if form is not None:

@@ -32,7 +32,7 @@ BUILT_IN = {
 }
 """How a server tool's type begins -> Gemini's tool."""
 
-MOST_FUNCTIONS = 512
+MAX_FUNCTIONS = 512
 """In one request (google-genai, `types.Tool.function_declarations`, seen 2026-11-23)."""
 
 Declare = Callable[[Tool], FunctionDeclaration]
@@ -57,7 +57,7 @@ def declaration(tool: Tool) -> FunctionDeclaration:
     }
 
 
-def in_openapi_form(tool: Tool) -> FunctionDeclaration:
+def openapi_declaration(tool: Tool) -> FunctionDeclaration:
     """The second form of a declaration; without `parameters` for a tool that takes nothing."""
     parameters = openapi.parameters(tool.get("input_schema", {}))
     named: FunctionDeclaration = {
@@ -67,7 +67,7 @@ def in_openapi_form(tool: Tool) -> FunctionDeclaration:
     return {**named, "parameters": parameters} if parameters else named
 
 
-class Offered(NamedTuple):
+class ToolSet(NamedTuple):
     """The tools of a request by kind. built_in: Gemini's tool -> the definition it came from."""
 
     functions: list[Tool]
@@ -79,64 +79,66 @@ class Offered(NamedTuple):
         return self.built_in.get("googleSearch", {})
 
 
-def sorted_out(tools: Iterable[Tool], choice: Json | None, model: Model) -> Offered:
+def classify_tools(tools: Iterable[Tool], choice: Json | None, model: Model) -> ToolSet:
     """Functions and built-in tools; raises InvalidRequest for what has no counterpart.
 
     Where no tool is to be used, built-in ones are left out: Gemini's NONE does not stop them.
     """
     is_off = choice is not None and choice["type"] == "none"
-    offered = Offered([], {})
+    tool_set = ToolSet([], {})
     for i, tool in enumerate(tools):
         kind = tool.get("type", "custom")
         built_in = next((BUILT_IN[name] for name in BUILT_IN if kind.startswith(name)), None)
         if built_in and is_off:
             continue
         if built_in:
-            offered.built_in[built_in] = tool
+            tool_set.built_in[built_in] = tool
         elif kind != "custom":
             raise InvalidRequest(f"tools.{i}.type", f"{kind!r} is not supported here")
         elif tool["name"] != PLACEHOLDER:
-            offered.functions.append(tool)
-    if len(offered.functions) > MOST_FUNCTIONS:
-        problem = f"Gemini takes at most {MOST_FUNCTIONS} tools, got {len(offered.functions):,}"
+            tool_set.functions.append(tool)
+    if len(tool_set.functions) > MAX_FUNCTIONS:
+        problem = f"Gemini takes at most {MAX_FUNCTIONS} tools, got {len(tool_set.functions):,}"
         raise InvalidRequest("tools", problem)
-    if offered.functions and offered.built_in and not model.mixes_tools:
+    if tool_set.functions and tool_set.built_in and not model.mixes_tools:
         raise InvalidRequest("tools", f"{model.name} cannot use server tools beside others")
-    return offered
+    return tool_set
 
 
-def declared(offered: Offered, declare: Declare, in_openapi: Collection[str] = ()) -> list[Json]:
+def tool_declarations(
+    tool_set: ToolSet, declare: Declare, in_openapi: Collection[str] = ()
+) -> list[Json]:
     """Gemini's `tools`: one entry for all functions, one for each built-in tool.
 
     in_openapi: functions whose JSON Schema was refused.
     """
     functions = [
-        in_openapi_form(tool) if function_name(tool["name"]) in in_openapi else declare(tool)
-        for tool in offered.functions
+        openapi_declaration(tool) if function_name(tool["name"]) in in_openapi else declare(tool)
+        for tool in tool_set.functions
     ]
     entries: list[Json] = [{"functionDeclarations": functions}] if functions else []
-    return [*entries, *({name: {}} for name in offered.built_in)]
+    return [*entries, *({name: {}} for name in tool_set.built_in)]
 
 
-def names(tools: Iterable[Tool]) -> dict[str, str]:
+def tool_names(tools: Iterable[Tool]) -> dict[str, str]:
     """Function name -> tool name, for the way back; only where the two differ."""
     pairs = ((function_name(tool["name"]), tool["name"]) for tool in tools)
     return {function: tool for function, tool in pairs if function != tool}
 
 
-def config(offered: Offered, choice: Json | None, *, validated: bool = False) -> Json | None:
+def tool_config(tool_set: ToolSet, choice: Json | None, *, validated: bool = False) -> Json | None:
     """tool_choice -> toolConfig; None where Gemini's own default is meant.
 
     validated: whether calls are held to their schemas though nobody asked for it.
     Built-in tools beside functions need a flag, and VALIDATED in place of AUTO.
     https://ai.google.dev/gemini-api/docs/function-calling, seen 2026-11-23.
     """
-    if not offered.functions:
+    if not tool_set.functions:
         return None
-    calling = _calling_config(choice, offered)
+    calling = _calling_config(choice, tool_set)
     if validated and calling is None:
         calling = {"mode": "VALIDATED"}
-    if not offered.built_in:
+    if not tool_set.built_in:
         return {"functionCallingConfig": calling} if calling else None
     return {
         "functionCallingConfig": calling or {"mode": "VALIDATED"},
@@ -144,17 +146,17 @@ def config(offered: Offered, choice: Json | None, *, validated: bool = False) ->
     }
 
 
-def _calling_config(choice: Json | None, offered: Offered) -> Json | None:
+def _calling_config(choice: Json | None, tool_set: ToolSet) -> Json | None:
     if choice is None or choice["type"] == "auto":
-        strict = any(tool.get("strict") for tool in offered.functions)
+        strict = any(tool.get("strict") for tool in tool_set.functions)
         return {"mode": "VALIDATED"} if strict else None
     if choice["type"] not in MODES:
         raise InvalidRequest("tool_choice.type", f"expected one of {', '.join(MODES)}")
     mode: Json = {"mode": MODES[choice["type"]]}
     if choice["type"] != "tool":
         return mode
-    if choice.get("name") in [tool["name"] for tool in offered.built_in.values()]:
+    if choice.get("name") in [tool["name"] for tool in tool_set.built_in.values()]:
         return {"mode": "NONE"}
-    if choice.get("name") not in [tool["name"] for tool in offered.functions]:
+    if choice.get("name") not in [tool["name"] for tool in tool_set.functions]:
         raise InvalidRequest("tool_choice.name", "expected the name of one of the tools")
     return {**mode, "allowedFunctionNames": [function_name(choice["name"])]}
