@@ -1,4 +1,4 @@
-"""translate/request.py: the envelope around a conversation."""
+"""translate/request: the envelope around a conversation."""
 
 import copy
 import json
@@ -115,7 +115,7 @@ def test_a_system_prompt_holds_text_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "thinking", "asked", "sent"),
+    ("model", "thinking", "max_tokens", "sent"),
     [
         ("gemini-4-hydrogen", None, 1, 1 + 4_096),
         ("gemini-4-hydrogen", {"type": "adaptive"}, 1000, 1000 + 32_768),
@@ -128,17 +128,19 @@ def test_a_system_prompt_holds_text_only() -> None:
         ("gemma-4-31b-it", None, 100_000, 32_768),
     ],
 )
-def test_the_limit_leaves_room_to_think(model: str, thinking: Any, asked: int, sent: int) -> None:
-    body = {**MINIMAL, "model": model, "thinking": thinking, "max_tokens": asked}
+def test_the_limit_leaves_room_to_think(
+    model: str, thinking: Any, max_tokens: int, sent: int
+) -> None:
+    body = {**MINIMAL, "model": model, "thinking": thinking, "max_tokens": max_tokens}
     assert translate(body, {}).request["generationConfig"]["maxOutputTokens"] == sent
 
 
 def test_the_clients_own_limits_are_kept_for_the_way_back() -> None:
-    asked = translate({**MINIMAL, "max_tokens": 2, "stop_sequences": list("abcdefg")}, {})
-    limit = OutputLimit(asked.stop_sequences, asked.max_tokens)
+    translation = translate({**MINIMAL, "max_tokens": 2, "stop_sequences": list("abcdefg")}, {})
+    limit = OutputLimit(translation.stop_sequences, translation.max_tokens)
     assert (limit.apply("hij", 1), limit.apply("kg", 2), limit.stop_sequence) == ("hij", "k", "g")
-    asked = translate({**MINIMAL, "max_tokens": 2}, {})
-    limit = OutputLimit(asked.stop_sequences, asked.max_tokens)
+    translation = translate({**MINIMAL, "max_tokens": 2}, {})
+    limit = OutputLimit(translation.stop_sequences, translation.max_tokens)
     assert (limit.apply("1234", 4), limit.stop_reason) == ("12", "max_tokens")
 
 
@@ -255,8 +257,8 @@ def test_a_schema_beside_tools_is_said_where_it_cannot_be_set() -> None:
     assert "responseJsonSchema" in translate(body, {}).request["generationConfig"]
     older = translate({**body, "model": "gemini-2.5-pro"}, {}).request
     assert "responseJsonSchema" not in older["generationConfig"]
-    said = f"Answer with JSON only, valid against this schema: {json.dumps(CLEANED)}"
-    assert older["systemInstruction"] == {"parts": [{"text": said}]}
+    instruction = f"Answer with JSON only, valid against this schema: {json.dumps(CLEANED)}"
+    assert older["systemInstruction"] == {"parts": [{"text": instruction}]}
     alone = translate({**MINIMAL, "output_format": FORM, "model": "gemini-2.5-pro"}, {}).request
     assert "responseJsonSchema" in alone["generationConfig"]
 
@@ -290,16 +292,16 @@ def test_a_web_search_with_a_filter() -> None:
     assert translation.domains.allowed == ("a.com",)
     assert translation.request["tools"] == [{"googleSearch": {}}]
     assert "toolConfig" not in translation.request
-    said = "When you search the web, use only these sites: a.com."
-    assert translation.request["systemInstruction"] == {"parts": [{"text": said}]}
+    instruction = "When you search the web, use only these sites: a.com."
+    assert translation.request["systemInstruction"] == {"parts": [{"text": instruction}]}
 
 
 def test_one_call_at_a_time() -> None:
     choice = {"type": "auto", "disable_parallel_tool_use": True}
     translation = translate({**MINIMAL, "tools": [{"name": "Bash"}], "tool_choice": choice}, {})
     assert translation.max_calls == 1
-    said = "Call at most one tool in each of your turns."
-    assert translation.request["systemInstruction"] == {"parts": [{"text": said}]}
+    instruction = "Call at most one tool in each of your turns."
+    assert translation.request["systemInstruction"] == {"parts": [{"text": instruction}]}
     assert translate(MINIMAL, {}).max_calls is None
 
 
@@ -315,16 +317,18 @@ def test_safety_by_configuration() -> None:
 
 def test_a_web_fetch_with_a_filter() -> None:
     fetch = {"type": "web_fetch_20250910", "name": "web_fetch", "blocked_domains": ["a.com"]}
-    said = "When you fetch pages, never use these sites: a.com."
+    instruction = "When you fetch pages, never use these sites: a.com."
     request = translate({**MINIMAL, "tools": [fetch]}, {}).request
-    assert request["systemInstruction"] == {"parts": [{"text": said}]}
+    assert request["systemInstruction"] == {"parts": [{"text": instruction}]}
 
 
 def test_a_translation_serves_more_than_one_answer() -> None:
-    asked = translate({**MINIMAL, "stop_sequences": ["b"]}, {})
+    translation = translate({**MINIMAL, "stop_sequences": ["b"]}, {})
     chunk: Any = {"candidates": [{"content": {"parts": [{"text": "ab"}]}, "finishReason": "STOP"}]}
     for message_id in ("msg_00000001", "msg_00000002"):
-        answer = StreamTranslator(asked, message_id=message_id, model="m", carries_signatures=False)
+        answer = StreamTranslator(
+            translation, message_id=message_id, model="m", carries_signatures=False
+        )
         message = collect(answer.feed(chunk) + answer.finish())
         assert message["content"] == [{"type": "text", "text": "a"}]
 
@@ -421,7 +425,7 @@ def test_a_refused_form_of_the_answer_is_asked_for_in_words() -> None:
     refused = frozenset({"responseMimeType", "responseJsonSchema"})
     request = overrides(body, without=refused)
     assert set(request["generationConfig"]) == {"maxOutputTokens", "thinkingConfig"}
-    said = f"Answer with JSON only, valid against this schema: {json.dumps(CLEANED)}"
-    assert request["systemInstruction"] == {"parts": [{"text": said}]}
+    instruction = f"Answer with JSON only, valid against this schema: {json.dumps(CLEANED)}"
+    assert request["systemInstruction"] == {"parts": [{"text": instruction}]}
     plain = translate(MINIMAL, {}, overrides=RequestOverrides(without=refused)).request
     assert plain == translate(MINIMAL, {}).request

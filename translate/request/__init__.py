@@ -1,7 +1,7 @@
 """A Messages request -> a GenerateContent request: the envelope around the conversation.
 
-Knows the order in which the pieces are put together and everything that is neither message
-nor tool: system prompt, thinking, limits. It refuses to know how pieces look inside.
+Here is the order in which the pieces are put together, and everything that is neither message
+nor tool: the system prompt, thinking, limits, the schema of an answer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HARMS = ("HARASSMENT", "HATE_SPEECH", "SEXUALLY_EXPLICIT", "DANGEROUS_CONTENT")
 """Gemini's safety filters that can be set."""
 
 ONE_CALL = "Call at most one tool in each of your turns."
-"""Gemini has no field for it; a second call that comes all the same is let go."""
+"""Gemini has no field for it; a second call that comes all the same is dropped."""
 
 EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "xhigh"}
 """output_config.effort -> thinking level, before it is fitted to the model."""
@@ -60,54 +60,56 @@ def translate(
     Gemini's filters, None for its own. declare: translates one tool; a caller may pass one that
     remembers. overrides: what is different after a refusal. Raises ApiError for a bad request.
     """
-    asked = validation.normalise(body, counting=counting)
-    model = models.fit(_model(asked, model_settings, is_subagent, overrides), platform)
-    tool_set = tools.classify_tools(asked.get("tools", []), asked.get("tool_choice"), model)
-    form = _json_schema(asked)
-    is_said = _is_form_said(asked, model, overrides)
-    said = _extra_instructions(asked, tool_set, form if is_said else None)
-    request = _conversation(asked, model, tool_set, said, declare, overrides)
+    request = validation.normalise(body, counting=counting)
+    model = models.fit(_choose_model(request, model_settings, is_subagent, overrides), platform)
+    tool_set = tools.classify_tools(request.get("tools", []), request.get("tool_choice"), model)
+    schema = _response_schema(request)
+    in_prompt = _schema_goes_in_prompt(request, model, overrides)
+    instructions = _extra_instructions(request, tool_set, schema if in_prompt else None)
+    gemini_request = _conversation(request, model, tool_set, instructions, declare, overrides)
     if not counting:
-        config = _left(_generation_config(asked, model, None if is_said else form), overrides)
-        settings = {"generationConfig": config, **_private(platform), **_safety(safety)}
-        request = cast(GenerateContentRequest, _left({**request, **settings}, overrides))
+        config = _generation_config(request, model, None if in_prompt else schema)
+        extra = {**_storage_opt_out(platform), **_safety_settings(safety)}
+        gemini_request = _with_settings(gemini_request, config, extra, overrides)
     return Translation(
         model=model,
-        request=request,
+        request=gemini_request,
         functions=[tools.function_name(tool["name"]) for tool in tool_set.functions],
         tool_names=tools.tool_names(tool_set.functions),
-        shows_thinking=_wants_thinking(asked),
-        stop_sequences=asked.get("stop_sequences", ()),
-        max_tokens=asked.get("max_tokens"),
+        shows_thinking=_wants_thinking(request),
+        stop_sequences=request.get("stop_sequences", ()),
+        max_tokens=request.get("max_tokens"),
         domains=domains(tool_set.search),
         input_schemas={tool["name"]: tool.get("input_schema", {}) for tool in tool_set.functions},
-        max_calls=1 if _calls_singly(asked) else None,
+        max_calls=1 if _calls_singly(request) else None,
     )
 
 
-def _model(
-    asked: MessagesRequest,
+def _choose_model(
+    request: MessagesRequest,
     model_settings: Mapping[str, str],
     is_subagent: bool,
     overrides: RequestOverrides,
 ) -> Model:
     if overrides.model is not None:
         return models.find(overrides.model)
-    return models.resolve(asked["model"], model_settings, is_subagent=is_subagent)
+    return models.resolve(request["model"], model_settings, is_subagent=is_subagent)
 
 
-def _is_form_said(asked: MessagesRequest, model: Model, overrides: RequestOverrides) -> bool:
-    """Whether a form of the answer is asked for in words: it was refused, or would be."""
+def _schema_goes_in_prompt(
+    request: MessagesRequest, model: Model, overrides: RequestOverrides
+) -> bool:
+    """Whether the schema of the answer was refused as a field, or would be."""
     was_refused = not RESPONSE_FORMAT_FIELDS.isdisjoint(overrides.without)
-    return was_refused or (bool(asked.get("tools")) and not model.json_with_tools)
+    return was_refused or (bool(request.get("tools")) and not model.json_with_tools)
 
 
-def _private(platform: Platform) -> Json:
-    """Google is not to keep what is said."""
+def _storage_opt_out(platform: Platform) -> Json:
+    """Google is not to keep prompts and answers."""
     return {"store": False} if platform.stores else {}
 
 
-def _safety(threshold: str | None) -> Json:
+def _safety_settings(threshold: str | None) -> Json:
     if threshold is None:
         return {}
     settings = [{"category": f"HARM_CATEGORY_{harm}", "threshold": threshold} for harm in HARMS]
@@ -115,34 +117,44 @@ def _safety(threshold: str | None) -> Json:
 
 
 def _conversation(
-    asked: MessagesRequest,
+    request: MessagesRequest,
     model: Model,
     tool_set: tools.ToolSet,
-    said: list[Part],
+    instructions: list[Part],
     declare: tools.Declare,
     overrides: RequestOverrides,
 ) -> GenerateContentRequest:
-    """What is read: all that counts as input, in the order in which Gemini caches it."""
-    request: GenerateContentRequest = {}
-    system = [*_system(asked.get("system", [])), *said]
+    """All that counts as input, in the order in which Gemini caches it."""
+    gemini_request: GenerateContentRequest = {}
+    system = [*_system(request.get("system", [])), *instructions]
     if system:
-        request["systemInstruction"] = {"parts": system}
+        gemini_request["systemInstruction"] = {"parts": system}
     declared = tools.tool_declarations(tool_set, declare, overrides.openapi)
     if declared:
-        request["tools"] = declared
-    config = tools.tool_config(tool_set, asked.get("tool_choice"), validated=overrides.validated)
+        gemini_request["tools"] = declared
+    config = tools.tool_config(tool_set, request.get("tool_choice"), validated=overrides.validated)
     if config:
-        request["toolConfig"] = config
-    request["contents"] = messages.contents(asked["messages"], model, signed=not overrides.unsigned)
-    return request
+        gemini_request["toolConfig"] = config
+    gemini_request["contents"] = messages.contents(
+        request["messages"], model, signed=not overrides.unsigned
+    )
+    return gemini_request
 
 
-def _left(fields: Mapping[str, Any], overrides: RequestOverrides) -> Json:
+def _with_settings(
+    gemini_request: GenerateContentRequest, config: Json, extra: Json, overrides: RequestOverrides
+) -> GenerateContentRequest:
+    """The conversation and how to answer it, without the fields that were refused."""
+    fields = {**gemini_request, "generationConfig": _without_fields(config, overrides), **extra}
+    return cast(GenerateContentRequest, _without_fields(fields, overrides))
+
+
+def _without_fields(fields: Mapping[str, Any], overrides: RequestOverrides) -> Json:
     return {name: value for name, value in fields.items() if name not in overrides.without}
 
 
-def _calls_singly(asked: MessagesRequest) -> bool:
-    return asked.get("tool_choice", {}).get("disable_parallel_tool_use") is True
+def _calls_singly(request: MessagesRequest) -> bool:
+    return request.get("tool_choice", {}).get("disable_parallel_tool_use") is True
 
 
 def _system(blocks: Iterable[Block]) -> list[Part]:
@@ -156,48 +168,52 @@ def _system(blocks: Iterable[Block]) -> list[Part]:
 
 
 def _extra_instructions(
-    asked: MessagesRequest, tool_set: tools.ToolSet, form: Json | None
+    request: MessagesRequest, tool_set: tools.ToolSet, response_schema: Json | None
 ) -> list[Part]:
-    """What Gemini has no field for is said to the model. form: a schema that cannot be set."""
-    said = [
+    """Texts for what Gemini has no field for. response_schema: one that goes into the prompt."""
+    instructions = [
         domains(tool_set.search).instruction("search the web"),
         domains(tool_set.built_in.get("urlContext", {})).instruction("fetch pages"),
-        ONE_CALL if _calls_singly(asked) else None,
+        ONE_CALL if _calls_singly(request) else None,
     ]
-    if form is not None:
-        said.append(f"Answer with JSON only, valid against this schema: {json.dumps(form)}")
-    return [{"text": text} for text in said if text]
+    if response_schema is not None:
+        instructions.append(
+            f"Answer with JSON only, valid against this schema: {json.dumps(response_schema)}"
+        )
+    return [{"text": text} for text in instructions if text]
 
 
-def _json_schema(asked: MessagesRequest) -> Json | None:
+def _response_schema(request: MessagesRequest) -> Json | None:
     """The schema an answer must fit: `output_config.format`, or `output_format` before it."""
-    config = asked.get("output_config", {})
-    path, form = (
+    config = request.get("output_config", {})
+    path, output_format = (
         ("output_config.format", config["format"])
         if "format" in config
-        else ("output_format", asked.get("output_format"))
+        else ("output_format", request.get("output_format"))
     )
-    if form is None:
+    if output_format is None:
         return None
-    if form["type"] != "json_schema" or not isinstance(form.get("schema"), dict):
+    if output_format["type"] != "json_schema" or not isinstance(output_format.get("schema"), dict):
         raise InvalidRequest(path, "expected type 'json_schema' and a schema")
-    return json_schema.cleaned(form["schema"])
+    return json_schema.cleaned(output_format["schema"])
 
 
-def _generation_config(asked: MessagesRequest, model: Model, form: Json | None) -> Json:
-    thinking = _thinking_config(asked, model)
+def _generation_config(
+    request: MessagesRequest, model: Model, response_schema: Json | None
+) -> Json:
+    thinking = _thinking_config(request, model)
     config: Json = {
-        "maxOutputTokens": min(asked["max_tokens"] + _headroom(thinking, model), model.output)
+        "maxOutputTokens": min(request["max_tokens"] + _headroom(thinking, model), model.output)
     }
     if model.samples:
         for field, name in SAMPLING.items():
-            if field in asked:
-                config[name] = asked[field]  # type: ignore[literal-required]
+            if field in request:
+                config[name] = request[field]  # type: ignore[literal-required]
     if thinking:
         config["thinkingConfig"] = thinking
-    if form is not None:
+    if response_schema is not None:
         config["responseMimeType"] = "application/json"
-        config["responseJsonSchema"] = form
+        config["responseJsonSchema"] = response_schema
     return config
 
 
@@ -211,43 +227,43 @@ def _headroom(thinking: Json, model: Model) -> int:
 SAMPLING = {"temperature": "temperature", "top_p": "topP", "top_k": "topK"}
 
 
-def _wants_thinking(asked: MessagesRequest) -> bool:
-    return asked.get("thinking", {}).get("type") in ("enabled", "adaptive")
+def _wants_thinking(request: MessagesRequest) -> bool:
+    return request.get("thinking", {}).get("type") in ("enabled", "adaptive")
 
 
-def _thinking_config(asked: MessagesRequest, model: Model) -> Json:
+def _thinking_config(request: MessagesRequest, model: Model) -> Json:
     """thinking and effort -> thinkingConfig; without thinking, as little as the model allows."""
-    wanted = _wants_thinking(asked)
+    wanted = _wants_thinking(request)
     if model.budget is not None:
-        config: Json = {"thinkingBudget": _budget(asked, model.budget) if wanted else _off(model)}
+        config: Json = {"thinkingBudget": _budget(request, model.budget) if wanted else _off(model)}
     elif model.levels:
-        config = {"thinkingLevel": _level(asked, model.levels) if wanted else model.levels[0]}
+        config = {"thinkingLevel": _level(request, model.levels) if wanted else model.levels[0]}
     else:
         return {}
-    if wanted and asked["thinking"].get("display") != "omitted":
+    if wanted and request["thinking"].get("display") != "omitted":
         config["includeThoughts"] = True
     return config
 
 
-def _effort(asked: MessagesRequest) -> str:
-    return str(asked.get("output_config", {}).get("effort", DEFAULT_EFFORT))
+def _effort(request: MessagesRequest) -> str:
+    return str(request.get("output_config", {}).get("effort", DEFAULT_EFFORT))
 
 
-def _level(asked: MessagesRequest, levels: tuple[str, ...]) -> str:
-    """The level asked for, or the nearest below it that the model has."""
-    budget = asked["thinking"].get("budget_tokens")
+def _level(request: MessagesRequest, levels: tuple[str, ...]) -> str:
+    """The level that is asked for, or the nearest below it that the model has."""
+    budget = request["thinking"].get("budget_tokens")
     if isinstance(budget, int):
         wanted = next((level for most, level in BUDGET_LEVELS if budget <= most), "high")
     else:
-        wanted = EFFORTS.get(_effort(asked), DEFAULT_EFFORT)
+        wanted = EFFORTS.get(_effort(request), DEFAULT_EFFORT)
     rank = models.LEVELS.index(wanted)
     return [level for level in levels if models.LEVELS.index(level) <= rank][-1]
 
 
-def _budget(asked: MessagesRequest, budget: models.Budget) -> int:
-    tokens = asked["thinking"].get("budget_tokens")
+def _budget(request: MessagesRequest, budget: models.Budget) -> int:
+    tokens = request["thinking"].get("budget_tokens")
     if not isinstance(tokens, int):
-        tokens = EFFORT_BUDGETS.get(_effort(asked), models.DYNAMIC)
+        tokens = EFFORT_BUDGETS.get(_effort(request), models.DYNAMIC)
     return tokens if tokens == models.DYNAMIC else max(budget.least, min(tokens, budget.most))
 
 
