@@ -1,4 +1,4 @@
-"""translate/shapes.py: one shape for what is right, the path of the field for what is not."""
+"""translate/request/validation.py: one shape for what is right, a path for what is not."""
 
 import copy
 from typing import Any
@@ -161,5 +161,5 @@ def test_what_is_wrong_is_named(body: Any, message: str) -> None:
 def test_a_list_may_be_as_long_as_the_api_has_it() -> None:
     stops = [f"stop {i}" for i in range(1_000)]
     body = {**MINIMAL, "messages": MINIMAL["messages"] * 100_000, "stop_sequences": stops}
-    asked = normalise(body)
-    assert (len(asked["messages"]), len(asked["stop_sequences"])) == (100_000, 1_000)
+    request = normalise(body)
+    assert (len(request["messages"]), len(request["stop_sequences"])) == (100_000, 1_000)

@@ -20,7 +20,7 @@ from ..models import Model
 from ..signatures import call_id
 from ..wire import Block, Content, FunctionCall, FunctionResponse, Json, Message, Part, Source
 from .tools import function_name
-from .validation import Problem, block_list
+from .validation import InvalidValue, block_list
 
 RESUMED = "(The conversation starts in the middle: its beginning is not available.)"
 CONTINUE = "Continue your last message exactly where it stops. Repeat nothing of it."
@@ -269,7 +269,7 @@ def _nested(path: str, source: Source) -> list[Part]:
         return _said(content)
     try:
         checked = block_list(content)
-    except Problem as problem:
+    except InvalidValue as problem:
         raise InvalidRequest(
             ".".join([path, "source.content", *problem.path]), problem.problem
         ) from None

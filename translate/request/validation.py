@@ -1,7 +1,7 @@
 """The door: a decoded JSON body in, a MessagesRequest with one shape out, or a 400 with a path.
 
-Knows which fields the Messages API has and of what type they are; after this file nobody asks
-again. Unknown fields are let through: new ones come every month. It refuses to know Gemini.
+Here stands which fields the Messages API has and of what type they are; after this file nobody
+checks a type again. Unknown fields are let through: new ones come every month.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from ..errors import InvalidRequest
 from ..wire import Block, Json, MessagesRequest
 
 Check = Callable[[Any], Any]
-"""Takes a value, returns it in its one shape, raises Problem."""
+"""Takes a value, returns it in its one shape, raises InvalidValue."""
 
 
-class Problem(Exception):
-    """What is wrong with a value. Its path grows on the way out: the right way costs nothing."""
+class InvalidValue(Exception):
+    """A value of a wrong type. Its path is built on the way out: what is right costs nothing."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
         self.problem = problem
         self.path: list[str] = []
 
-    def below(self, step: str) -> Problem:
+    def below(self, step: str) -> InvalidValue:
         self.path.insert(0, step)
         return self
 
@@ -35,32 +35,32 @@ def of_type(kind: type | tuple[type, ...], article: str) -> Check:
 
     def check(value: Any) -> Any:
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise Problem(f"expected {article}")
+            raise InvalidValue(f"expected {article}")
         return value
 
     return check
 
 
-MOST = 100_000
+MAX_ELEMENTS = 100_000
 """Elements of a list: so many messages the API takes (Messages API reference, 2026-11-25)."""
 
-MOST_STOPS = 1_000
+MAX_STOP_SEQUENCES = 1_000
 """Each of them is looked for in every piece of an answer."""
 
 
-def list_of(item: Check, article: str = "a list", most: int = MOST) -> Check:
+def list_of(item: Check, article: str = "a list", max_length: int = MAX_ELEMENTS) -> Check:
     """A check of every element; the list is copied only where one of them has to change."""
 
     def check(value: Any) -> list[Any]:
         if not isinstance(value, list):
-            raise Problem(f"expected {article}")
-        if len(value) > most:
-            raise Problem(f"expected at most {most:,} elements, got {len(value):,}")
+            raise InvalidValue(f"expected {article}")
+        if len(value) > max_length:
+            raise InvalidValue(f"expected at most {max_length:,} elements, got {len(value):,}")
         checked: list[Any] = []
         try:
             for element in value:
                 checked.append(item(element))
-        except Problem as problem:
+        except InvalidValue as problem:
             raise problem.below(str(len(checked))) from None
         return value if all(map(operator.is_, checked, value)) else checked
 
@@ -76,19 +76,19 @@ def fields(required: Mapping[str, Check], optional: Mapping[str, Check]) -> Chec
 
     def check(value: Any) -> Json:
         if not isinstance(value, dict):
-            raise Problem("expected an object")
+            raise InvalidValue("expected an object")
         changed: Json = {}
         for name, field in checks:
             given = value.get(name)
             if given is None and (name in optional or name not in value):
                 if name in required:
-                    raise Problem("field required").below(name)
+                    raise InvalidValue("field required").below(name)
                 if name in value:
                     changed[name] = None
                 continue
             try:
                 checked = field(given)
-            except Problem as problem:
+            except InvalidValue as problem:
                 raise problem.below(name) from None
             if checked is not given:
                 changed[name] = checked
@@ -103,12 +103,12 @@ def _with(value: Json, changed: Json) -> Json:
     return {name: item for name, item in {**value, **changed}.items() if name not in dropped}
 
 
-text = of_type(str, "a string")
-flag = of_type(bool, "true or false")
+string = of_type(str, "a string")
+boolean = of_type(bool, "true or false")
 number = of_type((int, float), "a number")
 integer = of_type(int, "an integer")
-an_object = of_type(dict, "an object")
-typed = fields({"type": text}, {})
+json_object = of_type(dict, "an object")
+typed = fields({"type": string}, {})
 
 
 def anything(value: Any) -> Any:
@@ -116,15 +116,15 @@ def anything(value: Any) -> Any:
     return value
 
 
-def filled(value: Any) -> str:
-    if not text(value):
-        raise Problem("must not be empty")
+def non_empty_string(value: Any) -> str:
+    if not string(value):
+        raise InvalidValue("must not be empty")
     return str(value)
 
 
-def positive(value: Any) -> int:
+def positive_int(value: Any) -> int:
     if integer(value) < 1:
-        raise Problem("must be at least 1")
+        raise InvalidValue("must be at least 1")
     return int(value)
 
 
@@ -142,20 +142,22 @@ def block(value: Any) -> Block:
     return cast(Block, check(value))
 
 
-change = fields({}, {"name": text, "definition": fields({"name": filled}, {})})
+change = fields({}, {"name": string, "definition": fields({"name": non_empty_string}, {})})
 block_list = list_of(block, "a string or a list of content blocks")
 
 BLOCKS: dict[str, Check] = {
-    "text": fields({"text": text}, {}),
+    "text": fields({"text": string}, {}),
     "image": fields({"source": typed}, {}),
-    "document": fields({"source": typed}, {"title": text, "context": text}),
-    "thinking": fields({"thinking": text}, {"signature": text}),
-    "tool_use": fields({"id": filled, "name": filled, "input": anything}, {}),
-    "tool_result": fields({"tool_use_id": filled}, {"content": blocks, "is_error": flag}),
-    "tool_reference": fields({"tool_name": filled}, {}),
+    "document": fields({"source": typed}, {"title": string, "context": string}),
+    "thinking": fields({"thinking": string}, {"signature": string}),
+    "tool_use": fields({"id": non_empty_string, "name": non_empty_string, "input": anything}, {}),
+    "tool_result": fields(
+        {"tool_use_id": non_empty_string}, {"content": blocks, "is_error": boolean}
+    ),
+    "tool_reference": fields({"tool_name": non_empty_string}, {}),
     "tool_addition": fields({"tool": change}, {}),
     "tool_removal": fields({"tool": change}, {}),
-    "search_result": fields({"source": text, "title": text, "content": block_list}, {}),
+    "search_result": fields({"source": string, "title": string, "content": block_list}, {}),
 }
 
 ROLES = ("user", "assistant", "system")
@@ -163,29 +165,31 @@ ROLES = ("user", "assistant", "system")
 
 def role(value: Any) -> str:
     if value not in ROLES:
-        raise Problem(f"expected one of {', '.join(ROLES)}")
+        raise InvalidValue(f"expected one of {', '.join(ROLES)}")
     return str(value)
 
 
 message = fields({"role": role, "content": blocks}, {})
-tool = fields({"name": filled}, {"type": text, "description": text, "input_schema": an_object})
+tool = fields(
+    {"name": non_empty_string}, {"type": string, "description": string, "input_schema": json_object}
+)
 
 SHARED: dict[str, Check] = {
     "system": blocks,
     "tools": list_of(tool),
     "tool_choice": typed,
     "thinking": typed,
-    "output_config": fields({}, {"effort": text, "format": typed}),
+    "output_config": fields({}, {"effort": string, "format": typed}),
     "output_format": typed,
-    "stop_sequences": list_of(filled, most=MOST_STOPS),
+    "stop_sequences": list_of(non_empty_string, max_length=MAX_STOP_SEQUENCES),
     "temperature": number,
     "top_p": number,
     "top_k": integer,
-    "stream": flag,
+    "stream": boolean,
 }
-REQUIRED: dict[str, Check] = {"model": filled, "messages": list_of(message)}
-create = fields({**REQUIRED, "max_tokens": positive}, SHARED)
-count = fields(REQUIRED, {**SHARED, "max_tokens": positive})
+REQUIRED: dict[str, Check] = {"model": non_empty_string, "messages": list_of(message)}
+create = fields({**REQUIRED, "max_tokens": positive_int}, SHARED)
+count = fields(REQUIRED, {**SHARED, "max_tokens": positive_int})
 
 
 def normalise(body: Any, *, counting: bool = False) -> MessagesRequest:
@@ -196,7 +200,7 @@ def normalise(body: Any, *, counting: bool = False) -> MessagesRequest:
     """
     try:
         checked = (count if counting else create)(body)
-    except Problem as problem:
+    except InvalidValue as problem:
         raise InvalidRequest(".".join(problem.path) or "body", problem.problem) from None
     if not checked["messages"]:
         raise InvalidRequest("messages", "at least one message is required")
