@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from translate.request import json_schema
-from translate.request.json_schema import MAX_DEPTH, either, nullable, opened, parameters, united
+from translate.request.json_schema import (
+    MAX_DEPTH,
+    allow_pattern_properties,
+    expand_nullable,
+    merge_all_of,
+    merge_alternatives,
+    parameters,
+)
 
 
 def property_of(node: Any) -> Any:
@@ -215,7 +222,7 @@ def test_the_root_is_always_an_object() -> None:
     assert parameters({"type": ["object", "null"]}) == {"type": "object", "properties": {}}
 
 
-def test_alternatives_at_the_root_are_united_and_told() -> None:
+def test_alternatives_at_the_root_are_merged() -> None:
     assert parameters(
         {
             "type": "object",
@@ -247,9 +254,9 @@ def test_a_discriminated_union_at_the_root_keeps_every_choice() -> None:
     def branch(kind: str) -> dict[str, Any]:
         return {"properties": {"kind": {"const": kind}, kind: {}}, "required": ["kind", kind]}
 
-    united = parameters({"oneOf": [branch("a"), branch("b"), branch("a")]})
-    assert united["properties"]["kind"] == {"enum": ["a", "b"], "type": "string"}
-    assert united["required"] == ["kind"]
+    merged = parameters({"oneOf": [branch("a"), branch("b"), branch("a")]})
+    assert merged["properties"]["kind"] == {"enum": ["a", "b"], "type": "string"}
+    assert merged["required"] == ["kind"]
 
 
 def test_descriptions_do_not_multiply_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,20 +399,23 @@ DEFINITIONS: dict[str, Any] = {
 )
 def test_all_of(schema: Any, expected: Any) -> None:
     before = copy.deepcopy(schema)
-    assert united(schema, DEFINITIONS.get) == expected
+    assert merge_all_of(schema, DEFINITIONS.get) == expected
     assert schema == before
 
 
 def test_contradictions_add_up() -> None:
     schema = {"minimum": 1, "allOf": [{"minimum": 2}, {"minimum": 3}]}
-    assert united(schema, DEFINITIONS.get)["also has to fit"] == [{"minimum": 2}, {"minimum": 3}]
+    assert merge_all_of(schema, DEFINITIONS.get)["also has to fit"] == [
+        {"minimum": 2},
+        {"minimum": 3},
+    ]
 
 
 def test_a_chain_without_end_is_cut() -> None:
     def endless(reference: str) -> Any:
         return {"allOf": [{"$ref": reference + "x"}], "title": "t"}
 
-    assert united({"allOf": [{"$ref": "x"}]}, endless) == {"title": "t"}
+    assert merge_all_of({"allOf": [{"$ref": "x"}]}, endless) == {"title": "t"}
 
 
 A, B, C = ({"enum": [letter], "type": "string"} for letter in "abc")
@@ -421,7 +431,7 @@ A, B, C = ({"enum": [letter], "type": "string"} for letter in "abc")
     ],
 )
 def test_either_of_two(one: Any, other: Any, expected: Any) -> None:
-    assert either(one, other) == expected
+    assert merge_alternatives(one, other) == expected
 
 
 @pytest.mark.parametrize(
@@ -438,10 +448,10 @@ def test_either_of_two(one: Any, other: Any, expected: Any) -> None:
     ],
 )
 def test_patterns_of_names(schema: Any, allowed: Any) -> None:
-    assert opened(schema)["additionalProperties"] == allowed
+    assert allow_pattern_properties(schema)["additionalProperties"] == allowed
 
 
 def test_nullable() -> None:
-    assert nullable({"type": "string", "nullable": True}) == {"type": ["string", "null"]}
+    assert expand_nullable({"type": "string", "nullable": True}) == {"type": ["string", "null"]}
     for plain in ({"nullable": True}, {"type": "string", "nullable": False}, {"type": "string"}):
-        assert nullable(plain) == plain
+        assert expand_nullable(plain) == plain

@@ -57,14 +57,14 @@ def cleaned(schema: Json) -> Json:
 
 
 def _fold_alternatives(root: Json, key: str) -> Json:
-    """Alternatives are refused at the root: unite their properties and tell the choice."""
+    """Alternatives are refused at the root: merge their properties, describe the choice."""
     branches = [branch for branch in root[key] if isinstance(branch, dict)]
     folded = {name: value for name, value in root.items() if name != key}
     properties: Json = {}
     for branch in [*branches, root]:
         for name, schema in branch.get("properties", {}).items():
             known = properties.get(name, schema)
-            properties[name] = known if known == schema else either(known, schema)
+            properties[name] = known if known == schema else merge_alternatives(known, schema)
     common = [set(branch.get("required", [])) for branch in branches]
     required = set(root.get("required", [])).union(set.intersection(*common) if common else ())
     if required:
@@ -91,7 +91,7 @@ class _Cleaner:
         )
         if depth > MAX_DEPTH or self._nodes_left < 0 or self._text_left < 0:
             return {"type": _plain_type(schema), "description": "(nested deeper than shown)"}
-        schema = nullable(opened(united(schema, self._target)))
+        schema = expand_nullable(allow_pattern_properties(merge_all_of(schema, self._target)))
         reference = schema.get("$ref")
         if isinstance(reference, str):
             return self._inlined(schema, reference, depth, trail)
@@ -243,7 +243,7 @@ MAX_REFERENCES = 24
 """References that may be followed one after the other."""
 
 
-def either(one: Json, other: Json) -> Json:
+def merge_alternatives(one: Json, other: Json) -> Json:
     """What fits one schema or the other; two enumerations of a type become one."""
     if one.keys() == other.keys() == {"enum", "type"} and one["type"] == other["type"]:
         return {**one, "enum": list(dict.fromkeys([*one["enum"], *other["enum"]]))}
@@ -254,8 +254,8 @@ def either(one: Json, other: Json) -> Json:
 Target = Callable[[str], Any]
 
 
-def united(schema: Json, target: Target, trail: tuple[str, ...] = ()) -> Json:
-    """`allOf` folded into its owner, at every level; what contradicts itself is kept to be told."""
+def merge_all_of(schema: Json, target: Target, trail: tuple[str, ...] = ()) -> Json:
+    """`allOf` folded into its owner, at every level; contradictions are kept under DIFFERING."""
     members = schema.get("allOf")
     if not isinstance(members, list):
         return schema
@@ -267,38 +267,38 @@ def united(schema: Json, target: Target, trail: tuple[str, ...] = ()) -> Json:
             member = target(reference) if reference not in trail else None
             inner = (*trail, reference)
         if isinstance(member, dict) and len(inner) <= MAX_REFERENCES:
-            whole = _merged(whole, united(member, target, inner))
+            whole = _merge(whole, merge_all_of(member, target, inner))
     return whole
 
 
-def _merged(first: Json, second: Json) -> Json:
-    """Both at once. Where they differ the first is kept, and the second told."""
+def _merge(first: Json, second: Json) -> Json:
+    """Both at once. Where they differ the first is kept, and the second under DIFFERING."""
     merged = {**second, **first}
     differing = {
         key: value
         for key, value in second.items()
-        if key in first and first[key] != value and key not in UNITING
+        if key in first and first[key] != value and key not in MERGERS
     }
     if differing:
         merged[DIFFERING] = [*first.get(DIFFERING, []), differing]
-    for key, unite in UNITING.items():
+    for key, merge_values in MERGERS.items():
         if key in first and key in second:
-            merged[key] = unite(first[key], second[key])
+            merged[key] = merge_values(first[key], second[key])
     return merged
 
 
-def _united_properties(first: Any, second: Any) -> Any:
+def _merge_properties(first: Any, second: Any) -> Any:
     if not isinstance(first, dict) or not isinstance(second, dict):
         return first
     both = {
-        name: _merged(first[name], second[name])
+        name: _merge(first[name], second[name])
         for name in first
         if name in second and isinstance(first[name], dict) and isinstance(second[name], dict)
     }
     return {**second, **first, **both}
 
 
-def _united_required(first: Any, second: Any) -> Any:
+def _merge_required(first: Any, second: Any) -> Any:
     if not isinstance(first, list) or not isinstance(second, list):
         return first
     return [*first, *(name for name in second if name not in first)]
@@ -307,16 +307,16 @@ def _united_required(first: Any, second: Any) -> Any:
 DIFFERING = "also has to fit"
 """How what contradicts is told; no keyword of JSON Schema has blanks."""
 
-UNITING: dict[str, Callable[[Any, Any], Any]] = {
-    "properties": _united_properties,
-    "required": _united_required,
+MERGERS: dict[str, Callable[[Any, Any], Any]] = {
+    "properties": _merge_properties,
+    "required": _merge_required,
     "description": lambda first, second: first,
     "title": lambda first, second: first,
 }
 """Keywords that two schemas can have without a contradiction."""
 
 
-def opened(schema: Json) -> Json:
+def allow_pattern_properties(schema: Json) -> Json:
     """`patternProperties` allow keys that `additionalProperties: false` beside them would not."""
     patterns = schema.get("patternProperties")
     if not isinstance(patterns, dict) or schema.get("additionalProperties") is not False:
@@ -328,7 +328,7 @@ def opened(schema: Json) -> Json:
     }
 
 
-def nullable(schema: Json) -> Json:
+def expand_nullable(schema: Json) -> Json:
     """OpenAPI 3.0's `nullable` is a type of its own in JSON Schema."""
     kind = schema.get("type")
     if schema.get("nullable") is not True or not isinstance(kind, str):
