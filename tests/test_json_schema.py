@@ -137,7 +137,7 @@ def property_of(node: Any) -> Any:
         pytest.param({"allOf": 1}, {"description": "(allOf: 1)"}, id="all of nothing"),
         pytest.param(
             {"minimum": 1, "allOf": [{"minimum": 5}]},
-            {"minimum": 1, "description": '(also has to fit: [{"minimum": 5}])'},
+            {"minimum": 1, "description": '(conflicting constraints: [{"minimum": 5}])'},
             id="all of what contradicts itself",
         ),
         pytest.param(
@@ -375,7 +375,7 @@ DEFINITIONS: dict[str, Any] = {
         ),
         pytest.param(
             {"description": "D", "minimum": 1, "allOf": [{"minimum": 5, "description": "E"}]},
-            {"description": "D", "minimum": 1, "also has to fit": [{"minimum": 5}]},
+            {"description": "D", "minimum": 1, "conflicting constraints": [{"minimum": 5}]},
             id="a contradiction",
         ),
         pytest.param(
@@ -405,7 +405,7 @@ def test_all_of(schema: Any, expected: Any) -> None:
 
 def test_contradictions_add_up() -> None:
     schema = {"minimum": 1, "allOf": [{"minimum": 2}, {"minimum": 3}]}
-    assert merge_all_of(schema, DEFINITIONS.get)["also has to fit"] == [
+    assert merge_all_of(schema, DEFINITIONS.get)["conflicting constraints"] == [
         {"minimum": 2},
         {"minimum": 3},
     ]

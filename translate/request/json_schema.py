@@ -304,8 +304,8 @@ def _merge_required(first: Any, second: Any) -> Any:
     return [*first, *(name for name in second if name not in first)]
 
 
-DIFFERING = "also has to fit"
-"""How what contradicts is told; no keyword of JSON Schema has blanks."""
+DIFFERING = "conflicting constraints"
+"""The note that describes them; no keyword of JSON Schema has a blank in it."""
 
 MERGERS: dict[str, Callable[[Any, Any], Any]] = {
     "properties": _merge_properties,
