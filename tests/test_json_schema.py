@@ -1,4 +1,4 @@
-"""translate/json_schema.py: what Gemini understands stays, what it would ignore is told."""
+"""translate/request/json_schema.py: what Gemini understands stays, the rest is noted."""
 
 import copy
 import json
@@ -42,12 +42,12 @@ def property_of(node: Any) -> Any:
         pytest.param(
             {"type": "string", "pattern": "^a", "minLength": 2, "description": "A name."},
             {"type": "string", "description": 'A name. (minLength: 2; pattern: "^a")'},
-            id="told after the description",
+            id="noted after the description",
         ),
         pytest.param(
             {"type": "number", "default": 0.5},
             {"type": "number", "description": "(default: 0.5)"},
-            id="told without a description",
+            id="noted without a description",
         ),
         pytest.param({"const": "deleted"}, {"enum": ["deleted"], "type": "string"}, id="const"),
         pytest.param({"const": 3, "type": "number"}, {"type": "number", "enum": [3]}, id="number"),
@@ -269,8 +269,8 @@ def test_descriptions_do_not_multiply_without_end(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_long_keyword_is_told_in_short() -> None:
-    told = property_of({"default": "x" * 1000})["description"]
-    assert told == '(default: "' + "x" * 399 + "…)"
+    description = property_of({"default": "x" * 1000})["description"]
+    assert description == '(default: "' + "x" * 399 + "…)"
 
 
 def test_nesting_is_bounded() -> None:

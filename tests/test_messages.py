@@ -1,4 +1,4 @@
-"""translate/contents.py: every block, and every history that a client can come back with."""
+"""translate/request/messages.py: every block, and every history a client can come back with."""
 
 import copy
 from typing import Any

@@ -1,4 +1,4 @@
-"""translate/openapi.py: the closed set of fields that Gemini's older form of a schema has."""
+"""translate/request/openapi.py: the closed set of fields of Gemini's older schemas."""
 
 import json
 from pathlib import Path
@@ -52,7 +52,7 @@ def check(node: Any) -> None:
         pytest.param(
             {"type": "string", "format": "uri", "description": "Where."},
             {"type": "STRING", "description": "Where. (format: uri)"},
-            id="a format that is told",
+            id="a format that is noted",
         ),
         pytest.param(
             {"type": "integer", "exclusiveMinimum": 0, "enum": [1, 2]},

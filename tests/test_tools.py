@@ -1,4 +1,4 @@
-"""translate/tools.py: declarations, names and ids that Gemini takes, and the way back."""
+"""translate/request/tools.py: declarations, names and ids that Gemini takes, and the way back."""
 
 from typing import Any
 

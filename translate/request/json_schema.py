@@ -1,8 +1,8 @@
 """JSON Schema -> the JSON Schema that Gemini understands, without losing meaning.
 
-Knows which keywords `parametersJsonSchema` understands; what it would ignore is told in the
+Here stands which keywords `parametersJsonSchema` understands; what it would ignore goes into the
 description instead, references are inlined, and the root is always an object.
-It refuses to know tools: a schema comes in, a new schema goes out, nothing is changed in place.
+A schema comes in, a new schema goes out, nothing is changed in place.
 Source: Google's FunctionDeclaration and responseJsonSchema reference, seen 2026-11-23.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..wire import Json
@@ -33,13 +33,13 @@ MAX_NODES = 4_000
 """Schemas in one declaration: inlined references may not multiply without end."""
 
 MAX_TEXT = 200_000
-"""Characters of one declaration's descriptions: nor may what they say."""
+"""Characters of one declaration's descriptions: nor may their text."""
 
 MAX_NOTE = 400
-"""Characters of a description spent on one keyword that is only told."""
+"""Characters of a description spent on one keyword that has no other place."""
 
 MAX_ROOT_NOTE = 4_000
-"""The same for the alternatives at the root, which nothing else tells."""
+"""The same for the alternatives at the root, which stand nowhere else."""
 
 
 def parameters(schema: Json) -> Json:
@@ -70,7 +70,7 @@ def _fold_alternatives(root: Json, key: str) -> Json:
     if required:
         folded["required"] = [name for name in properties if name in required]
     folded["properties"] = properties
-    return _told(folded, [_note(key, branches, MAX_ROOT_NOTE)])
+    return append_to_description(folded, [_note(key, branches, MAX_ROOT_NOTE)])
 
 
 class _Cleaner:
@@ -104,7 +104,7 @@ class _Cleaner:
             why = "recursive" if reference in trail else "unresolved"
             stub = {"type": _plain_type(target), **siblings}
             cleaned = self._cleaned(stub, depth, trail)
-            return _told(cleaned, [f"{why} reference {reference}"])
+            return append_to_description(cleaned, [f"{why} reference {reference}"])
         return self.node({**target, **siblings}, depth + 1, (*trail, reference))
 
     def _target(self, reference: str) -> Any:
@@ -129,7 +129,7 @@ class _Cleaner:
         for key in EXACT:
             if key in schema:
                 notes += EXACT[key](cleaned, key, schema[key])
-        return _told(_repaired(cleaned), sorted(notes))
+        return append_to_description(_repaired(cleaned), sorted(notes))
 
 
 def _unescaped(step: str) -> str:
@@ -153,18 +153,18 @@ def _plain_type(schema: Any) -> str:
     return kind if isinstance(kind, str) else "object"
 
 
-def _note(key: str, value: Any, most: int = MAX_NOTE) -> str:
-    said = json.dumps(value, ensure_ascii=False)
-    return f"{key}: {said if len(said) <= most else said[:most] + '…'}"
+def _note(key: str, value: Any, max_length: int = MAX_NOTE) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return f"{key}: {text if len(text) <= max_length else text[:max_length] + '…'}"
 
 
-def _told(schema: Json, notes: list[str]) -> Json:
-    """The schema with its notes at the end of the description."""
+def append_to_description(schema: Json, notes: Sequence[str]) -> Json:
+    """The schema with its notes, in parentheses, at the end of the description."""
     if not notes:
         return schema
     description = schema.get("description")
-    told = f"({'; '.join(notes)})"
-    return {**schema, "description": f"{description} {told}" if description else told}
+    addition = f"({'; '.join(notes)})"
+    return {**schema, "description": f"{description} {addition}" if description else addition}
 
 
 # --- Keywords that hold schemas ---------------------------------------------------------------

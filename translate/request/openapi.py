@@ -1,9 +1,9 @@
 """A cleaned JSON Schema -> the OpenAPI subset that `parameters` takes: the second form.
 
-For the one tool whose JSON Schema Gemini refused. Knows the 22 fields of Google's Schema message
-and what it demands of them; what does not fit is told in the description. Where a value can
-only be given as text, it is asked for as text (repair.py reads it back).
-It refuses to know references and the rarer keywords: schema.py has dealt with those.
+For the one tool whose JSON Schema Gemini refused. Here stand the fields of Google's Schema message
+and what it demands of them; what does not fit goes into the description. Where a value can only
+be given as text, it is asked for as text (response/tool_call_repair.py reads it back).
+References and the rarer keywords are gone by then: json_schema.py has dealt with them.
 Source: https://ai.google.dev/api/caching#Schema, and Google's refusals, seen 2026-11-23.
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 
 from ..wire import Json
 from . import json_schema as schemas
+from .json_schema import append_to_description
 
 AS_THEY_ARE = frozenset(
     {"title", "minItems", "maxItems", "minimum", "maximum", "propertyOrdering", "description"}
@@ -45,18 +46,12 @@ def _node(node: Json) -> Json:
 
 
 def _alternatives(node: Json, branches: list[Json]) -> Json:
-    """`anyOf` has to stand alone: what is said beside it is said in each branch."""
+    """`anyOf` has to stand alone: a description beside it is repeated in each branch."""
     if len(branches) == 1:
         return _node({**_without_branches(node), **branches[0]})
-    said = node.get("description")
-    return {
-        "anyOf": [
-            _node(
-                branch if "description" in branch or not said else {**branch, "description": said}
-            )
-            for branch in branches
-        ]
-    }
+    shared = {"description": node["description"]} if node.get("description") else {}
+    described = (branch if "description" in branch else {**branch, **shared} for branch in branches)
+    return {"anyOf": [_node(branch) for branch in described]}
 
 
 def _without_branches(node: Json) -> Json:
@@ -85,10 +80,12 @@ def _object(node: Json) -> Json:
 
 
 def _array(node: Json) -> Json:
-    """A list needs items; a tuple's are told."""
+    """A list needs items; those of a tuple are described."""
     result = _plain(node, "ARRAY")
     if "prefixItems" in node:
-        result = _told(result, f"in order: {json.dumps(node['prefixItems'], ensure_ascii=False)}")
+        result = append_to_description(
+            result, [f"in order: {json.dumps(node['prefixItems'], ensure_ascii=False)}"]
+        )
     return {**result, "items": _node(node.get("items", {}))}
 
 
@@ -97,7 +94,7 @@ def _string(node: Json) -> Json:
     if node.get("format") in STRING_FORMATS:
         result["format"] = node["format"]
     elif "format" in node:
-        result = _told(result, f"format: {node['format']}")
+        result = append_to_description(result, [f"format: {node['format']}"])
     words = [value for value in node.get("enum", []) if isinstance(value, str) and value]
     return {**result, "enum": words} if words else result
 
@@ -106,7 +103,7 @@ def _number(node: Json) -> Json:
     """Only strings may be enumerated."""
     result = _plain(node, node["type"].upper())
     if "enum" in node:
-        return _told(result, f"one of {json.dumps(node['enum'])}")
+        return append_to_description(result, [f"one of {json.dumps(node['enum'])}"])
     return result
 
 
@@ -120,14 +117,9 @@ def _as_text(node: Json) -> Json:
     if "description" in node:
         result["description"] = node["description"]
     if "enum" in node:
-        return _told(result, f"one of {json.dumps(node['enum'])}")
+        return append_to_description(result, [f"one of {json.dumps(node['enum'])}"])
     what = "a JSON object" if node["type"] == "object" else "any JSON value"
-    return _told(result, f"{what}, written as text")
-
-
-def _told(node: Json, note: str) -> Json:
-    said = node.get("description")
-    return {**node, "description": f"{said} ({note})" if said else f"({note})"}
+    return append_to_description(result, [f"{what}, written as text"])
 
 
 BUILDERS = {
