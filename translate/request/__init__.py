@@ -195,7 +195,7 @@ def _response_schema(request: MessagesRequest) -> Json | None:
         return None
     if output_format["type"] != "json_schema" or not isinstance(output_format.get("schema"), dict):
         raise InvalidRequest(path, "expected type 'json_schema' and a schema")
-    return json_schema.cleaned(output_format["schema"])
+    return json_schema.clean_schema(output_format["schema"])
 
 
 def _generation_config(

@@ -44,16 +44,16 @@ MAX_ROOT_NOTE = 4_000
 
 def parameters(schema: Json) -> Json:
     """A tool's `input_schema` -> its `parametersJsonSchema`: always an object at the root."""
-    root = cleaned(schema)
+    root = clean_schema(schema)
     alternatives = [key for key in ("anyOf", "oneOf") if key in root]
     for key in alternatives:
         root = _fold_alternatives(root, key)
     return {**root, "type": "object", "properties": root.get("properties", {})}
 
 
-def cleaned(schema: Json) -> Json:
+def clean_schema(schema: Json) -> Json:
     """A schema for an answer -> its `responseJsonSchema`; any type at the root."""
-    return _Cleaner(schema).node(schema, 0, ())
+    return _Cleaner(schema).clean(schema, 0, ())
 
 
 def _fold_alternatives(root: Json, key: str) -> Json:
@@ -81,7 +81,7 @@ class _Cleaner:
         self._nodes_left = MAX_NODES
         self._text_left = MAX_TEXT
 
-    def node(self, schema: Any, depth: int, trail: tuple[str, ...]) -> Json:
+    def clean(self, schema: Any, depth: int, trail: tuple[str, ...]) -> Json:
         """One cleaned schema. `trail` holds the references being inlined, to cut cycles."""
         if not isinstance(schema, dict):
             return {} if schema is True else {"description": "No value is valid here."}
@@ -94,18 +94,18 @@ class _Cleaner:
         schema = expand_nullable(allow_pattern_properties(merge_all_of(schema, self._target)))
         reference = schema.get("$ref")
         if isinstance(reference, str):
-            return self._inlined(schema, reference, depth, trail)
-        return self._cleaned(schema, depth, trail)
+            return self._inline(schema, reference, depth, trail)
+        return self._clean_keywords(schema, depth, trail)
 
-    def _inlined(self, schema: Json, reference: str, depth: int, trail: tuple[str, ...]) -> Json:
+    def _inline(self, schema: Json, reference: str, depth: int, trail: tuple[str, ...]) -> Json:
         target = self._target(reference)
         siblings = {key: value for key, value in schema.items() if key != "$ref"}
         if reference in trail or not isinstance(target, dict):
             why = "recursive" if reference in trail else "unresolved"
             stub = {"type": _plain_type(target), **siblings}
-            cleaned = self._cleaned(stub, depth, trail)
+            cleaned = self._clean_keywords(stub, depth, trail)
             return append_to_description(cleaned, [f"{why} reference {reference}"])
-        return self.node({**target, **siblings}, depth + 1, (*trail, reference))
+        return self.clean({**target, **siblings}, depth + 1, (*trail, reference))
 
     def _target(self, reference: str) -> Any:
         """The definition that a local reference (`#/$defs/x`) points at, or None."""
@@ -113,15 +113,15 @@ class _Cleaner:
             return None
         found: Any = self._root
         for step in reference.split("/")[1:]:
-            found = found.get(_unescaped(step)) if isinstance(found, dict) else None
+            found = found.get(_unescape(step)) if isinstance(found, dict) else None
         return found if isinstance(found, dict) else None
 
-    def _cleaned(self, schema: Json, depth: int, trail: tuple[str, ...]) -> Json:
+    def _clean_keywords(self, schema: Json, depth: int, trail: tuple[str, ...]) -> Json:
         cleaned: Json = {}
         notes = []
         for key, value in schema.items():
             if key in NESTED:
-                NESTED[key](cleaned, key, value, lambda sub: self.node(sub, depth + 1, trail))
+                NESTED[key](cleaned, key, value, lambda sub: self.clean(sub, depth + 1, trail))
             elif key in KEPT:
                 cleaned[key] = value
             elif key not in DROPPED and key not in EXACT:
@@ -129,16 +129,16 @@ class _Cleaner:
         for key in EXACT:
             if key in schema:
                 notes += EXACT[key](cleaned, key, schema[key])
-        return append_to_description(_repaired(cleaned), sorted(notes))
+        return append_to_description(_drop_refused(cleaned), sorted(notes))
 
 
-def _unescaped(step: str) -> str:
+def _unescape(step: str) -> str:
     """A step of a JSON pointer in a URL fragment (RFC 6901, sections 4 and 6)."""
     plain = re.sub(r"%([0-9A-Fa-f]{2})", lambda code: chr(int(code[1], 16)), step)
     return plain.replace("~1", "/").replace("~0", "~")
 
 
-def _repaired(schema: Json) -> Json:
+def _drop_refused(schema: Json) -> Json:
     """Without what Google refuses: an empty enum, `required` that is no list of names."""
     if "enum" in schema and not (isinstance(schema["enum"], list) and schema["enum"]):
         schema = {key: value for key, value in schema.items() if key != "enum"}
@@ -172,7 +172,7 @@ def append_to_description(schema: Json, notes: Sequence[str]) -> Json:
 Clean = Callable[[Any], Json]
 
 
-def _one(cleaned: Json, key: str, value: Any, clean: Clean) -> None:
+def _schema_or_flag(cleaned: Json, key: str, value: Any, clean: Clean) -> None:
     cleaned[key] = value if isinstance(value, bool) else clean(value)
 
 
@@ -184,24 +184,24 @@ def _items(cleaned: Json, key: str, value: Any, clean: Clean) -> None:
         cleaned[key] = clean(value)
 
 
-def _many(cleaned: Json, key: str, value: Any, clean: Clean) -> None:
+def _schemas(cleaned: Json, key: str, value: Any, clean: Clean) -> None:
     if isinstance(value, list) and value:
         cleaned[key] = [clean(item) for item in value]
 
 
-def _named(cleaned: Json, key: str, value: Any, clean: Clean) -> None:
+def _properties(cleaned: Json, key: str, value: Any, clean: Clean) -> None:
     """Names of properties are not keywords, however much they look like them."""
     if isinstance(value, Mapping):
         cleaned[key] = {name: clean(item) for name, item in value.items()}
 
 
 NESTED = {
-    "properties": _named,
+    "properties": _properties,
     "items": _items,
-    "prefixItems": _many,
-    "anyOf": _many,
-    "oneOf": _many,
-    "additionalProperties": _one,
+    "prefixItems": _schemas,
+    "anyOf": _schemas,
+    "oneOf": _schemas,
+    "additionalProperties": _schema_or_flag,
 }
 
 # --- Keywords with an exact equivalent --------------------------------------------------------
