@@ -128,7 +128,7 @@ def count_tokens(request: flask.Request, log_entry: RequestLog) -> flask.Respons
 def list_models(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """GET /v1/models: one page holds all."""
     authenticate(request, log_entry)
-    data = [models.described(model) for model in models.TABLE.values()]
+    data = [models.to_models_api(model) for model in models.TABLE.values()]
     return json_response(
         {
             "data": data,
@@ -144,7 +144,7 @@ def show_model(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     authenticate(request, log_entry)
     model_id = request.path.partition(MODEL_PATH)[2].strip("/")
     model = models.resolve(model_id, settings.model_settings)
-    return json_response(models.described(model, model_id))
+    return json_response(models.to_models_api(model, model_id))
 
 
 def show_health(request: flask.Request, log_entry: RequestLog) -> flask.Response:

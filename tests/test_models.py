@@ -20,13 +20,13 @@ from translate.models import (
     VERTEX,
     Budget,
     class_of,
-    described,
     find,
-    fit,
+    for_platform,
     google_name,
     resolve,
     successor,
     summary,
+    to_models_api,
 )
 
 ALL = {
@@ -197,15 +197,15 @@ def test_server_tools_beside_others_are_refused_for_vertex_ai() -> None:
 
 def test_an_older_model_does_not_learn_by_the_door_it_is_behind() -> None:
     older = find("gemini-2.5-pro")
-    assert fit(older, DEVELOPER) == older
-    assert not fit(find("gemini-4-neon"), VERTEX).mixes_tools
+    assert for_platform(older, DEVELOPER) == older
+    assert not for_platform(find("gemini-4-neon"), VERTEX).mixes_tools
 
 
 # --- The Models API ------------------------------------------------------------------------------
 
 
 def test_a_model_in_the_shape_of_the_models_api() -> None:
-    assert described(TABLE["gemini-3.5-flash-lite"]) == {
+    assert to_models_api(TABLE["gemini-3.5-flash-lite"]) == {
         "type": "model",
         "id": "claude-gemini-3.5-flash-lite",
         "display_name": "Gemini 3.5 Flash Lite",
@@ -216,8 +216,8 @@ def test_a_model_in_the_shape_of_the_models_api() -> None:
         "max_input_tokens": 1_048_576,
         "max_tokens": 65_536,
     }
-    assert described(TABLE["gemini-4-neon"], "opus")["id"] == "opus"
-    retiring = described(TABLE["gemini-2.5-flash"])
+    assert to_models_api(TABLE["gemini-4-neon"], "opus")["id"] == "opus"
+    retiring = to_models_api(TABLE["gemini-2.5-flash"])
     assert (retiring["lifecycle"], retiring["retires_at"], retiring["description"]) == (
         "deprecated",
         "2026-12-01T00:00:00Z",

@@ -305,7 +305,7 @@ VERTEX = Platform(stores=False, call_ids=False, mixes_tools=False)
 """Vertex AI, with an identity of Google Cloud."""
 
 
-def fit(model: Model, platform: Platform) -> Model:
+def for_platform(model: Model, platform: Platform) -> Model:
     """A model as it is behind that door."""
     if platform == DEVELOPER:
         return model
@@ -319,7 +319,7 @@ def fit(model: Model, platform: Platform) -> Model:
 # --- The table in the shape of the Models API -----------------------------------------------------
 
 
-def described(model: Model, model_id: str | None = None) -> dict[str, object]:
+def to_models_api(model: Model, model_id: str | None = None) -> dict[str, object]:
     """A model in the shape of the Models API; by default under the alias that pickers take.
 
     Claude Code's model picker keeps only ids that begin with `claude` or `anthropic`.

@@ -61,7 +61,9 @@ def translate(
     remembers. overrides: what is different after a refusal. Raises ApiError for a bad request.
     """
     request = validation.normalise(body, counting=counting)
-    model = models.fit(_choose_model(request, model_settings, is_subagent, overrides), platform)
+    model = models.for_platform(
+        _choose_model(request, model_settings, is_subagent, overrides), platform
+    )
     tool_set = tools.classify_tools(request.get("tools", []), request.get("tool_choice"), model)
     schema = _response_schema(request)
     in_prompt = _schema_goes_in_prompt(request, model, overrides)
