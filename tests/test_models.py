@@ -57,7 +57,7 @@ ALL = {
         ("gemma-4-31b-it", "gemma-4-31b-it"),
     ],
 )
-def test_a_name_without_overrides(requested: str, expected: str) -> None:
+def test_a_name_without_settings(requested: str, expected: str) -> None:
     assert resolve(requested, {}).name == expected
 
 
@@ -73,7 +73,7 @@ def test_a_name_without_overrides(requested: str, expected: str) -> None:
         ("gemini-3.1-pro-preview", [], True, "gemini-3.1-pro-preview"),
     ],
 )
-def test_the_most_specific_override_wins(
+def test_the_most_specific_setting_wins(
     requested: str, unset: list[str], is_subagent: bool, expected: str
 ) -> None:
     model_settings = {name: value for name, value in ALL.items() if name not in unset}
@@ -89,7 +89,7 @@ def test_the_most_specific_override_wins(
         ("tuned-by-me", "tuned-by-me"),
     ],
 )
-def test_an_override_may_be_any_name_a_shell_holds(value: str, expected: str) -> None:
+def test_a_setting_may_be_any_name_a_shell_holds(value: str, expected: str) -> None:
     assert resolve("claude-sonnet-5", {"ANTHROPIC_MODEL": value}).name == expected
 
 
@@ -154,8 +154,8 @@ def test_a_model_that_is_gone_has_a_successor_that_stays() -> None:
     assert [successor(name) for name in ("gemini-4-hydrogen", "gemini-9-unobtainium")] == [None] * 2
     retired = {model.name for model in TABLE.values() if model.retires}
     assert retired <= set(SUCCESSORS)
-    for gone, heir in SUCCESSORS.items():
-        assert (heir in TABLE, heir in SUCCESSORS) == (True, False), gone
+    for gone, newer in SUCCESSORS.items():
+        assert (newer in TABLE, newer in SUCCESSORS) == (True, False), gone
 
 
 # --- The Gemini API and Vertex AI ----------------------------------------------------------------
@@ -165,7 +165,7 @@ TOOL = {"name": "Bash", "input_schema": {"type": "object"}}
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 
 
-def asked(platform: Any, **fields: Any) -> Any:
+def translated(platform: Any, **fields: Any) -> Any:
     messages = [user("go"), assistant(use("toolu_0a1b2c3d_x1")), user(result("toolu_0a1b2c3d_x1"))]
     body = {"model": "claude-opus-5", "max_tokens": 10, "messages": messages, "tools": [TOOL]}
     return translate({**body, **fields}, {}, platform=platform).request
@@ -178,21 +178,21 @@ def ids(request: Any) -> list[Any]:
 
 
 def test_the_gemini_api_gets_everything() -> None:
-    request = asked(DEVELOPER)
+    request = translated(DEVELOPER)
     assert (request["store"], ids(request)) == (False, ["x1", "x1"])
-    asked(DEVELOPER, tools=[TOOL, SEARCH])
+    translated(DEVELOPER, tools=[TOOL, SEARCH])
 
 
 def test_vertex_ai_gets_neither_ids_nor_private_fields() -> None:
-    request = asked(VERTEX)
+    request = translated(VERTEX)
     assert "store" not in request
     assert ids(request) == [None, None]
 
 
 def test_server_tools_beside_others_are_refused_for_vertex_ai() -> None:
     with pytest.raises(InvalidRequest, match="cannot use server tools beside others"):
-        asked(VERTEX, tools=[TOOL, SEARCH])
-    assert asked(VERTEX, tools=[SEARCH])["tools"] == [{"googleSearch": {}}]
+        translated(VERTEX, tools=[TOOL, SEARCH])
+    assert translated(VERTEX, tools=[SEARCH])["tools"] == [{"googleSearch": {}}]
 
 
 def test_an_older_model_does_not_learn_by_the_door_it_is_behind() -> None:

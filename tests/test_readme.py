@@ -4,7 +4,7 @@ import re
 
 from proxy import config
 from tests.servers import ROOT
-from translate.models import CLASSES, DEFAULTS, OVERRIDES, TABLE, Model
+from translate.models import CLASS_SETTINGS, CLASSES, DEFAULTS, TABLE, Model
 
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -26,7 +26,7 @@ def test_every_setting_has_a_row_with_its_default() -> None:
     assert list(rows) == list(config.VARIABLES)
     for name, default in config.DEFAULTS.items():
         assert quoted(rows[name]) == [default]
-    for model_class, name in OVERRIDES.items():
+    for model_class, name in CLASS_SETTINGS.items():
         assert quoted(rows[name]) == [DEFAULTS[model_class]]
 
 
@@ -34,8 +34,12 @@ def test_the_model_mapping_is_the_one_in_the_code() -> None:
     rows = table("Models")
     for model_class in DEFAULTS:
         words = {word for word in CLASSES if CLASSES[word] == model_class}
-        row = next(r for r in rows if OVERRIDES[model_class] in r[1])
-        assert quoted(row[1]) == [OVERRIDES[model_class], "ANTHROPIC_MODEL", DEFAULTS[model_class]]
+        row = next(r for r in rows if CLASS_SETTINGS[model_class] in r[1])
+        assert quoted(row[1]) == [
+            CLASS_SETTINGS[model_class],
+            "ANTHROPIC_MODEL",
+            DEFAULTS[model_class],
+        ]
         assert set(quoted(row[0])) == (words if model_class != "sonnet" else set())
 
 
@@ -53,7 +57,7 @@ def row(model: Model) -> str:
     thinking = ", ".join(model.levels)
     if budget is not None:
         off = ", or off" if budget.can_be_off else ""
-        thinking = f"{budget.least} to {budget.most} tokens{off}"
+        thinking = f"{budget.minimum} to {budget.maximum} tokens{off}"
     cells = [
         f"`{model.name}`",
         thinking,

@@ -2,7 +2,7 @@
 
 Facts seen 2026-11-23 in Google's model, deprecation and pricing pages. A name that is not in
 the table gets its facts from the rules below it; an unknown `gemini-*` counts as the newest.
-This file refuses to know where an override comes from, and what a request looks like.
+Where a setting comes from and what a request looks like is not its business.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ DYNAMIC = -1
 class Budget:
     """Gemini 2.5 takes a number of thinking tokens instead of a level."""
 
-    least: int
-    most: int
+    minimum: int
+    maximum: int
     can_be_off: bool
 
 
@@ -73,7 +73,7 @@ class Model:
     """Continues a conversation that ends with the model's own turn."""
 
 
-def _older(name: str, released: str, budget: Budget | None, **more: Any) -> Model:
+def _older_model(name: str, released: str, budget: Budget | None, **more: Any) -> Model:
     """Gemini 2.5 and what is like it."""
     return Model(
         name,
@@ -157,7 +157,7 @@ TABLE = {
             levels=MINIMAL_TO_HIGH,
             prefill=True,
         ),
-        _older(
+        _older_model(
             "gemini-2.5-pro",
             "2025-06-17",
             Budget(128, 32_768, can_be_off=False),
@@ -165,7 +165,7 @@ TABLE = {
             retires="2026-12-01",
             successor="gemini-3.8-flash",
         ),
-        _older(
+        _older_model(
             "gemini-2.5-flash",
             "2025-06-17",
             Budget(1, 24_576, can_be_off=True),
@@ -173,7 +173,7 @@ TABLE = {
             retires="2026-12-01",
             successor="gemini-3.5-flash-lite",
         ),
-        _older(
+        _older_model(
             "gemini-2.5-flash-lite",
             "2025-07-22",
             Budget(512, 24_576, can_be_off=True),
@@ -206,7 +206,7 @@ DEFAULTS = {
 CLASSES = {"haiku": "haiku", "sonnet": "sonnet", "opus": "opus", "fable": "opus"}
 """A word in a model's name -> its class; a name with none of them counts as sonnet."""
 
-OVERRIDES = {
+CLASS_SETTINGS = {
     "opus": "ANTHROPIC_DEFAULT_OPUS_MODEL",
     "sonnet": "ANTHROPIC_DEFAULT_SONNET_MODEL",
     "haiku": "ANTHROPIC_DEFAULT_HAIKU_MODEL",
@@ -232,12 +232,12 @@ def resolve(
     name = google_name(requested)
     if name is not None:
         return find(name)
-    settings = [OVERRIDES[class_of(requested)], "ANTHROPIC_MODEL"]
+    settings = [CLASS_SETTINGS[class_of(requested)], "ANTHROPIC_MODEL"]
     if is_subagent:
         settings.insert(0, "CLAUDE_CODE_SUBAGENT_MODEL")
     for setting in settings:
         if model_settings.get(setting):
-            return find(_named(model_settings[setting]))
+            return find(_from_setting(model_settings[setting]))
     return find(DEFAULTS[class_of(requested)])
 
 
@@ -255,8 +255,8 @@ def class_of(name: str) -> str:
     return next((CLASSES[word] for word in CLASSES if word in lowered), "sonnet")
 
 
-def _named(value: str) -> str:
-    """An override may itself be a Claude name (the same shell serves the client)."""
+def _from_setting(value: str) -> str:
+    """A setting may itself hold a Claude name (the same shell serves the client)."""
     lowered = value.lower()
     is_claude = lowered.startswith("claude") or lowered in {*CLASSES, "opusplan", "default"}
     return google_name(value) or (DEFAULTS[class_of(value)] if is_claude else value)
@@ -264,7 +264,7 @@ def _named(value: str) -> str:
 
 def find(name: str) -> Model:
     """The facts about a Gemini model, from the table or by the rules for unknown names."""
-    return TABLE.get(name) or _unlisted(name)
+    return TABLE.get(name) or _unlisted_model(name)
 
 
 def successor(name: str) -> str | None:
@@ -275,18 +275,18 @@ def successor(name: str) -> str | None:
 GENERATION = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
 
 
-def _unlisted(name: str) -> Model:
+def _unlisted_model(name: str) -> Model:
     if name.startswith("gemma-"):
-        return replace(_older(name, Model.released, None), context=262_144, output=32_768)
+        return replace(_older_model(name, Model.released, None), context=262_144, output=32_768)
     version = GENERATION.match(name)
     generation = (int(version[1]), int(version[2] or 0)) if version else (99, 0)
     if generation < (3, 0):
-        return _older(name, Model.released, Budget(512, 24_576, can_be_off="flash" in name))
+        return _older_model(name, Model.released, Budget(512, 24_576, can_be_off="flash" in name))
     light = "lite" in name or ("flash" in name and generation <= (3, 6))
     return Model(name, levels=MINIMAL_TO_HIGH if light else LOW_TO_HIGH)
 
 
-# --- Google's two front doors to the same models ------------------------------------------------
+# --- Google's two APIs to the same models ------------------------------------------------------
 
 
 class Platform(NamedTuple):
@@ -306,7 +306,7 @@ VERTEX = Platform(stores=False, call_ids=False, mixes_tools=False)
 
 
 def for_platform(model: Model, platform: Platform) -> Model:
-    """A model as it is behind that door."""
+    """The same model, without what that API does not serve."""
     if platform == DEVELOPER:
         return model
     return replace(
@@ -344,11 +344,11 @@ def display_name(model: Model) -> str:
 
 def summary(model: Model) -> str:
     """What it costs and how long it stays, in a line."""
-    said = ["price not known"]
+    facts = ["price not known"]
     if model.price is not None:
-        said = [f"${model.price.input:.2f} in, ${model.price.output:.2f} out per million tokens"]
+        facts = [f"${model.price.input:.2f} in, ${model.price.output:.2f} out per million tokens"]
     if model.is_free:
-        said.append("free tier")
+        facts.append("free tier")
     if model.retires:
-        said.append(f"{model.successor} from {model.retires}")
-    return "; ".join(said)
+        facts.append(f"{model.successor} from {model.retires}")
+    return "; ".join(facts)

@@ -222,7 +222,7 @@ def _generation_config(
 def _headroom(thinking: Json, model: Model) -> int:
     if model.budget is not None:
         budget = int(thinking["thinkingBudget"])
-        return model.budget.most if budget == models.DYNAMIC else budget
+        return model.budget.maximum if budget == models.DYNAMIC else budget
     return HEADROOM.get(thinking.get("thinkingLevel", ""), 0)
 
 
@@ -255,7 +255,7 @@ def _level(request: MessagesRequest, levels: tuple[str, ...]) -> str:
     """The level that is asked for, or the nearest below it that the model has."""
     budget = request["thinking"].get("budget_tokens")
     if isinstance(budget, int):
-        wanted = next((level for most, level in BUDGET_LEVELS if budget <= most), "high")
+        wanted = next((level for limit, level in BUDGET_LEVELS if budget <= limit), "high")
     else:
         wanted = EFFORTS.get(_effort(request), DEFAULT_EFFORT)
     rank = models.LEVELS.index(wanted)
@@ -266,8 +266,8 @@ def _budget(request: MessagesRequest, budget: models.Budget) -> int:
     tokens = request["thinking"].get("budget_tokens")
     if not isinstance(tokens, int):
         tokens = EFFORT_BUDGETS.get(_effort(request), models.DYNAMIC)
-    return tokens if tokens == models.DYNAMIC else max(budget.least, min(tokens, budget.most))
+    return tokens if tokens == models.DYNAMIC else max(budget.minimum, min(tokens, budget.maximum))
 
 
 def _off(model: Model) -> int:
-    return 0 if model.budget is None or model.budget.can_be_off else model.budget.least
+    return 0 if model.budget is None or model.budget.can_be_off else model.budget.minimum
