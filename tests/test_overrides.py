@@ -24,7 +24,7 @@ CURRENT = RequestOverrides(model="m", openapi=frozenset({"Read"}), without=froze
 
 
 @pytest.mark.parametrize(
-    ("remedy", "expected"),
+    ("override", "expected"),
     [
         (
             drop_signatures,
@@ -42,13 +42,13 @@ CURRENT = RequestOverrides(model="m", openapi=frozenset({"Read"}), without=froze
         ),
     ],
 )
-def test_a_remedy_adds_to_those_before(remedy: Override, expected: RequestOverrides) -> None:
-    assert remedy(CURRENT, FUNCTIONS, "") == expected
-    assert remedy(expected, FUNCTIONS, "") == expected
+def test_an_override_adds_to_those_before(override: Override, expected: RequestOverrides) -> None:
+    assert override(CURRENT, FUNCTIONS, "") == expected
+    assert override(expected, FUNCTIONS, "") == expected
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("message", "expected"),
     [
         pytest.param(
             f"{UNKNOWN}\"const\" at 'tools[0].function_declarations[1].parameters.properties[3]'",
@@ -82,48 +82,48 @@ def test_a_remedy_adds_to_those_before(remedy: Override, expected: RequestOverri
         ),
     ],
 )
-def test_a_schema_is_put_in_the_other_form(said: str, expected: set[str]) -> None:
-    assert use_openapi_schema(NO_OVERRIDES, FUNCTIONS, said) == RequestOverrides(
+def test_a_schema_is_put_in_the_other_form(message: str, expected: set[str]) -> None:
+    assert use_openapi_schema(NO_OVERRIDES, FUNCTIONS, message) == RequestOverrides(
         openapi=frozenset(expected)
     )
     before = RequestOverrides(openapi=frozenset({"x"}))
-    assert use_openapi_schema(before, FUNCTIONS, said) == RequestOverrides(
+    assert use_openapi_schema(before, FUNCTIONS, message) == RequestOverrides(
         openapi=frozenset({"x", *expected})
     )
     before = RequestOverrides(openapi=frozenset({"x", "y"}))
-    assert use_openapi_schema(before, FUNCTIONS, said).openapi == {"x", "y", *FUNCTIONS}
+    assert use_openapi_schema(before, FUNCTIONS, message).openapi == {"x", "y", *FUNCTIONS}
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         "A schema in GenerationConfig in the request exceeds the maximum allowed nesting depth.",
         f"{UNKNOWN}\"$ref\" at 'generation_config.response_json_schema': Cannot find field.",
         "Invalid value at 'response_schema'",
     ],
 )
-def test_a_form_of_the_answer_is_asked_for_in_words(said: str) -> None:
-    assert use_openapi_schema(CURRENT, FUNCTIONS, said) == RequestOverrides(
+def test_a_form_of_the_answer_is_asked_for_in_words(message: str) -> None:
+    assert use_openapi_schema(CURRENT, FUNCTIONS, message) == RequestOverrides(
         "m", openapi=CURRENT.openapi, without=CURRENT.without | RESPONSE_FORMAT_FIELDS
     )
 
 
 def test_the_only_schema_of_a_request_without_functions_is_its_form() -> None:
-    said = "The specified schema produces a constraint that has too many states for serving."
-    assert use_openapi_schema(NO_OVERRIDES, (), said) == RequestOverrides(
+    message = "The specified schema produces a constraint that has too many states for serving."
+    assert use_openapi_schema(NO_OVERRIDES, (), message) == RequestOverrides(
         without=RESPONSE_FORMAT_FIELDS
     )
 
 
 def test_a_function_that_is_named_goes_before_the_form() -> None:
-    said = "tools[0].function_declarations[0].parameters, GenerationConfig"
-    assert use_openapi_schema(NO_OVERRIDES, FUNCTIONS, said) == RequestOverrides(
+    message = "tools[0].function_declarations[0].parameters, GenerationConfig"
+    assert use_openapi_schema(NO_OVERRIDES, FUNCTIONS, message) == RequestOverrides(
         openapi=frozenset({"Bash"})
     )
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("message", "expected"),
     [
         (f'{UNKNOWN}"topP": Cannot find field.', {"topP"}),
         (
@@ -133,14 +133,14 @@ def test_a_function_that_is_named_goes_before_the_form() -> None:
         ("Request contains an invalid argument.", {"thinkingConfig"}),
     ],
 )
-def test_a_field_gemini_does_not_know_is_left_out(said: str, expected: set[str]) -> None:
-    assert drop_unknown_fields(NO_OVERRIDES, FUNCTIONS, said) == RequestOverrides(
+def test_a_field_gemini_does_not_know_is_left_out(message: str, expected: set[str]) -> None:
+    assert drop_unknown_fields(NO_OVERRIDES, FUNCTIONS, message) == RequestOverrides(
         without=frozenset(expected)
     )
-    assert drop_unknown_fields(CURRENT, FUNCTIONS, said).without == CURRENT.without | expected
+    assert drop_unknown_fields(CURRENT, FUNCTIONS, message).without == CURRENT.without | expected
 
 
-def test_another_model_is_asked_without_remedies() -> None:
+def test_another_model_is_asked_without_overrides() -> None:
     assert use_model("gemini-3.8-flash") == RequestOverrides(model="gemini-3.8-flash")
     assert asdict(NO_OVERRIDES) == {
         "model": None,

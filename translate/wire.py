@@ -46,7 +46,7 @@ class Block(TypedDict, total=False):
 
 
 class Message(TypedDict):
-    """One turn. After `shapes.normalise` the content is always a list of blocks."""
+    """One turn. After `validation.normalise` the content is always a list of blocks."""
 
     role: Literal["user", "assistant", "system"]
     content: list[Block]

@@ -1,9 +1,8 @@
 """Messages and their blocks -> contents and their parts, in an order Gemini accepts.
 
-Knows every block type, and the rules of a Gemini history: turns alternate, each call is
+Here stands every block type, and the rules of a Gemini history: turns alternate, each call is
 answered once and in order, the first turn is the user's. What a client's history breaks
-(interrupted, resumed, compacted sessions) is overrides here.
-It refuses to know tools' definitions and everything beside the conversation.
+(interrupted, resumed, compacted sessions) is repaired here.
 """
 
 from __future__ import annotations
@@ -298,7 +297,7 @@ def _search_result(path: str, block: Block) -> list[Part]:
 
 
 def _server_tool(path: str, block: Block) -> list[Part]:
-    """A tool that ran at the server, told in words: what looks like a call would be imitated."""
+    """A tool that ran at the server, in words: what looks like a call would be imitated."""
     if "input" in block:
         given = json.dumps(_readable(block["input"]), ensure_ascii=False)
         return [{"text": f"(The server was asked to use {block.get('name')} with {given}.)"}]

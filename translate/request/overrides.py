@@ -1,7 +1,7 @@
 """What can be changed in a request that Gemini refused or answered badly, and by which sign.
 
-Knows Google's texts as far as they name the culprit, and how a request is made without it
-(request.py reads a RequestOverrides). It refuses to know how often anything is tried, and waiting.
+Google's texts name the culprit; request/__init__.py makes the request without it. When and how
+often anything is tried again is proxy/attempts.py's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ IN_RESPONSE_FORMAT = re.compile(
     "GenerationConfig|generation_config|response_json_schema|response_schema"
 )
 RESPONSE_FORMAT_FIELDS = frozenset({"responseMimeType", "responseJsonSchema"})
-"""The fields that set the form of an answer; without them it is asked for in words."""
+"""The fields that set the form of an answer; without them its schema goes into the prompt."""
 THINKING_FIELDS = frozenset({"thinkingConfig"})
 MAX_SINGLE_SCHEMAS = 2
 """Refused schemas, after which the others need not be refused one by one."""
@@ -42,7 +42,7 @@ class RequestOverrides:
 NO_OVERRIDES = RequestOverrides()
 
 Override = Callable[[RequestOverrides, Sequence[str], str], RequestOverrides]
-"""What was changed so far, the functions declared, what Google message -> what to change now."""
+"""What was changed so far, the functions declared, Google's message -> what to change now."""
 
 
 def drop_signatures(
@@ -66,10 +66,10 @@ def drop_thinking(
 def use_openapi_schema(
     current: RequestOverrides, functions: Sequence[str], message: str
 ) -> RequestOverrides:
-    """The schema that was refused in the other form; all of them where Google does not tell,
+    """The schema that was refused in the other form; all of them where Google does not name it,
     or where a few were refused already.
 
-    A form of the answer that was refused is asked for in words.
+    A schema of the answer that was refused goes into the prompt.
     """
     named = [functions[int(i)] for i in BY_INDEX.findall(message) if int(i) < len(functions)]
     named += [name for name in BY_NAME.findall(message) if name in functions]

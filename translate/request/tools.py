@@ -1,7 +1,7 @@
 """tools and tool_choice -> function declarations and the mode they are called in.
 
-Knows tool definitions, Gemini's rules for their names, and the two forms of a call's id.
-It refuses to know messages, and leaves the insides of a schema to schema.py.
+Here stand the kinds of tools, what each becomes, and Gemini's rules for their names. The insides
+of a schema are json_schema.py's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PLACEHOLDER = "DeferredToolPlaceholder"
 """Claude Code 2.1.330 declares it while its other tools wait behind ToolSearch; not callable."""
 
 LEGAL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
-"""Google's rule; its documents say 128 characters, its refusals say 64 (seen 2026-11-23)."""
+"""Google's rule; its documents allow 128 characters, its errors 64 (seen 2026-11-23)."""
 
 MODES = {"auto": "AUTO", "any": "ANY", "tool": "ANY", "none": "NONE"}
 """tool_choice.type -> functionCallingConfig.mode."""
