@@ -29,7 +29,7 @@ def folders() -> list[Path]:
     return sorted(path for path in EXCHANGES.iterdir() if path.is_dir())
 
 
-def asked(folder: Path) -> tuple[Any, Translation]:
+def translated(folder: Path) -> tuple[Any, Translation]:
     """The client's request, and what becomes of it."""
     body = json.loads((folder / "request.json").read_text("utf-8"))
     return body, translate(body, {})
@@ -37,7 +37,7 @@ def asked(folder: Path) -> tuple[Any, Translation]:
 
 def answered(folder: Path, pieces: list[bytes]) -> list[Any]:
     """The events that Gemini's stream makes, delivered in these pieces."""
-    body, translation = asked(folder)
+    body, translation = translated(folder)
     translator = StreamTranslator(
         translation, message_id=MESSAGE_ID, model=body["model"], carries_signatures=True
     )
@@ -63,7 +63,7 @@ def golden(folder: Path) -> dict[str, str]:
     """The files that the code writes, and what it writes into them."""
     events = answered(folder, [stream(folder)])
     return {
-        "gemini.request.json": pretty(asked(folder)[1].request),
+        "gemini.request.json": pretty(translated(folder)[1].request),
         "events.sse": sse(events).decode(),
         "message.json": pretty(collect(events)),
     }

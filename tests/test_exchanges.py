@@ -49,7 +49,7 @@ def test_exchange_has_the_collected_stream_as_its_message(folder: Path) -> None:
 def test_exchange_has_a_request_that_gemini_takes(
     folder: Path, emulator: Emulator, key: str
 ) -> None:
-    _, translation = golden.asked(folder)
+    _, translation = golden.translated(folder)
     request: Any = json.loads((folder / "gemini.request.json").read_text("utf-8"))
     emulator.script(key, {"chunks": [{"text": "ok"}]})
     path = f"/v1beta/models/{translation.model.name}:streamGenerateContent?alt=sse"

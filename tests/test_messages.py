@@ -220,7 +220,7 @@ def test_each_signature_returns_to_its_own_part_once() -> None:
     ]
 
 
-def test_a_signature_waits_for_its_call_when_the_client_moves_text_before_it() -> None:
+def test_a_signature_waits_for_its_call_behind_moved_text() -> None:
     carrier = thinking(wrap(CALL, HYDROGEN, "AAAA"))
     history = translated(user("go"), assistant(carrier, "moved", use("a")), user(result("a")))
     assert history[1]["parts"] == [{"text": "moved"}, call("a", thoughtSignature="AAAA")]
@@ -234,7 +234,7 @@ def test_a_signature_waits_for_its_call_when_the_client_moves_text_before_it() -
         pytest.param("", id="none"),
     ],
 )
-def test_without_a_signature_of_its_own_the_first_call_gets_the_sentinel(signature: str) -> None:
+def test_a_call_without_its_own_signature_gets_the_sentinel(signature: str) -> None:
     history = translated(
         user("go"),
         assistant(thinking(signature), use("a"), use("b")),

@@ -108,7 +108,7 @@ def test_a_form_of_the_answer_is_asked_for_in_words(message: str) -> None:
     )
 
 
-def test_the_only_schema_of_a_request_without_functions_is_its_form() -> None:
+def test_the_only_schema_without_functions_is_the_answers() -> None:
     message = "The specified schema produces a constraint that has too many states for serving."
     assert use_openapi_schema(NO_OVERRIDES, (), message) == RequestOverrides(
         without=RESPONSE_FORMAT_FIELDS

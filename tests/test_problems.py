@@ -30,7 +30,7 @@ def text(value: str) -> dict[str, Any]:
     return {"type": "text", "text": value}
 
 
-class Asked:
+class Exchange:
     """One request through the proxy, the answer, and what Gemini got."""
 
     def __init__(self, client: FlaskClient, emulator: Emulator, key: str) -> None:
@@ -53,29 +53,29 @@ class Asked:
 
 
 @pytest.fixture
-def asked(client: FlaskClient, emulator: Emulator, key: str) -> Asked:
-    return Asked(client, emulator, key)
+def exchange(client: FlaskClient, emulator: Emulator, key: str) -> Exchange:
+    return Exchange(client, emulator, key)
 
 
-def test_01_a_call_without_its_signature(asked: Asked) -> None:
-    asked.post(user(text("go")), assistant(use("a")), user(result("a")), tools=[tool()])
+def test_01_a_call_without_its_signature(exchange: Exchange) -> None:
+    exchange.post(user(text("go")), assistant(use("a")), user(result("a")), tools=[tool()])
 
 
-def test_02_signatures_are_the_real_ones_and_temperature_stays_unset(asked: Asked) -> None:
-    asked.script({"chunks": [{"call": {"name": "Bash"}, "sign": True}]}, OK)
-    first = asked.post(tools=[tool()], thinking=ADAPTIVE, temperature=0.1)
+def test_02_signatures_are_real_and_temperature_stays_unset(exchange: Exchange) -> None:
+    exchange.script({"chunks": [{"call": {"name": "Bash"}, "sign": True}]}, OK)
+    first = exchange.post(tools=[tool()], thinking=ADAPTIVE, temperature=0.1)
     identity = first["content"][-1]["id"]
     history = [user(text("Hi")), assistant(*first["content"]), user(result(identity))]
-    asked.post(*history, tools=[tool()], thinking=ADAPTIVE, temperature=0.1)
-    (signature,) = asked.emulator.journal(asked.key)[-1]["signatures"]
+    exchange.post(*history, tools=[tool()], thinking=ADAPTIVE, temperature=0.1)
+    (signature,) = exchange.emulator.journal(exchange.key)[-1]["signatures"]
     assert signature["sentinel"] is False
-    assert "temperature" not in asked.body["generationConfig"]
+    assert "temperature" not in exchange.body["generationConfig"]
 
 
 @pytest.mark.parametrize("signature", ["EqMDCqADARFNMg9Z", "gs1.c.gemini-4-neon:QUJD", ""])
-def test_03_a_signature_of_another_origin(asked: Asked, signature: str) -> None:
+def test_03_a_signature_of_another_origin(exchange: Exchange, signature: str) -> None:
     turns = [user(text("go")), assistant(thinking(signature), use("a")), user(result("a"))]
-    asked.post(*turns, tools=[tool()])
+    exchange.post(*turns, tools=[tool()])
 
 
 SCHEMAS: dict[str, Any] = {
@@ -120,15 +120,15 @@ SCHEMAS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
-def test_04_to_07_schemas(asked: Asked, schema: Any) -> None:
-    asked.post(tools=[tool("Before"), tool("mcp__x__y", schema), tool("After")])
+def test_04_to_07_schemas(exchange: Exchange, schema: Any) -> None:
+    exchange.post(tools=[tool("Before"), tool("mcp__x__y", schema), tool("After")])
 
 
 @pytest.mark.parametrize("model", ["gemini-4-hydrogen", "gemini-2.5-flash"])
-def test_04_to_07_the_tools_of_well_known_servers(asked: Asked, model: str) -> None:
+def test_04_to_07_the_tools_of_well_known_servers(exchange: Exchange, model: str) -> None:
     tools = json.loads((ROOT / "tests/fixtures/mcp_tools.json").read_text("utf-8"))
-    asked.post(tools=tools, model=model)
-    declared = asked.body["tools"][0]["functionDeclarations"]
+    exchange.post(tools=tools, model=model)
+    declared = exchange.body["tools"][0]["functionDeclarations"]
     assert len(declared) == len(tools)
     issue = next(f for f in declared if f["name"] == "mcp__linear__update_issue")
     assert set(issue["parametersJsonSchema"]["properties"]) == {"id", "priority", "estimate"}
@@ -139,33 +139,33 @@ def test_04_to_07_the_tools_of_well_known_servers(asked: Asked, model: str) -> N
     for function in older:
         del function["parametersJsonSchema"]
     functions = [{k: v for k, v in f.items() if v is not None} for f in older]
-    body = {**asked.body, "tools": [{"functionDeclarations": functions}]}
-    url = f"{asked.emulator.url}/v1beta/models/{model}:streamGenerateContent?alt=sse"
-    answer = LOCAL.post(url, json=body, headers={"x-goog-api-key": asked.key}, timeout=10)
+    body = {**exchange.body, "tools": [{"functionDeclarations": functions}]}
+    url = f"{exchange.emulator.url}/v1beta/models/{model}:streamGenerateContent?alt=sse"
+    answer = LOCAL.post(url, json=body, headers={"x-goog-api-key": exchange.key}, timeout=10)
     assert answer.status_code == 200, answer.text
 
 
-def test_08_a_result_that_looks_like_a_schema(asked: Asked) -> None:
+def test_08_a_result_that_looks_like_a_schema(exchange: Exchange) -> None:
     looks = json.dumps({"$ref": "#/x", "type": "object"})
-    asked.post(user(text("go")), assistant(use("a")), user(result("a", looks)), tools=[tool()])
-    (part,) = asked.body["contents"][-1]["parts"]
+    exchange.post(user(text("go")), assistant(use("a")), user(result("a", looks)), tools=[tool()])
+    (part,) = exchange.body["contents"][-1]["parts"]
     assert part["functionResponse"]["response"] == {"output": looks}
 
 
-def test_09_names_that_gemini_refuses(asked: Asked) -> None:
+def test_09_names_that_gemini_refuses(exchange: Exchange) -> None:
     long, odd = "mcp__" + "long_" * 20 + "tool", "1st-tool!"
     tools = [tool(long), tool(odd), tool("fine")]
-    asked.post(tools=tools)
-    mapped = [f["name"] for f in asked.body["tools"][0]["functionDeclarations"]]
-    asked.script({"chunks": [{"call": {"name": name}} for name in mapped]})
-    content = asked.post(tools=tools)["content"]
+    exchange.post(tools=tools)
+    mapped = [f["name"] for f in exchange.body["tools"][0]["functionDeclarations"]]
+    exchange.script({"chunks": [{"call": {"name": name}} for name in mapped]})
+    content = exchange.post(tools=tools)["content"]
     assert [block["name"] for block in content] == [long, odd, "fine"]
 
 
-def test_10_parallel_calls_are_all_there(asked: Asked) -> None:
+def test_10_parallel_calls_are_all_there(exchange: Exchange) -> None:
     calls = [{"call": {"name": "Bash", "args": {"command": "ls"}}} for _ in range(3)]
-    asked.script({"chunks": [{"parts": calls[:2]}, calls[2]]})
-    content = asked.post(tools=[tool()])["content"]
+    exchange.script({"chunks": [{"parts": calls[:2]}, calls[2]]})
+    content = exchange.post(tools=[tool()])["content"]
     assert len({block["id"] for block in content}) == 3
     assert [block["input"] for block in content] == [{"command": "ls"}] * 3
 
@@ -179,14 +179,14 @@ def test_10_parallel_calls_are_all_there(asked: Asked) -> None:
         pytest.param([result("a"), result("b"), result("z"), result("a")], id="some too many"),
     ],
 )
-def test_11_results_that_do_not_match_their_calls(asked: Asked, results: Any) -> None:
+def test_11_results_that_do_not_match_their_calls(exchange: Exchange, results: Any) -> None:
     turns = [user(text("go")), assistant(use("a"), use("b")), user(*results)]
-    asked.post(*turns, tools=[tool()])
+    exchange.post(*turns, tools=[tool()])
 
 
-def test_12_a_system_message_between_others(asked: Asked) -> None:
-    asked.post(user(text("Hi")), {"role": "system", "content": "Be brief."})
-    assert "Be brief." in asked.body["contents"][0]["parts"][1]["text"]
+def test_12_a_system_message_between_others(exchange: Exchange) -> None:
+    exchange.post(user(text("Hi")), {"role": "system", "content": "Be brief."})
+    assert "Be brief." in exchange.body["contents"][0]["parts"][1]["text"]
 
 
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
@@ -196,32 +196,34 @@ FOUND = {
 }
 
 
-def test_13_web_search_reports_its_searches(asked: Asked) -> None:
-    asked.script({"chunks": [{"text": "So.", "candidate": {"groundingMetadata": FOUND}}]})
-    content = asked.post(tools=[SEARCH])["content"]
+def test_13_web_search_reports_its_searches(exchange: Exchange) -> None:
+    exchange.script({"chunks": [{"text": "So.", "candidate": {"groundingMetadata": FOUND}}]})
+    content = exchange.post(tools=[SEARCH])["content"]
     kinds = [block["type"] for block in content]
     assert kinds == ["text", "server_tool_use", "web_search_tool_result"]
 
 
 @pytest.mark.parametrize("others", [[], [tool()]])
-def test_14_a_server_tool_that_is_forced(asked: Asked, others: Any) -> None:
-    asked.post(tools=[SEARCH, *others], tool_choice={"type": "tool", "name": "web_search"})
+def test_14_a_server_tool_that_is_forced(exchange: Exchange, others: Any) -> None:
+    exchange.post(tools=[SEARCH, *others], tool_choice={"type": "tool", "name": "web_search"})
 
 
 @pytest.mark.parametrize("model", ["gemini-4-hydrogen", "gemini-2.5-flash"])
-def test_15_screenshots_in_results(asked: Asked, model: str) -> None:
+def test_15_screenshots_in_results(exchange: Exchange, model: str) -> None:
     source = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
     image = {"type": "image", "source": source}
     turns = [user(text("go")), assistant(use("a")), user(result("a", [text("seen"), image]))]
-    asked.post(*turns, model=model, tools=[tool()])
-    assert "iVBORw0KGgo=" in json.dumps(asked.body["contents"][-1])
-    assert "iVBORw0KGgo=" not in json.dumps(asked.body["contents"][-1]["parts"][0].get("text", ""))
+    exchange.post(*turns, model=model, tools=[tool()])
+    assert "iVBORw0KGgo=" in json.dumps(exchange.body["contents"][-1])
+    assert "iVBORw0KGgo=" not in json.dumps(
+        exchange.body["contents"][-1]["parts"][0].get("text", "")
+    )
 
 
-def test_16_cached_tokens_are_counted_once(asked: Asked) -> None:
+def test_16_cached_tokens_are_counted_once(exchange: Exchange) -> None:
     counts = {"promptTokenCount": 100, "cachedContentTokenCount": 60, "candidatesTokenCount": 5}
-    asked.script({**OK, "usage": {**counts, "thoughtsTokenCount": 7}})
-    assert asked.post()["usage"] == {
+    exchange.script({**OK, "usage": {**counts, "thoughtsTokenCount": 7}})
+    assert exchange.post()["usage"] == {
         "input_tokens": 40,
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": 60,
@@ -229,22 +231,22 @@ def test_16_cached_tokens_are_counted_once(asked: Asked) -> None:
     }
 
 
-def test_17_the_prompt_cache_is_hit(asked: Asked) -> None:
+def test_17_the_prompt_cache_is_hit(exchange: Exchange) -> None:
     def system(nonce: str) -> list[Any]:
         return [text(f"x-anthropic-billing-header: cc_version={nonce};"), text("word " * 3000)]
 
-    first = asked.post(system=system("1.aaa"), tools=[tool()])
+    first = exchange.post(system=system("1.aaa"), tools=[tool()])
     turns = [user(text("Hi")), assistant(*first["content"]), user(text("More"))]
-    second = asked.post(*turns, system=system("2.bbb"), tools=[tool()])
+    second = exchange.post(*turns, system=system("2.bbb"), tools=[tool()])
     assert first["usage"]["cache_read_input_tokens"] == 0
     assert second["usage"]["cache_read_input_tokens"] > 3000
 
 
-def test_18_cache_marks_make_no_explicit_cache(asked: Asked) -> None:
+def test_18_cache_marks_make_no_explicit_cache(exchange: Exchange) -> None:
     marked = {**text("Hi"), "cache_control": {"type": "ephemeral", "ttl": "1h"}}
-    asked.post(user(marked), system=[marked], tools=[{**tool(), "cache_control": {}}])
-    assert len(asked.emulator.journal(asked.key)) == 1
-    assert "cachedContent" not in asked.body
+    exchange.post(user(marked), system=[marked], tools=[{**tool(), "cache_control": {}}])
+    assert len(exchange.emulator.journal(exchange.key)) == 1
+    assert "cachedContent" not in exchange.body
 
 
 @pytest.mark.parametrize(
@@ -255,39 +257,39 @@ def test_18_cache_marks_make_no_explicit_cache(asked: Asked) -> None:
     ],
 )
 def test_19_an_answer_without_content_has_an_end(
-    asked: Asked, reply: Any, stop_reason: str
+    exchange: Exchange, reply: Any, stop_reason: str
 ) -> None:
-    asked.script({**reply, "repeat": True})
-    message = asked.post()
+    exchange.script({**reply, "repeat": True})
+    message = exchange.post()
     assert (message["content"], message["stop_reason"]) == ([], stop_reason)
-    assert len(asked.emulator.journal(asked.key)) == 3
+    assert len(exchange.emulator.journal(exchange.key)) == 3
 
 
-def failing(asked: Asked, code: int, message: str, **more: Any) -> Any:
+def failing(exchange: Exchange, code: int, message: str, **more: Any) -> Any:
     status = {"code": code, "status": "X", "message": message, **more}
-    asked.script({"status": status, "repeat": True})
-    return post(asked.client, asked.key, stream=True)
+    exchange.script({"status": status, "repeat": True})
+    return post(exchange.client, exchange.key, stream=True)
 
 
-def test_20_a_quota_says_when_to_come_back(asked: Asked) -> None:
+def test_20_a_quota_says_when_to_come_back(exchange: Exchange) -> None:
     info = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "16.2s"}]
-    answer = failing(asked, 429, "Slow down.", details=info)
+    answer = failing(exchange, 429, "Slow down.", details=info)
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "17")
     day = [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]}]
-    assert failing(asked, 429, "Spent.", details=day).headers["x-should-retry"] == "false"
+    assert failing(exchange, 429, "Spent.", details=day).headers["x-should-retry"] == "false"
 
 
-def test_21_an_overload_is_one_the_client_waits_for(asked: Asked) -> None:
-    answer = failing(asked, 503, "The model is overloaded.")
+def test_21_an_overload_is_one_the_client_waits_for(exchange: Exchange) -> None:
+    answer = failing(exchange, 503, "The model is overloaded.")
     assert error(answer)[:2] == (529, "overloaded_error")
 
 
-def test_22_a_full_context_makes_the_client_compact(asked: Asked) -> None:
+def test_22_a_full_context_makes_the_client_compact(exchange: Exchange) -> None:
     message = (
         "The input token count (1200345) exceeds the maximum number of tokens allowed (1048576)."
     )
     expected = "prompt is too long: 1200345 tokens > 1048576 maximum"
-    assert error(failing(asked, 400, message))[2] == expected
+    assert error(failing(exchange, 400, message))[2] == expected
 
 
 def test_23_the_context_is_told(client: FlaskClient) -> None:
@@ -295,55 +297,55 @@ def test_23_the_context_is_told(client: FlaskClient) -> None:
     assert {model["max_input_tokens"] for model in listed} == {1_048_576}
 
 
-def test_24_tokens_of_tools_and_system_are_counted(asked: Asked) -> None:
+def test_24_tokens_of_tools_and_system_are_counted(exchange: Exchange) -> None:
     def count(**fields: Any) -> int:
         path = "/v1/messages/count_tokens"
-        return int(post(asked.client, asked.key, path, **fields).get_json()["input_tokens"])
+        return int(post(exchange.client, exchange.key, path, **fields).get_json()["input_tokens"])
 
     assert count(system="word " * 400) > count() + 400
     assert count(tools=[tool(schema={"type": "object", "title": "x" * 4000})]) > count() + 400
 
 
-def test_25_a_long_history_of_another_model(asked: Asked) -> None:
+def test_25_a_long_history_of_another_model(exchange: Exchange) -> None:
     turns: list[Any] = []
     for i in range(60):
         turns += [user(text(f"Step {i}.")), assistant(thinking("EqMD"), text("So."), use(f"c{i}"))]
         turns += [user(result(f"c{i}", is_error=i % 3 == 0)), assistant(text("Done."))]
-    asked.post(*turns, user(text("Summarise.")), tools=[tool()])
+    exchange.post(*turns, user(text("Summarise.")), tools=[tool()])
 
 
 @pytest.mark.parametrize("model", ["gemini-2.5-pro", "gemini-3.6-flash", "gemini-4-carbon"])
-def test_26_thinking_a_model_does_not_have(asked: Asked, model: str) -> None:
+def test_26_thinking_a_model_does_not_have(exchange: Exchange, model: str) -> None:
     for effort in ("low", "max"):
         for wanted in (ADAPTIVE, {"type": "disabled"}, {"type": "enabled", "budget_tokens": 10**6}):
-            asked.post(model=model, thinking=wanted, output_config={"effort": effort})
+            exchange.post(model=model, thinking=wanted, output_config={"effort": effort})
 
 
 @pytest.mark.parametrize("limit", [1, 512, 64_000, 10**7])
-def test_27_limits_too_small_and_too_large(asked: Asked, limit: int) -> None:
-    asked.post(max_tokens=limit)
-    assert 1_024 < asked.body["generationConfig"]["maxOutputTokens"] <= 65_536
+def test_27_limits_too_small_and_too_large(exchange: Exchange, limit: int) -> None:
+    exchange.post(max_tokens=limit)
+    assert 1_024 < exchange.body["generationConfig"]["maxOutputTokens"] <= 65_536
 
 
-def test_28_a_silent_model_is_waited_for(asked: Asked) -> None:
-    asked.script({"chunks": [{"delay": 0.3}, {"text": "At last."}]})
-    assert asked.post()["content"] == [text("At last.")]
+def test_28_a_silent_model_is_waited_for(exchange: Exchange) -> None:
+    exchange.script({"chunks": [{"delay": 0.3}, {"text": "At last."}]})
+    assert exchange.post()["content"] == [text("At last.")]
 
 
-def test_29_arguments_of_a_wrong_shape(asked: Asked) -> None:
+def test_29_arguments_of_a_wrong_shape(exchange: Exchange) -> None:
     schema = {
         "type": "object",
         "properties": {"file_path": {"type": "string"}},
         "required": ["file_path"],
     }
-    asked.script({"chunks": [{"call": {"name": "Read", "args": {"path": "/a"}}}]})
-    (block,) = asked.post(tools=[tool("Read", schema)])["content"]
+    exchange.script({"chunks": [{"call": {"name": "Read", "args": {"path": "/a"}}}]})
+    (block,) = exchange.post(tools=[tool("Read", schema)])["content"]
     assert block["input"] == {"file_path": "/a"}
 
 
 @pytest.mark.parametrize("model", ["claude-haiku-4-5", "claude-opus-5-5", "opusplan", "gpt-5"])
-def test_30_every_model_name_is_served_and_echoed(asked: Asked, model: str) -> None:
-    assert asked.post(model=model)["model"] == model
+def test_30_every_model_name_is_served_and_echoed(exchange: Exchange, model: str) -> None:
+    assert exchange.post(model=model)["model"] == model
 
 
 def test_31_the_model_picker_has_something_to_pick(client: FlaskClient) -> None:
@@ -352,20 +354,20 @@ def test_31_the_model_picker_has_something_to_pick(client: FlaskClient) -> None:
 
 
 def test_32_keys_and_prompts_stay_out_of_the_log(
-    asked: Asked, capsys: pytest.CaptureFixture[str]
+    exchange: Exchange, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked.script(OK)
+    exchange.script(OK)
     turns = [user(text("marker-of-a-prompt"))]
-    post(asked.client, asked.key, messages=turns, system="marker-of-a-system-prompt").close()
+    post(exchange.client, exchange.key, messages=turns, system="marker-of-a-system-prompt").close()
     written = capsys.readouterr().out
     assert '"status":200' in written
-    assert asked.key not in written
+    assert exchange.key not in written
     assert "marker-of-a" not in written
 
 
 @pytest.mark.parametrize("model", ["gemini-4-hydrogen", "gemini-3.5-flash-lite", "gemini-2.5-pro"])
-def test_33_a_history_that_ends_with_the_assistant(asked: Asked, model: str) -> None:
-    asked.post(user(text("Say a b c.")), assistant(text("a b")), model=model)
+def test_33_a_history_that_ends_with_the_assistant(exchange: Exchange, model: str) -> None:
+    exchange.post(user(text("Say a b c.")), assistant(text("a b")), model=model)
 
 
 def test_34_a_shared_endpoint_without_a_database(

@@ -346,7 +346,7 @@ SIGNED = [
 ]
 
 
-def overrides(body: Any, **changes: Any) -> Any:
+def overridden(body: Any, **changes: Any) -> Any:
     """The request after a refusal; it has changed."""
     first, second = translate(body, {}), translate(body, {}, overrides=RequestOverrides(**changes))
     assert first.request != second.request
@@ -354,7 +354,7 @@ def overrides(body: Any, **changes: Any) -> Any:
     return second.request
 
 
-def test_the_functions_that_were_declared_are_told_in_their_order() -> None:
+def test_functions_are_listed_in_the_order_of_their_declarations() -> None:
     search = {"type": "web_search_20250305", "name": "web_search"}
     placeholder = {"name": "DeferredToolPlaceholder", "defer_loading": True}
     declared = [{"name": "Zed"}, search, placeholder, {"name": "1st"}, {"name": "Ask"}]
@@ -387,13 +387,13 @@ def test_what_another_model_cannot_do_is_refused() -> None:
 def test_no_signature_is_sent_again_after_one_was_refused() -> None:
     body = {**MINIMAL, "messages": SIGNED}
     (before,) = translate(body, {}).request["contents"][1]["parts"]
-    (after,) = overrides(body, unsigned=True)["contents"][1]["parts"]
+    (after,) = overridden(body, unsigned=True)["contents"][1]["parts"]
     assert (before["thoughtSignature"], after["thoughtSignature"]) == ("AAAA", SENTINEL)
 
 
 def test_only_a_schema_that_was_refused_takes_the_other_form() -> None:
     other = {**BASH, "name": "Ask"}
-    request = overrides({**MINIMAL, "tools": [BASH, other]}, openapi=frozenset({"Ask"}))
+    request = overridden({**MINIMAL, "tools": [BASH, other]}, openapi=frozenset({"Ask"}))
     (declared,) = request["tools"]
     assert [sorted(function) for function in declared["functionDeclarations"]] == [
         ["description", "name", "parametersJsonSchema"],
@@ -402,13 +402,13 @@ def test_only_a_schema_that_was_refused_takes_the_other_form() -> None:
 
 
 def test_calls_are_held_to_their_schemas_after_a_malformed_one() -> None:
-    request = overrides({**MINIMAL, "tools": [BASH]}, validated=True)
+    request = overridden({**MINIMAL, "tools": [BASH]}, validated=True)
     assert request["toolConfig"] == {"functionCallingConfig": {"mode": "VALIDATED"}}
 
 
 def test_fields_that_were_refused_are_left_out_wherever_they_are() -> None:
     body = {**MINIMAL, "model": "gemini-2.5-flash", "top_k": 40, "temperature": 0}
-    request = overrides(body, without=frozenset({"store", "topK", "thinkingConfig", "unheard_of"}))
+    request = overridden(body, without=frozenset({"store", "topK", "thinkingConfig", "unheard_of"}))
     first = translate(body, {}).request
     assert request == {
         "contents": CONTENTS,
@@ -423,7 +423,7 @@ def test_fields_that_were_refused_are_left_out_wherever_they_are() -> None:
 def test_a_refused_form_of_the_answer_is_asked_for_in_words() -> None:
     body = {**MINIMAL, "output_format": FORM}
     refused = frozenset({"responseMimeType", "responseJsonSchema"})
-    request = overrides(body, without=refused)
+    request = overridden(body, without=refused)
     assert set(request["generationConfig"]) == {"maxOutputTokens", "thinkingConfig"}
     instruction = f"Answer with JSON only, valid against this schema: {json.dumps(CLEANED)}"
     assert request["systemInstruction"] == {"parts": [{"text": instruction}]}

@@ -119,12 +119,14 @@ def found() -> bool:
 
 def filtered() -> bool:
     fetch = {"type": "web_fetch_20250910", "name": "web_fetch", "blocked_domains": ["b.com"]}
-    said = str(sent(tools=[SEARCH, fetch])["systemInstruction"])
+    prompt = str(sent(tools=[SEARCH, fetch])["systemInstruction"])
     pages = [{"web": {"uri": "https://x.test", "title": site}} for site in ("a.com", "c.com")]
     metadata = {"webSearchQueries": ["q"], "groundingChunks": pages}
     given = chunk(finish="STOP", groundingMetadata=metadata)
     shown = answer(given, domains=Domains(allowed=("a.com",)))["content"][-1]["content"]
-    return "a.com" in said and "b.com" in said and [page["title"] for page in shown] == ["a.com"]
+    return (
+        "a.com" in prompt and "b.com" in prompt and [page["title"] for page in shown] == ["a.com"]
+    )
 
 
 def history_of_server_tools() -> bool:
@@ -133,7 +135,7 @@ def history_of_server_tools() -> bool:
     return all("text" in part for part in parts(use, passage))
 
 
-def mended() -> bool:
+def repaired() -> bool:
     slip = call("f", "bash", {"parameters": {"a": 1}}, thoughtSignature="A")
     schemas = {"Bash": {"properties": {"a": {}}, "required": ["a"]}}
     use = answer(chunk(slip, finish="STOP"), input_schemas=schemas)["content"][-1]
@@ -203,7 +205,7 @@ YES: dict[str, Callable[[], bool]] = {
         and "Answer with JSON only" in str(sent(model=OLDER, output_format=FORM, tools=[BASH]))
     ),
     "server tools, search results": history_of_server_tools,
-    "calls that the model got nearly right": mended,
+    "calls that the model got nearly right": repaired,
     "answers longer": long_answer,
     "arguments streamed in pieces": pieces,
     "`disable_parallel_tool_use`": one_call,
