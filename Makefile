@@ -3,7 +3,7 @@
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-TRANSLATE := continuation errors finish google_errors events grounding json_schema message messages models openapi output_limit overrides partial_args pending_signatures request signatures stream tool_call_repair tool_calls tools translation usage validation
+TRANSLATE := continuation errors finish google_errors events grounding json_schema message messages models openapi output_limit overrides partial_args pending_signatures request signatures stream thinking tool_call_repair tool_calls tools translation usage validation
 COVERED := $(TRANSLATE:%=covered-%)
 
 .DEFAULT_GOAL := help

@@ -1,7 +1,7 @@
 """A Messages request -> a GenerateContent request: the envelope around the conversation.
 
 Here is the order in which the pieces are put together, and everything that is neither message
-nor tool: the system prompt, thinking, limits, the schema of an answer.
+nor tool nor thinking: the system prompt, limits, the schema of an answer.
 """
 
 from __future__ import annotations
@@ -17,30 +17,19 @@ from ..translation import Translation, domains
 from ..wire import Block, GenerateContentRequest, Json, MessagesRequest, Part
 from . import json_schema, messages, tools, validation
 from .overrides import NO_OVERRIDES, RESPONSE_FORMAT_FIELDS, RequestOverrides
+from .thinking import headroom, thinking_config, wants_thinking
 
 BILLING_HEADER = "x-anthropic-billing-header:"
 """Claude Code's first system block: other for each kind of request, it would spoil the cache."""
 
-HEADROOM = {"minimal": 1_024, "low": 4_096, "medium": 16_384, "high": 32_768, "xhigh": 65_536}
-"""Tokens that a model may think at a level, on top of the answer: Gemini's limit counts both."""
-
 HARMS = ("HARASSMENT", "HATE_SPEECH", "SEXUALLY_EXPLICIT", "DANGEROUS_CONTENT")
 """Gemini's safety filters that can be set."""
 
+SAMPLING = {"temperature": "temperature", "top_p": "topP", "top_k": "topK"}
+"""Fields of the Messages API -> those of generationConfig."""
+
 ONE_CALL = "Call at most one tool in each of your turns."
 """Gemini has no field for it; a second call that comes all the same is dropped."""
-
-EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "xhigh"}
-"""output_config.effort -> thinking level, before it is fitted to the model."""
-
-DEFAULT_EFFORT = "high"
-"""The Messages API's own, when thinking is adaptive and no effort is named."""
-
-BUDGET_LEVELS = ((4_096, "low"), (16_384, "medium"))
-"""Thinking tokens up to which a level is meant; above them it is `high`."""
-
-EFFORT_BUDGETS = {"low": 2_048, "medium": 8_192}
-"""Effort -> thinking tokens, for models that take a number; above them the model decides."""
 
 
 def translate(
@@ -61,9 +50,8 @@ def translate(
     remembers. overrides: what is different after a refusal. Raises ApiError for a bad request.
     """
     request = validation.normalise(body, counting=counting)
-    model = models.for_platform(
-        _choose_model(request, model_settings, is_subagent, overrides), platform
-    )
+    model = _choose_model(request, model_settings, is_subagent, overrides)
+    model = models.for_platform(model, platform)
     tool_set = tools.classify_tools(request.get("tools", []), request.get("tool_choice"), model)
     schema = _response_schema(request)
     in_prompt = _schema_goes_in_prompt(request, model, overrides)
@@ -78,7 +66,7 @@ def translate(
         request=gemini_request,
         functions=[tools.function_name(tool["name"]) for tool in tool_set.functions],
         tool_names=tools.tool_names(tool_set.functions),
-        shows_thinking=_wants_thinking(request),
+        shows_thinking=wants_thinking(request),
         stop_sequences=request.get("stop_sequences", ()),
         max_tokens=request.get("max_tokens"),
         domains=domains(tool_set.search),
@@ -203,9 +191,9 @@ def _response_schema(request: MessagesRequest) -> Json | None:
 def _generation_config(
     request: MessagesRequest, model: Model, response_schema: Json | None
 ) -> Json:
-    thinking = _thinking_config(request, model)
+    thinking = thinking_config(request, model)
     config: Json = {
-        "maxOutputTokens": min(request["max_tokens"] + _headroom(thinking, model), model.output)
+        "maxOutputTokens": min(request["max_tokens"] + headroom(thinking, model), model.output)
     }
     if model.samples:
         for field, name in SAMPLING.items():
@@ -217,57 +205,3 @@ def _generation_config(
         config["responseMimeType"] = "application/json"
         config["responseJsonSchema"] = response_schema
     return config
-
-
-def _headroom(thinking: Json, model: Model) -> int:
-    if model.budget is not None:
-        budget = int(thinking["thinkingBudget"])
-        return model.budget.maximum if budget == models.DYNAMIC else budget
-    return HEADROOM.get(thinking.get("thinkingLevel", ""), 0)
-
-
-SAMPLING = {"temperature": "temperature", "top_p": "topP", "top_k": "topK"}
-
-
-def _wants_thinking(request: MessagesRequest) -> bool:
-    return request.get("thinking", {}).get("type") in ("enabled", "adaptive")
-
-
-def _thinking_config(request: MessagesRequest, model: Model) -> Json:
-    """thinking and effort -> thinkingConfig; without thinking, as little as the model allows."""
-    wanted = _wants_thinking(request)
-    if model.budget is not None:
-        config: Json = {"thinkingBudget": _budget(request, model.budget) if wanted else _off(model)}
-    elif model.levels:
-        config = {"thinkingLevel": _level(request, model.levels) if wanted else model.levels[0]}
-    else:
-        return {}
-    if wanted and request["thinking"].get("display") != "omitted":
-        config["includeThoughts"] = True
-    return config
-
-
-def _effort(request: MessagesRequest) -> str:
-    return str(request.get("output_config", {}).get("effort", DEFAULT_EFFORT))
-
-
-def _level(request: MessagesRequest, levels: tuple[str, ...]) -> str:
-    """The level that is asked for, or the nearest below it that the model has."""
-    budget = request["thinking"].get("budget_tokens")
-    if isinstance(budget, int):
-        wanted = next((level for limit, level in BUDGET_LEVELS if budget <= limit), "high")
-    else:
-        wanted = EFFORTS.get(_effort(request), DEFAULT_EFFORT)
-    rank = models.LEVELS.index(wanted)
-    return [level for level in levels if models.LEVELS.index(level) <= rank][-1]
-
-
-def _budget(request: MessagesRequest, budget: models.Budget) -> int:
-    tokens = request["thinking"].get("budget_tokens")
-    if not isinstance(tokens, int):
-        tokens = EFFORT_BUDGETS.get(_effort(request), models.DYNAMIC)
-    return tokens if tokens == models.DYNAMIC else max(budget.minimum, min(tokens, budget.maximum))
-
-
-def _off(model: Model) -> int:
-    return 0 if model.budget is None or model.budget.can_be_off else model.budget.minimum

@@ -1,0 +1,79 @@
+"""Thinking and effort -> Gemini's thinkingConfig, and the room that thinking takes.
+
+Gemini 3 and later take a level, Gemini 2.5 a number of tokens, Gemma neither. A client names an
+amount as `thinking.budget_tokens`, as `output_config.effort`, or not at all.
+"""
+
+from __future__ import annotations
+
+from .. import models
+from ..models import Model
+from ..wire import Json, MessagesRequest
+
+HEADROOM = {"minimal": 1_024, "low": 4_096, "medium": 16_384, "high": 32_768, "xhigh": 65_536}
+"""Tokens that a model may think at a level, on top of the answer: Gemini's limit counts both."""
+
+EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "xhigh"}
+"""output_config.effort -> thinking level, before it is fitted to the model."""
+
+DEFAULT_EFFORT = "high"
+"""The Messages API's own, when thinking is adaptive and no effort is named."""
+
+BUDGET_LEVELS = ((4_096, "low"), (16_384, "medium"))
+"""Thinking tokens up to which a level is meant; above them it is `high`."""
+
+EFFORT_BUDGETS = {"low": 2_048, "medium": 8_192}
+"""Effort -> thinking tokens, for models that take a number; above them the model decides."""
+
+
+def wants_thinking(request: MessagesRequest) -> bool:
+    """Whether the client asked for thinking, and is shown it."""
+    return request.get("thinking", {}).get("type") in ("enabled", "adaptive")
+
+
+def thinking_config(request: MessagesRequest, model: Model) -> Json:
+    """thinking and effort -> thinkingConfig; without thinking, as little as the model allows."""
+    wanted = wants_thinking(request)
+    if model.budget is not None:
+        config: Json = {"thinkingBudget": _budget(request, model.budget) if wanted else _off(model)}
+    elif model.levels:
+        config = {"thinkingLevel": _level(request, model.levels) if wanted else model.levels[0]}
+    else:
+        return {}
+    if wanted and request["thinking"].get("display") != "omitted":
+        config["includeThoughts"] = True
+    return config
+
+
+def headroom(thinking: Json, model: Model) -> int:
+    """Tokens to allow on top of the answer. thinking: what `thinking_config` gave."""
+    if model.budget is not None:
+        budget = int(thinking["thinkingBudget"])
+        return model.budget.maximum if budget == models.DYNAMIC else budget
+    return HEADROOM.get(thinking.get("thinkingLevel", ""), 0)
+
+
+def _effort(request: MessagesRequest) -> str:
+    return str(request.get("output_config", {}).get("effort", DEFAULT_EFFORT))
+
+
+def _level(request: MessagesRequest, levels: tuple[str, ...]) -> str:
+    """The level that is asked for, or the nearest below it that the model has."""
+    budget = request["thinking"].get("budget_tokens")
+    if isinstance(budget, int):
+        wanted = next((level for limit, level in BUDGET_LEVELS if budget <= limit), "high")
+    else:
+        wanted = EFFORTS.get(_effort(request), DEFAULT_EFFORT)
+    rank = models.LEVELS.index(wanted)
+    return [level for level in levels if models.LEVELS.index(level) <= rank][-1]
+
+
+def _budget(request: MessagesRequest, budget: models.Budget) -> int:
+    tokens = request["thinking"].get("budget_tokens")
+    if not isinstance(tokens, int):
+        tokens = EFFORT_BUDGETS.get(_effort(request), models.DYNAMIC)
+    return tokens if tokens == models.DYNAMIC else max(budget.minimum, min(tokens, budget.maximum))
+
+
+def _off(model: Model) -> int:
+    return 0 if model.budget is None or model.budget.can_be_off else model.budget.minimum
