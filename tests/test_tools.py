@@ -17,9 +17,9 @@ from translate.request.tools import (
     openapi_declaration,
     tool_config,
     tool_declarations,
-    tool_names,
 )
 
+HYDROGEN, OLDER = find("gemini-4-hydrogen"), find("gemini-2.5-flash")
 LONG = "mcp__a_server_with_a_long_name__and_a_tool_whose_name_is_longer_still_than_that"
 
 
@@ -60,15 +60,18 @@ def test_a_legal_name_stays(name: str) -> None:
     assert function_name(name) == name
 
 
-@pytest.mark.parametrize("name", [LONG, "1password", "-dash", "naïve", "a b", "a" * 65])
+@pytest.mark.parametrize(
+    "name", [LONG, "1password", "-dash", "naïve", "a b", "a" * 65, "a" * 1_000]
+)
 def test_an_illegal_name_becomes_a_legal_one_of_its_own(name: str) -> None:
     mapped = function_name(name)
     assert LEGAL_NAME.fullmatch(mapped)
     assert mapped != function_name(name + "x")
-    assert tool_names([{"name": "Bash"}, {"name": name}]) == {mapped: name}
+    tool_set = classify_tools([{"name": "Bash"}, {"name": name}], None, HYDROGEN)
+    assert tool_set.function_names == ["Bash", mapped]
+    assert tool_set.tool_names == {mapped: name}
 
 
-HYDROGEN, OLDER = find("gemini-4-hydrogen"), find("gemini-2.5-flash")
 SEARCH: Any = {"name": "web_search", "type": "web_search_20250305", "max_uses": 8}
 FETCH: Any = {"name": "web_fetch", "type": "web_fetch_20250910"}
 CODE: Any = {"name": "code_execution", "type": "code_execution_20250522"}

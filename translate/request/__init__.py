@@ -64,8 +64,8 @@ def translate(
     return Translation(
         model=model,
         request=gemini_request,
-        functions=[tools.function_name(tool["name"]) for tool in tool_set.functions],
-        tool_names=tools.tool_names(tool_set.functions),
+        functions=tool_set.function_names,
+        tool_names=tool_set.tool_names,
         shows_thinking=wants_thinking(request),
         stop_sequences=request.get("stop_sequences", ()),
         max_tokens=request.get("max_tokens"),

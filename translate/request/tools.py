@@ -6,6 +6,7 @@ of a schema are json_schema.py's.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable
@@ -38,8 +39,22 @@ MAX_FUNCTIONS = 512
 Declare = Callable[[Tool], FunctionDeclaration]
 
 
+CACHED_NAMES = 1_024
+MAX_CACHED_NAME = 256
+"""Characters; a cache of longer ones would hold what a client likes to put there."""
+
+
 def function_name(name: str) -> str:
     """A name Gemini takes: the tool's own, or a legal one with a checksum of it at the end."""
+    return _cached_name(name) if len(name) <= MAX_CACHED_NAME else _legal_name(name)
+
+
+@functools.lru_cache(CACHED_NAMES)
+def _cached_name(name: str) -> str:
+    return _legal_name(name)
+
+
+def _legal_name(name: str) -> str:
     if LEGAL_NAME.fullmatch(name):
         return name
     legal = re.sub(r"[^A-Za-z0-9_.:-]", "_", name)
@@ -68,9 +83,13 @@ def openapi_declaration(tool: Tool) -> FunctionDeclaration:
 
 
 class ToolSet(NamedTuple):
-    """The tools of a request by kind. built_in: Gemini's tool -> the definition it came from."""
+    """The tools of a request by kind.
+
+    function_names: of `functions`, in their order. built_in: Gemini's tool -> its definition.
+    """
 
     functions: list[Tool]
+    function_names: list[str]
     built_in: dict[str, Tool]
 
     @property
@@ -78,31 +97,42 @@ class ToolSet(NamedTuple):
         """The definition of the web search; empty when there is none."""
         return self.built_in.get("googleSearch", {})
 
+    @property
+    def tool_names(self) -> dict[str, str]:
+        """Function name -> tool name, for the way back; only where the two differ."""
+        pairs = zip(self.function_names, self.functions, strict=True)
+        return {function: tool["name"] for function, tool in pairs if function != tool["name"]}
+
 
 def classify_tools(tools: Iterable[Tool], choice: Json | None, model: Model) -> ToolSet:
     """Functions and built-in tools; raises InvalidRequest for what has no counterpart.
 
     Where no tool is to be used, built-in ones are left out: Gemini's NONE does not stop them.
     """
-    is_off = choice is not None and choice["type"] == "none"
-    tool_set = ToolSet([], {})
+    functions: list[Tool] = []
+    built_in: dict[str, Tool] = {}
     for i, tool in enumerate(tools):
         kind = tool.get("type", "custom")
-        built_in = next((BUILT_IN[name] for name in BUILT_IN if kind.startswith(name)), None)
-        if built_in and is_off:
-            continue
-        if built_in:
-            tool_set.built_in[built_in] = tool
-        elif kind != "custom":
+        if kind == "custom":
+            if tool["name"] != PLACEHOLDER:
+                functions.append(tool)
+        elif gemini_tool := _built_in(kind):
+            built_in[gemini_tool] = tool
+        else:
             raise InvalidRequest(f"tools.{i}.type", f"{kind!r} is not supported here")
-        elif tool["name"] != PLACEHOLDER:
-            tool_set.functions.append(tool)
-    if len(tool_set.functions) > MAX_FUNCTIONS:
-        problem = f"Gemini takes at most {MAX_FUNCTIONS} tools, got {len(tool_set.functions):,}"
+    if choice is not None and choice["type"] == "none":
+        built_in = {}
+    if len(functions) > MAX_FUNCTIONS:
+        problem = f"Gemini takes at most {MAX_FUNCTIONS} tools, got {len(functions):,}"
         raise InvalidRequest("tools", problem)
-    if tool_set.functions and tool_set.built_in and not model.mixes_tools:
+    if functions and built_in and not model.mixes_tools:
         raise InvalidRequest("tools", f"{model.name} cannot use server tools beside others")
-    return tool_set
+    return ToolSet(functions, [function_name(tool["name"]) for tool in functions], built_in)
+
+
+def _built_in(kind: str) -> str | None:
+    """Gemini's own tool for a server tool's type."""
+    return next((BUILT_IN[start] for start in BUILT_IN if kind.startswith(start)), None)
 
 
 def tool_declarations(
@@ -113,17 +143,11 @@ def tool_declarations(
     in_openapi: functions whose JSON Schema was refused.
     """
     functions = [
-        openapi_declaration(tool) if function_name(tool["name"]) in in_openapi else declare(tool)
-        for tool in tool_set.functions
+        openapi_declaration(tool) if name in in_openapi else declare(tool)
+        for name, tool in zip(tool_set.function_names, tool_set.functions, strict=True)
     ]
     entries: list[Json] = [{"functionDeclarations": functions}] if functions else []
     return [*entries, *({name: {}} for name in tool_set.built_in)]
-
-
-def tool_names(tools: Iterable[Tool]) -> dict[str, str]:
-    """Function name -> tool name, for the way back; only where the two differ."""
-    pairs = ((function_name(tool["name"]), tool["name"]) for tool in tools)
-    return {function: tool for function, tool in pairs if function != tool}
 
 
 def tool_config(tool_set: ToolSet, choice: Json | None, *, validated: bool = False) -> Json | None:
