@@ -40,6 +40,8 @@ def test_signature_survives_the_round_trip(kind: str, model: str, value: str) ->
         pytest.param("gs2.c.gemini-4-hydrogen:QUJD", id="another version"),
         pytest.param("gs1.c.gemini-4-hydrogen:", id="empty"),
         pytest.param("gs1.c.gemini-4-hydrogen:QU JD", id="not base64"),
+        pytest.param("gs1.c.gemini-4-hydrogen:QUJé", id="not ASCII"),
+        pytest.param("gs1.c.gemini-4-hydrogen:QU\ud800", id="half a character"),
         pytest.param("gs1.c.gemini-4-hydrogen:QUJD\n", id="with more behind it"),
     ],
 )
