@@ -512,7 +512,7 @@ def test_a_block(given: Any, parts: Any) -> None:
 )
 def test_what_has_no_counterpart_is_named(given: Any, message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        parts_of(PATH, block(given))
+        translated(user("Hi", given))
     assert caught.value.message == message
 
 

@@ -13,8 +13,7 @@ from translate.translation import Domains, domains
     [
         ({}, Domains()),
         ({"allowed_domains": ["a.com", "b.com"]}, Domains(allowed=("a.com", "b.com"))),
-        ({"blocked_domains": ["a.com"], "allowed_domains": None}, Domains(blocked=("a.com",))),
-        ({"allowed_domains": "a.com"}, Domains()),
+        ({"blocked_domains": ["a.com"]}, Domains(blocked=("a.com",))),
     ],
 )
 def test_domains_are_read_from_a_tool(tool: Any, expected: Domains) -> None:

@@ -15,6 +15,25 @@ MINIMAL: dict[str, Any] = {
 }
 
 
+PATH = "messages.0.content.0"
+
+
+def with_block(block: Any) -> dict[str, Any]:
+    return {**MINIMAL, "messages": [{"role": "user", "content": [block]}]}
+
+
+def with_source(source: Any) -> dict[str, Any]:
+    return with_block({"type": "document", "source": source})
+
+
+def with_tool(**fields: Any) -> dict[str, Any]:
+    return {**MINIMAL, "tools": [{"name": "a", **fields}]}
+
+
+def with_thinking(**fields: Any) -> dict[str, Any]:
+    return {**MINIMAL, "thinking": {"type": "enabled", **fields}}
+
+
 def test_strings_become_blocks_and_the_body_is_left_alone() -> None:
     body = {
         **MINIMAL,
@@ -68,13 +87,56 @@ def test_what_is_new_or_null_does_no_harm() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"thinking": {"type": "interleaved", "display": "blurred", "budget_tokens": 0}},
+        {"output_config": {"effort": "ludicrous"}},
+        {"tool_choice": {"type": "at_will"}},
+        {"tools": [{"type": "crystal_ball_20270101", "name": "ask"}]},
+        {"messages": [{"role": "user", "content": [{"type": "hologram", "id": 1}]}]},
+        {"messages": with_source({"type": "file", "file_id": "f"})["messages"]},
+    ],
+)
+def test_an_unknown_value_of_a_known_type_passes(fields: Any) -> None:
+    body = {**MINIMAL, **fields}
+    assert normalise(body) == {**normalise(MINIMAL), **fields}
+
+
+@pytest.mark.parametrize(
+    ("given", "normal"),
+    [
+        (
+            {"thinking": {"type": "enabled", "budget_tokens": None}},
+            {"thinking": {"type": "enabled"}},
+        ),
+        ({"tool_choice": {"type": "any", "name": None}}, {"tool_choice": {"type": "any"}}),
+        (
+            {"tools": [{"name": "a", "strict": None, "allowed_domains": None}]},
+            {"tools": [{"name": "a"}]},
+        ),
+        ({"output_config": {"effort": None, "format": None}}, {"output_config": {}}),
+        (
+            with_source({"type": "content", "content": "x"}),
+            with_source({"type": "content", "content": [{"type": "text", "text": "x"}]}),
+        ),
+    ],
+)
+def test_an_optional_field_may_be_null(given: Any, normal: Any) -> None:
+    before = copy.deepcopy(given)
+    assert normalise({**MINIMAL, **given}) == {**normalise(MINIMAL), **normal}
+    assert given == before
+
+
+def test_a_schema_of_the_answer_is_not_looked_into() -> None:
+    answer = {"type": "json_schema", "schema": {"type": 1}}
+    body = {**MINIMAL, "output_format": answer, "output_config": {"format": answer}}
+    assert normalise(body) == {**body, "messages": normalise(MINIMAL)["messages"]}
+
+
 def test_a_count_needs_no_max_tokens() -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": "foo"}]}
     assert normalise(body, counting=True)["model"] == "m"
-
-
-def with_block(block: Any) -> dict[str, Any]:
-    return {**MINIMAL, "messages": [{"role": "user", "content": [block]}]}
 
 
 @pytest.mark.parametrize(
@@ -128,15 +190,102 @@ def with_block(block: Any) -> dict[str, Any]:
             with_block({"type": "tool_result", "tool_use_id": "t", "content": [{"type": 1}]}),
             "messages.0.content.0.content.0.type: expected a string",
         ),
+        (with_block({"type": "server_tool_use", "id": "s"}), f"{PATH}.input: field required"),
+        (with_block({"type": "mcp_tool_use", "id": "s"}), f"{PATH}.input: field required"),
+        (
+            with_block({"type": "server_tool_use", "id": 1, "input": {}}),
+            f"{PATH}.id: expected a string",
+        ),
+        (
+            with_block({"type": "web_search_tool_result", "tool_use_id": 1}),
+            f"{PATH}.tool_use_id: expected a string",
+        ),
+        (
+            with_block({"type": "thinking", "thinking": "x", "signature": 1}),
+            f"{PATH}.signature: expected a string",
+        ),
+        (
+            with_block({"type": "tool_addition", "tool": {"definition": {"name": 1}}}),
+            f"{PATH}.tool.definition.name: expected a string",
+        ),
+        (with_block({"type": "document", "source": {}}), f"{PATH}.source.type: field required"),
+        (
+            with_source({"type": "base64", "media_type": "image/png"}),
+            f"{PATH}.source.data: expected a string",
+        ),
+        (
+            with_source({"type": "base64", "media_type": 1, "data": ""}),
+            f"{PATH}.source.media_type: expected a string",
+        ),
+        (with_source({"type": "url", "url": None}), f"{PATH}.source.url: expected a string"),
+        (with_source({"type": "text"}), f"{PATH}.source.data: expected a string"),
+        (
+            with_source({"type": "content"}),
+            f"{PATH}.source.content: expected a string or a list of content blocks",
+        ),
+        (
+            with_source({"type": "content", "content": [{"type": "text"}]}),
+            f"{PATH}.source.content.0.text: field required",
+        ),
+        (
+            with_block(
+                {
+                    "type": "tool_result",
+                    "tool_use_id": "t",
+                    "content": [{"type": "image", "source": {"type": "url"}}],
+                }
+            ),
+            f"{PATH}.content.0.source.url: expected a string",
+        ),
         ({**MINIMAL, "system": 1}, "system: expected a string or a list of content blocks"),
+        ({**MINIMAL, "system": [{"type": "image"}]}, "system.0.type: expected 'text'"),
+        ({**MINIMAL, "system": [{"type": "text"}]}, "system.0.text: field required"),
+        ({**MINIMAL, "system": [{}]}, "system.0.type: field required"),
         ({**MINIMAL, "tools": [{}]}, "tools.0.name: field required"),
         (
             {**MINIMAL, "tools": [{"name": "a", "input_schema": []}]},
             "tools.0.input_schema: expected an object",
         ),
+        (with_tool(strict="yes"), "tools.0.strict: expected true or false"),
+        (with_tool(defer_loading=1), "tools.0.defer_loading: expected true or false"),
+        (with_tool(allowed_domains="a.com"), "tools.0.allowed_domains: expected a list"),
+        (with_tool(blocked_domains=["a.com", 1]), "tools.0.blocked_domains.1: expected a string"),
         ({**MINIMAL, "tool_choice": "auto"}, "tool_choice: expected an object"),
+        ({**MINIMAL, "tool_choice": {}}, "tool_choice.type: field required"),
+        ({**MINIMAL, "tool_choice": {"type": 1}}, "tool_choice.type: expected a string"),
+        (
+            {**MINIMAL, "tool_choice": {"type": "tool", "name": ["x"]}},
+            "tool_choice.name: expected the name of one of the tools",
+        ),
+        (
+            {**MINIMAL, "tool_choice": {"type": "any", "disable_parallel_tool_use": "yes"}},
+            "tool_choice.disable_parallel_tool_use: expected true or false",
+        ),
+        ({**MINIMAL, "thinking": "on"}, "thinking: expected an object"),
+        ({**MINIMAL, "thinking": {"type": True}}, "thinking.type: expected a string"),
+        (with_thinking(budget_tokens="5000"), "thinking.budget_tokens: expected an integer"),
+        (with_thinking(budget_tokens=True), "thinking.budget_tokens: expected an integer"),
+        (with_thinking(budget_tokens=-1), "thinking.budget_tokens: must be at least 0"),
+        (with_thinking(display=1), "thinking.display: expected a string"),
         ({**MINIMAL, "stop_sequences": [1]}, "stop_sequences.0: expected a string"),
         ({**MINIMAL, "output_config": {"effort": 1}}, "output_config.effort: expected a string"),
+        ({**MINIMAL, "output_config": []}, "output_config: expected an object"),
+        (
+            {**MINIMAL, "output_config": {"format": {"type": 1}}},
+            "output_config.format.type: expected a string",
+        ),
+        (
+            {**MINIMAL, "output_config": {"format": {"type": "json_schema", "schema": []}}},
+            "output_config.format: expected type 'json_schema' and a schema",
+        ),
+        (
+            {**MINIMAL, "output_config": {"format": {"type": "xml", "schema": {}}}},
+            "output_config.format: expected type 'json_schema' and a schema",
+        ),
+        (
+            {**MINIMAL, "output_format": {"type": "json_schema"}},
+            "output_format: expected type 'json_schema' and a schema",
+        ),
         ({**MINIMAL, "temperature": "hot"}, "temperature: expected a number"),
         (
             {**MINIMAL, "messages": [None] * 100_001},

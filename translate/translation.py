@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from .models import Model
-from .wire import GenerateContentRequest, Json
+from .wire import GenerateContentRequest, Json, Tool
 
 
 class Domains(NamedTuple):
@@ -42,13 +42,9 @@ def _is_within(host: str, domain: str) -> bool:
     return host == site or host.endswith(f".{site}")
 
 
-def domains(tool: Mapping[str, object]) -> Domains:
+def domains(tool: Tool) -> Domains:
     """The filters of a `web_search` or `web_fetch` tool."""
-    allowed, blocked = (
-        tuple(str(domain) for domain in value) if isinstance(value, list) else ()
-        for value in (tool.get("allowed_domains"), tool.get("blocked_domains"))
-    )
-    return Domains(allowed, blocked)
+    return Domains(tuple(tool.get("allowed_domains", ())), tuple(tool.get("blocked_domains", ())))
 
 
 class Translation(NamedTuple):

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from .. import models
-from ..errors import InvalidRequest
 from ..models import DEVELOPER, Model, Platform
 from ..translation import Translation, domains
 from ..wire import Block, GenerateContentRequest, Json, MessagesRequest, Part
@@ -50,8 +49,7 @@ def translate(
     remembers. overrides: what is different after a refusal. Raises ApiError for a bad request.
     """
     request = validation.normalise(body, counting=counting)
-    model = _choose_model(request, model_settings, is_subagent, overrides)
-    model = models.for_platform(model, platform)
+    model = _choose_model(request, model_settings, is_subagent, overrides, platform)
     tool_set = tools.classify_tools(request.get("tools", []), request.get("tool_choice"), model)
     schema = _response_schema(request)
     in_prompt = _schema_goes_in_prompt(request, model, overrides)
@@ -80,10 +78,12 @@ def _choose_model(
     model_settings: Mapping[str, str],
     is_subagent: bool,
     overrides: RequestOverrides,
+    platform: Platform,
 ) -> Model:
     if overrides.model is not None:
-        return models.find(overrides.model)
-    return models.resolve(request["model"], model_settings, is_subagent=is_subagent)
+        return models.for_platform(models.find(overrides.model), platform)
+    model = models.resolve(request["model"], model_settings, is_subagent=is_subagent)
+    return models.for_platform(model, platform)
 
 
 def _schema_goes_in_prompt(
@@ -144,17 +144,12 @@ def _without_fields(fields: Mapping[str, Any], overrides: RequestOverrides) -> J
 
 
 def _calls_singly(request: MessagesRequest) -> bool:
-    return request.get("tool_choice", {}).get("disable_parallel_tool_use") is True
+    return bool(request.get("tool_choice", {}).get("disable_parallel_tool_use"))
 
 
 def _system(blocks: Iterable[Block]) -> list[Part]:
-    parts: list[Part] = []
-    for i, block in enumerate(blocks):
-        if block["type"] != "text":
-            raise InvalidRequest(f"system.{i}.type", "expected 'text'")
-        if block["text"] and not block["text"].startswith(BILLING_HEADER):
-            parts.append({"text": block["text"]})
-    return parts
+    texts = [block["text"] for block in blocks]
+    return [{"text": text} for text in texts if text and not text.startswith(BILLING_HEADER)]
 
 
 def _extra_instructions(
@@ -175,17 +170,9 @@ def _extra_instructions(
 
 def _response_schema(request: MessagesRequest) -> Json | None:
     """The schema an answer must fit: `output_config.format`, or `output_format` before it."""
-    config = request.get("output_config", {})
-    path, output_format = (
-        ("output_config.format", config["format"])
-        if "format" in config
-        else ("output_format", request.get("output_format"))
-    )
-    if output_format is None:
-        return None
-    if output_format["type"] != "json_schema" or not isinstance(output_format.get("schema"), dict):
-        raise InvalidRequest(path, "expected type 'json_schema' and a schema")
-    return json_schema.clean_schema(output_format["schema"])
+    older = request.get("output_format")
+    output_format = request.get("output_config", {}).get("format", older)
+    return json_schema.clean_schema(output_format["schema"]) if output_format else None
 
 
 def _generation_config(

@@ -54,13 +54,14 @@ def headroom(thinking: Json, model: Model) -> int:
 
 
 def _effort(request: MessagesRequest) -> str:
-    return str(request.get("output_config", {}).get("effort", DEFAULT_EFFORT))
+    effort: str = request.get("output_config", {}).get("effort", DEFAULT_EFFORT)
+    return effort
 
 
 def _level(request: MessagesRequest, levels: tuple[str, ...]) -> str:
     """The level that is asked for, or the nearest below it that the model has."""
     budget = request["thinking"].get("budget_tokens")
-    if isinstance(budget, int):
+    if budget is not None:
         wanted = next((level for limit, level in BUDGET_LEVELS if budget <= limit), "high")
     else:
         wanted = EFFORTS.get(_effort(request), DEFAULT_EFFORT)
@@ -70,7 +71,7 @@ def _level(request: MessagesRequest, levels: tuple[str, ...]) -> str:
 
 def _budget(request: MessagesRequest, budget: models.Budget) -> int:
     tokens = request["thinking"].get("budget_tokens")
-    if not isinstance(tokens, int):
+    if tokens is None:
         tokens = EFFORT_BUDGETS.get(_effort(request), models.DYNAMIC)
     return tokens if tokens == models.DYNAMIC else max(budget.minimum, min(tokens, budget.maximum))
 

@@ -1,33 +1,42 @@
 """The door: a decoded JSON body in, a MessagesRequest with one shape out, or a 400 with a path.
 
 Here stands which fields the Messages API has and of what type they are; after this file nobody
-checks a type again. Unknown fields are let through: new ones come every month.
+checks a type again. Unknown fields, and unknown values of a known type, are let through: new ones
+come every month, and what has no counterpart is refused where it would be translated.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ..errors import InvalidRequest
-from ..wire import Block, Json, MessagesRequest
+from ..wire import Json, MessagesRequest
 
 Check = Callable[[Any], Any]
 """Takes a value, returns it in its one shape, raises InvalidValue."""
 
 
 class InvalidValue(Exception):
-    """A value of a wrong type. Its path is built on the way out: what is right costs nothing."""
+    """A value that cannot be taken. The path is built on the way out: for what is right, never."""
 
-    def __init__(self, problem: str) -> None:
+    def __init__(self, problem: str, *path: str) -> None:
         super().__init__(problem)
         self.problem = problem
-        self.path: list[str] = []
+        self.path = [*path]
 
-    def below(self, step: str) -> InvalidValue:
-        self.path.insert(0, step)
+    def below(self, *steps: str) -> InvalidValue:
+        """The same, seen from further out."""
+        self.path[:0] = steps
         return self
+
+    def at(self, *steps: str) -> InvalidRequest:
+        """The error for the client. steps: where the value stands in the body."""
+        return InvalidRequest(".".join([*steps, *self.path]) or "body", self.problem)
+
+
+EXACT_TYPES: dict[Check, type] = {}
+"""Check -> a type whose values pass it unchanged, so that it need not be called for them."""
 
 
 def of_type(kind: type | tuple[type, ...], article: str) -> Check:
@@ -38,6 +47,8 @@ def of_type(kind: type | tuple[type, ...], article: str) -> Check:
             raise InvalidValue(f"expected {article}")
         return value
 
+    if isinstance(kind, type):
+        EXACT_TYPES[check] = kind
     return check
 
 
@@ -56,13 +67,17 @@ def list_of(item: Check, article: str = "a list", max_length: int = MAX_ELEMENTS
             raise InvalidValue(f"expected {article}")
         if len(value) > max_length:
             raise InvalidValue(f"expected at most {max_length:,} elements, got {len(value):,}")
-        checked: list[Any] = []
+        checked = value
+        i = 0
         try:
-            for element in value:
-                checked.append(item(element))
+            for i, element in enumerate(value):
+                right = item(element)
+                if right is not element:
+                    checked = value.copy() if checked is value else checked
+                    checked[i] = right
         except InvalidValue as problem:
-            raise problem.below(str(len(checked))) from None
-        return value if all(map(operator.is_, checked, value)) else checked
+            raise problem.below(str(i)) from None
+        return checked
 
     return check
 
@@ -72,35 +87,34 @@ def fields(required: Mapping[str, Check], optional: Mapping[str, Check]) -> Chec
 
     The object is copied only where one of its fields has to change.
     """
-    checks = (*required.items(), *optional.items())
+    checks = [
+        (name, EXACT_TYPES.get(field), field, name in required)
+        for name, field in {**required, **optional}.items()
+    ]
 
     def check(value: Any) -> Json:
         if not isinstance(value, dict):
             raise InvalidValue("expected an object")
-        changed: Json = {}
-        for name, field in checks:
-            given = value.get(name)
-            if given is None and (name in optional or name not in value):
-                if name in required:
-                    raise InvalidValue("field required").below(name)
-                if name in value:
-                    changed[name] = None
-                continue
-            try:
-                checked = field(given)
-            except InvalidValue as problem:
-                raise problem.below(name) from None
-            if checked is not given:
-                changed[name] = checked
-        return _with(value, changed) if changed else value
+        checked = value
+        name = ""
+        try:
+            for name, exact_type, field, is_required in checks:
+                given = value.get(name)
+                if type(given) is exact_type:
+                    continue
+                if given is None and name not in value:
+                    if is_required:
+                        raise InvalidValue("field required")
+                elif given is None and not is_required:
+                    checked = {key: item for key, item in checked.items() if key != name}
+                elif (right := field(given)) is not given:
+                    checked = value.copy() if checked is value else checked
+                    checked[name] = right
+        except InvalidValue as problem:
+            raise problem.below(name) from None
+        return checked
 
     return check
-
-
-def _with(value: Json, changed: Json) -> Json:
-    """A copy with its changed fields; a field that became None is left out."""
-    dropped = {name for name, item in changed.items() if item is None}
-    return {name: item for name, item in {**value, **changed}.items() if name not in dropped}
 
 
 string = of_type(str, "a string")
@@ -109,6 +123,7 @@ number = of_type((int, float), "a number")
 integer = of_type(int, "an integer")
 json_object = of_type(dict, "an object")
 typed = fields({"type": string}, {})
+strings = list_of(string)
 
 
 def anything(value: Any) -> Any:
@@ -116,71 +131,154 @@ def anything(value: Any) -> Any:
     return value
 
 
-def non_empty_string(value: Any) -> str:
-    if not string(value):
+EXACT_TYPES[anything] = dict
+
+
+def non_empty_string(value: Any) -> Any:
+    if type(value) is not str:
+        string(value)
+    if not value:
         raise InvalidValue("must not be empty")
-    return str(value)
+    return value
 
 
-def positive_int(value: Any) -> int:
-    if integer(value) < 1:
-        raise InvalidValue("must be at least 1")
-    return int(value)
+def at_least(minimum: int) -> Check:
+    """A check that a value is an integer of a minimum."""
+
+    def check(value: Any) -> Any:
+        if integer(value) < minimum:
+            raise InvalidValue(f"must be at least {minimum}")
+        return value
+
+    return check
 
 
-def blocks(value: Any) -> list[Block]:
+positive_int = at_least(1)
+
+
+def blocks(value: Any) -> Any:
     """A message's or a tool result's content: a string stands for one text block."""
-    if isinstance(value, str):
-        return [{"type": "text", "text": value}]
-    return cast(list[Block], block_list(value))
+    return [{"type": "text", "text": value}] if isinstance(value, str) else block_list(value)
 
 
-def block(value: Any) -> Block:
+def block(value: Any) -> Any:
     """One content block; an unknown type is let through here and refused where it is used."""
-    kind = value.get("type") if isinstance(value, dict) else None
-    check = BLOCKS.get(kind, typed) if isinstance(kind, str) else typed
-    return cast(Block, check(value))
+    try:
+        check = BLOCKS[value["type"]]
+    except (KeyError, TypeError):
+        check = typed
+    return check(value)
 
 
-change = fields({}, {"name": string, "definition": fields({"name": non_empty_string}, {})})
+def source(value: Any) -> Any:
+    """Where an image or a document is; an unknown type is refused where it is used."""
+    checked = typed(value)
+    for name, check in SOURCES.get(value["type"], {}).items():
+        given = value.get(name)
+        try:
+            right = check(given)
+        except InvalidValue as problem:
+            raise problem.below(name) from None
+        checked = checked if right is given else {**checked, name: right}
+    return checked
+
+
 block_list = list_of(block, "a string or a list of content blocks")
+
+SOURCES: dict[str, dict[str, Check]] = {
+    "base64": {"media_type": string, "data": string},
+    "url": {"url": string},
+    "text": {"data": string},
+    "content": {"content": blocks},
+}
+"""Type of a source -> the fields it must have. What they become stands in messages.SOURCES."""
+
+tool_change = fields({}, {"name": string, "definition": fields({"name": non_empty_string}, {})})
+server_tool_use = fields({"input": anything}, {"id": string, "name": string})
+server_tool_result = fields({}, {"tool_use_id": string})
 
 BLOCKS: dict[str, Check] = {
     "text": fields({"text": string}, {}),
-    "image": fields({"source": typed}, {}),
-    "document": fields({"source": typed}, {"title": string, "context": string}),
+    "image": fields({"source": source}, {}),
+    "document": fields({"source": source}, {"title": string, "context": string}),
+    "search_result": fields({"source": string, "title": string, "content": block_list}, {}),
     "thinking": fields({"thinking": string}, {"signature": string}),
+    "redacted_thinking": typed,
     "tool_use": fields({"id": non_empty_string, "name": non_empty_string, "input": anything}, {}),
     "tool_result": fields(
         {"tool_use_id": non_empty_string}, {"content": blocks, "is_error": boolean}
     ),
     "tool_reference": fields({"tool_name": non_empty_string}, {}),
-    "tool_addition": fields({"tool": change}, {}),
-    "tool_removal": fields({"tool": change}, {}),
-    "search_result": fields({"source": string, "title": string, "content": block_list}, {}),
+    "tool_addition": fields({"tool": tool_change}, {}),
+    "tool_removal": fields({"tool": tool_change}, {}),
+    "server_tool_use": server_tool_use,
+    "web_search_tool_result": server_tool_result,
+    "web_fetch_tool_result": server_tool_result,
+    "code_execution_tool_result": server_tool_result,
+    "bash_code_execution_tool_result": server_tool_result,
+    "text_editor_code_execution_tool_result": server_tool_result,
+    "mcp_tool_use": server_tool_use,
+    "mcp_tool_result": server_tool_result,
 }
+"""Type of a block -> its fields. What it becomes stands in messages.BLOCKS, type by type."""
 
 ROLES = ("user", "assistant", "system")
 
 
-def role(value: Any) -> str:
+def role(value: Any) -> Any:
     if value not in ROLES:
         raise InvalidValue(f"expected one of {', '.join(ROLES)}")
-    return str(value)
+    return value
+
+
+def system_block(value: Any) -> Any:
+    if typed(value)["type"] != "text":
+        raise InvalidValue("expected 'text'", "type")
+    return block(value)
+
+
+system_blocks = list_of(system_block, "a string or a list of content blocks")
+
+
+def system(value: Any) -> Any:
+    """The system prompt: a string, or blocks of text alone."""
+    return blocks(value) if isinstance(value, str) else system_blocks(value)
+
+
+def output_format(value: Any) -> Any:
+    if typed(value)["type"] != "json_schema" or not isinstance(value.get("schema"), dict):
+        raise InvalidValue("expected type 'json_schema' and a schema")
+    return value
 
 
 message = fields({"role": role, "content": blocks}, {})
 tool = fields(
-    {"name": non_empty_string}, {"type": string, "description": string, "input_schema": json_object}
+    {"name": non_empty_string},
+    {
+        "type": string,
+        "description": string,
+        "input_schema": json_object,
+        "strict": boolean,
+        "defer_loading": boolean,
+        "allowed_domains": strings,
+        "blocked_domains": strings,
+    },
+)
+tool_choice = fields(
+    {"type": string},
+    {
+        "name": of_type(str, "the name of one of the tools"),
+        "disable_parallel_tool_use": boolean,
+    },
 )
 
 SHARED: dict[str, Check] = {
-    "system": blocks,
+    "system": system,
     "tools": list_of(tool),
-    "tool_choice": typed,
-    "thinking": typed,
-    "output_config": fields({}, {"effort": string, "format": typed}),
-    "output_format": typed,
+    "tool_choice": tool_choice,
+    "thinking": fields({"type": string}, {"budget_tokens": at_least(0), "display": string}),
+    "output_config": fields({}, {"effort": string, "format": output_format}),
+    "output_format": output_format,
     "stop_sequences": list_of(non_empty_string, max_length=MAX_STOP_SEQUENCES),
     "temperature": number,
     "top_p": number,
@@ -201,7 +299,7 @@ def normalise(body: Any, *, counting: bool = False) -> MessagesRequest:
     try:
         checked = (count if counting else create)(body)
     except InvalidValue as problem:
-        raise InvalidRequest(".".join(problem.path) or "body", problem.problem) from None
+        raise problem.at() from None
     if not checked["messages"]:
         raise InvalidRequest("messages", "at least one message is required")
     return cast(MessagesRequest, checked)
