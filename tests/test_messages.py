@@ -8,8 +8,8 @@ import pytest
 from tests.messages import assistant, result, thinking, use, user
 from translate.errors import InvalidRequest
 from translate.models import find
-from translate.request.messages import CONTINUE, INTERRUPTED, RESUMED, contents, is_traced, parts_of
-from translate.request.validation import block, normalise
+from translate.request.messages import CONTINUE, INTERRUPTED, RESUMED, contents, is_traced
+from translate.request.validation import normalise
 from translate.signatures import CALL, PART, SENTINEL, TEXT, pack, wrap
 
 HYDROGEN = "gemini-4-hydrogen"
@@ -477,7 +477,8 @@ PNG = source("base64", media_type="image/png", data="AAAA")
     ],
 )
 def test_a_block(given: Any, parts: Any) -> None:
-    assert parts_of(PATH, block(given)) == parts
+    (turn,) = translated(user("Hi", given))
+    assert turn["parts"] == [{"text": "Hi"}, *parts]
 
 
 @pytest.mark.parametrize(

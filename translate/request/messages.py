@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .. import signatures
 from ..errors import InvalidRequest
@@ -19,49 +18,44 @@ from ..models import Model
 from ..signatures import call_id
 from ..wire import Block, Content, FunctionCall, FunctionResponse, Json, Message, Part, Source
 from .tools import function_name
-from .validation import InvalidValue, block_list
+from .validation import InvalidValue
 
 RESUMED = "(The conversation starts in the middle: its beginning is not available.)"
 CONTINUE = "Continue your last message exactly where it stops. Repeat nothing of it."
 INTERRUPTED = "interrupted: this call has no result"
 
 
-class Placed(NamedTuple):
-    """A block and where the client put it, for error messages."""
-
-    path: str
-    block: Block
-
-
-class Turn(NamedTuple):
-    role: str
-    blocks: list[Placed]
-
-
-class Call(NamedTuple):
-    """A function call that waits for its response, and the id its tool_result will name."""
-
-    tool_use_id: str
-    call: FunctionCall
+Call = tuple[str, FunctionCall]
+"""The id that a tool_result will name, and the function call that waits for its response."""
 
 
 def contents(messages: Iterable[Message], model: Model, *, signed: bool = True) -> list[Content]:
     """The conversation as Gemini's contents.
 
+    Consecutive messages of one side are one turn; system messages speak on the user's side.
     signed: whether the thought signatures in it are trusted.
     Raises InvalidRequest with the path of a block that has no counterpart.
     """
     history: list[Content] = []
-    waiting: list[Call] = []
-    for turn in _turns(messages):
-        if turn.role == "assistant":
-            parts = _model_parts(turn.blocks, model, signed)
-            waiting = _calls(turn.blocks, parts)
-            _append(history, "model", parts)
-        else:
-            _append(history, "user", _user_parts(turn.blocks, waiting, model))
-            waiting = []
-    return _bounded(history, waiting, model)
+    turn: ModelTurn | UserTurn = UserTurn([], model)
+    i = j = 0
+    try:
+        for i, message in enumerate(messages):  # noqa: B007 - for the path
+            role, blocks = message["role"], message["content"]
+            if (role == "assistant") is not turn.is_models:
+                _append(history, turn)
+                turn = UserTurn(turn.calls, model) if turn.is_models else ModelTurn(model, signed)
+            add = turn.add
+            for j, block in enumerate(blocks):  # noqa: B007 - for the path
+                add(block if role != "system" else _as_reminder(block))
+    except InvalidValue as problem:
+        raise problem.at("messages", str(i), "content", str(j)) from None
+    _append(history, turn)
+    return _complete(history, turn.calls, model)
+
+
+def _as_reminder(block: Block) -> Block:
+    return {**block, "text": reminder(block["text"])} if block["type"] == "text" else block
 
 
 def reminder(text: str) -> str:
@@ -71,46 +65,25 @@ def reminder(text: str) -> str:
     return f"<system-reminder>\n{text}\n</system-reminder>"
 
 
-def _turns(messages: Iterable[Message]) -> list[Turn]:
-    """Consecutive messages of one side joined; system messages speak on the user's side."""
-    turns: list[Turn] = []
-    for i, message in enumerate(messages):
-        role = "assistant" if message["role"] == "assistant" else "user"
-        placed = [
-            Placed(f"messages.{i}.content.{j}", block) for j, block in enumerate(message["content"])
-        ]
-        if message["role"] == "system":
-            placed = [_as_reminder(*item) for item in placed]
-        if turns and turns[-1].role == role:
-            turns[-1].blocks.extend(placed)
-        else:
-            turns.append(Turn(role, placed))
-    return turns
-
-
-def _as_reminder(path: str, block: Block) -> Placed:
-    if block["type"] != "text":
-        return Placed(path, block)
-    return Placed(path, {"type": "text", "text": reminder(block["text"])})
-
-
-def _append(history: list[Content], role: str, parts: list[Part]) -> None:
+def _append(history: list[Content], turn: ModelTurn | UserTurn) -> None:
     """Add a turn; an empty one vanishes, and its neighbours become one."""
+    parts = turn.finish()
     if not parts:
         return
+    role: Literal["model", "user"] = "model" if turn.is_models else "user"
     if history and history[-1]["role"] == role:
         history[-1]["parts"].extend(parts)
     else:
-        history.append({"role": "model" if role == "model" else "user", "parts": parts})
+        history.append({"role": role, "parts": parts})
 
 
-def _bounded(history: list[Content], waiting: list[Call], model: Model) -> list[Content]:
+def _complete(history: list[Content], unanswered: list[Call], model: Model) -> list[Content]:
     """First and last turn by Gemini's rules."""
     if not history:
         raise InvalidRequest("messages", "nothing to answer: every message is empty")
     if history[0]["role"] == "model":
         history.insert(0, {"role": "user", "parts": [{"text": RESUMED}]})
-    _append(history, "user", [_interrupted(call) for _, call in waiting])
+    _append(history, UserTurn(unanswered, model))
     if history[-1]["role"] == "model" and not model.prefill:
         history.append({"role": "user", "parts": [{"text": CONTINUE}]})
     return history
@@ -119,85 +92,126 @@ def _bounded(history: list[Content], waiting: list[Call], model: Model) -> list[
 # --- The model's side -------------------------------------------------------------------------
 
 
-def _model_parts(blocks: Iterable[Placed], model: Model, signed: bool) -> list[Part]:
-    """Thinking is not replayed, its signatures are: each once, on the part it came with."""
-    parts: list[Part] = []
-    signature: str | None = None
-    has_call = has_trace = False
-    for path, block in blocks:
-        if block["type"] == "thinking":
-            given = block.get("signature", "") if signed else ""
-            found = signatures.unwrap(given, model.name)
-            if found is not None and found.kind == signatures.CALL:
-                signature = found.value
-            elif found is not None and (part := signatures.carried_part(found)):
-                parts.append(part)
-                has_trace = has_trace or found.kind == signatures.PART
-        elif has_trace and is_traced(block):
-            continue
-        elif block["type"] == "tool_use":
-            if not has_call and model.signs:
-                signature = signature or signatures.SENTINEL
-            parts.append(_call(block, signature, model))
-            signature, has_call = None, True
-        elif block["type"] != "redacted_thinking":
-            parts.extend(parts_of(path, block))
-    return parts
+class ModelTurn:
+    """The model's parts, and the calls among them.
 
+    Thinking is not replayed, its signatures are: each once, on the part it came with.
+    """
 
-def _call(block: Block, signature: str | None, model: Model) -> Part:
-    given = block["input"]
-    call: FunctionCall = {
-        "name": function_name(block["name"]),
-        "args": given if isinstance(given, dict) else {"input": given},
-    }
-    if model.call_ids:
-        call["id"] = call_id(block["id"])
-    part: Part = {"functionCall": call}
-    if signature:
-        part["thoughtSignature"] = signature
-    return part
+    is_models = True
 
+    def __init__(self, model: Model, signed: bool) -> None:
+        self.calls: list[Call] = []
+        self._parts: list[Part] = []
+        self._model = model
+        self._signed = signed
+        self._signature: str | None = None
+        """That of the next call."""
+        self._has_trace = False
 
-def _calls(blocks: Iterable[Placed], parts: Iterable[Part]) -> list[Call]:
-    ids = [block["id"] for _, block in blocks if block["type"] == "tool_use"]
-    calls = [part["functionCall"] for part in parts if "functionCall" in part]
-    return [Call(*pair) for pair in zip(ids, calls, strict=True)]
+    def add(self, block: Block) -> None:
+        block_type = BLOCKS.get(block["type"], UNKNOWN)
+        if block_type.in_model_turn is not None:
+            block_type.in_model_turn(self, block)
+        else:
+            block_type.anywhere(block, self._parts)
+
+    def add_thinking(self, block: Block) -> None:
+        signature = block.get("signature")
+        if not signature or not self._signed:
+            return
+        found = signatures.unwrap(signature, self._model.name)
+        if found is None:
+            return
+        if found.kind == signatures.CALL:
+            self._signature = found.value
+        elif part := signatures.carried_part(found):
+            self._parts.append(part)
+            self._has_trace = self._has_trace or found.kind == signatures.PART
+
+    def drop(self, block: Block) -> None:
+        """Redacted thinking: only the model that made it can read it."""
+
+    def add_call(self, block: Block) -> None:
+        given = block["input"]
+        call: FunctionCall = {
+            "name": function_name(block["name"]),
+            "args": given if isinstance(given, dict) else {"input": given},
+        }
+        if self._model.call_ids:
+            call["id"] = call_id(block["id"])
+        part: Part = {"functionCall": call}
+        if not self.calls and self._model.signs:
+            part["thoughtSignature"] = self._signature or signatures.SENTINEL
+        elif self._signature:
+            part["thoughtSignature"] = self._signature
+        self._signature = None
+        self._parts.append(part)
+        self.calls.append((block["id"], call))
+
+    def add_server_tool(self, block: Block) -> None:
+        if not (self._has_trace and is_traced(block)):
+            BLOCKS[block["type"]].anywhere(block, self._parts)
+
+    def finish(self) -> list[Part]:
+        return self._parts
 
 
 # --- The user's side --------------------------------------------------------------------------
 
 
-def _user_parts(blocks: Iterable[Placed], waiting: list[Call], model: Model) -> list[Part]:
-    """Responses first, in the order of their calls; a result without a call becomes text."""
-    responses: dict[int, Part] = {}
-    rest: list[Part] = []
-    positions: dict[str, deque[int]] = defaultdict(deque)
-    for i, (tool_use_id, _) in enumerate(waiting):
-        positions[tool_use_id].append(i)
-    for path, block in blocks:
-        if block["type"] != "tool_result":
-            rest.extend(parts_of(path, block))
-            continue
-        text, media = _result(path, block)
-        unanswered = positions.get(block["tool_use_id"])
-        if not unanswered:
-            rest += [{"text": f"[Result of a tool call that is not in this history]\n{text}"}]
-            rest += media
+class UserTurn:
+    """Responses first, in the order of their calls, then the rest; each call gets one.
+
+    A result without a call becomes text.
+    """
+
+    is_models = False
+
+    def __init__(self, waiting: list[Call], model: Model) -> None:
+        self.calls: list[Call] = []
+        """Always none: those of the turn before are answered here."""
+        self._waiting = waiting
+        self._model = model
+        self._responses: list[Part | None] = [None] * len(waiting)
+        self._rest: list[Part] = []
+        self._positions: dict[str, list[int]] = {}
+        """tool_use_id -> the places of its calls, the first one last."""
+        for i in reversed(range(len(waiting))):
+            self._positions.setdefault(waiting[i][0], []).append(i)
+
+    def add(self, block: Block) -> None:
+        block_type = BLOCKS.get(block["type"], UNKNOWN)
+        if block_type.in_user_turn is not None:
+            block_type.in_user_turn(self, block)
         else:
-            position = unanswered.popleft()
+            block_type.anywhere(block, self._rest)
+
+    def add_result(self, block: Block) -> None:
+        text, media = _result(block)
+        positions = self._positions.get(block["tool_use_id"])
+        if not positions:
+            self._rest.append(
+                {"text": f"[Result of a tool call that is not in this history]\n{text}"}
+            )
+        else:
+            position = positions.pop()
             key = "error" if block.get("is_error") else "output"
-            response = _response(waiting[position].call, {key: text})
-            if media and model.multimodal_results:
+            response = _response(self._waiting[position][1], {key: text})
+            self._responses[position] = response
+            if media and self._model.multimodal_results:
                 response["functionResponse"]["parts"] = media
-            else:
-                rest += media
-            responses[position] = response
-    answers = [
-        responses[i] if i in responses else _interrupted(call)
-        for i, (_, call) in enumerate(waiting)
-    ]
-    return answers + rest
+                return
+        self._rest += media
+
+    def finish(self) -> list[Part]:
+        if not self._waiting:
+            return self._rest
+        answers = [
+            response or _response(call, {"error": INTERRUPTED})
+            for response, (_, call) in zip(self._responses, self._waiting, strict=True)
+        ]
+        return answers + self._rest
 
 
 def _response(call: FunctionCall, response: Json) -> Part:
@@ -207,108 +221,100 @@ def _response(call: FunctionCall, response: Json) -> Part:
     return {"functionResponse": answer}
 
 
-def _interrupted(call: FunctionCall) -> Part:
-    return _response(call, {"error": INTERRUPTED})
-
-
-def _result(path: str, block: Block) -> tuple[str, list[Part]]:
+def _result(block: Block) -> tuple[str, list[Part]]:
     """A tool_result's text, and what it holds beside text."""
-    parts = parts_of_all(f"{path}.content", block.get("content", []))
-    text = "\n".join(part["text"] for part in parts if "text" in part)
+    content: list[Block] = block.get("content", [])
+    if len(content) == 1 and content[0]["type"] == "text":
+        return content[0]["text"], []
+    parts: list[Part] = []
+    _add_all(content, parts, "content")
+    text = "\n".join([part["text"] for part in parts if "text" in part])
     return text, [part for part in parts if "text" not in part]
 
 
 # --- One block, wherever it stands -------------------------------------------------------------
 
 
-def parts_of(path: str, block: Block) -> list[Part]:
-    if block["type"] not in PARTS:
-        raise InvalidRequest(path, f"a {block['type']!r} block is not supported here")
-    return PARTS[block["type"]](path, block)
+def _add_all(blocks: Iterable[Block], parts: list[Part], *path: str) -> None:
+    """Add the parts of blocks within a block. path: their list's own, from that block."""
+    i = 0
+    try:
+        for i, block in enumerate(blocks):  # noqa: B007 - for the path
+            BLOCKS.get(block["type"], UNKNOWN).anywhere(block, parts)
+    except InvalidValue as problem:
+        raise problem.below(*path, str(i)) from None
 
 
-def parts_of_all(path: str, blocks: Iterable[Block]) -> list[Part]:
-    """The parts of a list of blocks. path: the list's own."""
-    return [part for i, block in enumerate(blocks) for part in parts_of(f"{path}.{i}", block)]
+def _unsupported(block: Block, parts: list[Part]) -> None:
+    raise InvalidValue(f"a {block['type']!r} block is not supported here")
 
 
-def _text(path: str, block: Block) -> list[Part]:
-    return _said(block["text"])
-
-
-def _said(text: str) -> list[Part]:
+def _text(block: Block, parts: list[Part]) -> None:
     """Gemini refuses an empty text."""
-    return [{"text": text}] if text else []
+    if block["text"]:
+        parts.append({"text": block["text"]})
 
 
-def _media(path: str, block: Block) -> list[Part]:
+def _media(block: Block, parts: list[Part]) -> None:
     """An image or a document; a URL is handed on, never fetched here."""
     source = block["source"]
-    kind = source["type"]
-    if kind not in SOURCES:
-        raise InvalidRequest(f"{path}.source.type", f"{kind!r} is not supported here")
-    needs, build = SOURCES[kind]
-    for field in needs:
-        if not isinstance(source.get(field), str):
-            raise InvalidRequest(f"{path}.source.{field}", "expected a string")
-    headings: list[Part] = [
-        {"text": heading} for heading in (block.get("title"), block.get("context")) if heading
-    ]
-    return [*headings, *build(path, source)]
+    add_source = SOURCES.get(source["type"])
+    if add_source is None:
+        raise InvalidValue(f"{source['type']!r} is not supported here", "source", "type")
+    for heading in (block.get("title"), block.get("context")):
+        if heading:
+            parts.append({"text": heading})
+    add_source(source, parts)
 
 
-def _inline(path: str, source: Source) -> list[Part]:
-    return [{"inlineData": {"mimeType": source["media_type"], "data": source["data"]}}]
+def _inline(source: Source, parts: list[Part]) -> None:
+    parts.append({"inlineData": {"mimeType": source["media_type"], "data": source["data"]}})
 
 
-def _nested(path: str, source: Source) -> list[Part]:
-    """A document made of blocks, or of a string that stands for one."""
-    content = source.get("content")
-    if isinstance(content, str):
-        return _said(content)
-    try:
-        checked = block_list(content)
-    except InvalidValue as problem:
-        raise InvalidRequest(
-            ".".join([path, "source.content", *problem.path]), problem.problem
-        ) from None
-    return parts_of_all(f"{path}.source.content", checked)
+def _by_url(source: Source, parts: list[Part]) -> None:
+    parts.append({"fileData": {"fileUri": source["url"]}})
 
 
-class SourceKind(NamedTuple):
-    """The fields a source must have, and the parts it becomes."""
-
-    needs: tuple[str, ...]
-    build: Callable[[str, Source], list[Part]]
+def _plain_text(source: Source, parts: list[Part]) -> None:
+    if source["data"]:
+        parts.append({"text": source["data"]})
 
 
-SOURCES = {
-    "base64": SourceKind(("media_type", "data"), _inline),
-    "url": SourceKind(("url",), lambda path, source: [{"fileData": {"fileUri": source["url"]}}]),
-    "text": SourceKind(("data",), lambda path, source: _said(source["data"])),
-    "content": SourceKind((), _nested),
+def _of_blocks(source: Source, parts: list[Part]) -> None:
+    _add_all(source["content"], parts, "source", "content")
+
+
+SOURCES: dict[str, Callable[[Source, list[Part]], None]] = {
+    "base64": _inline,
+    "url": _by_url,
+    "text": _plain_text,
+    "content": _of_blocks,
 }
+"""Type of a source -> what adds its parts. Which fields it has stands in validation.SOURCES."""
 
 
-def _search_result(path: str, block: Block) -> list[Part]:
+def _search_result(block: Block, parts: list[Part]) -> None:
     """A passage a client found by itself: where it is from, then what it says."""
-    heading: Part = {"text": f"[{block['title']}]({block['source']})"}
-    return [heading, *parts_of_all(f"{path}.content", block["content"])]
+    parts.append({"text": f"[{block['title']}]({block['source']})"})
+    _add_all(block["content"], parts, "content")
 
 
-def _server_tool(path: str, block: Block) -> list[Part]:
+def _server_tool_use(block: Block, parts: list[Part]) -> None:
     """A tool that ran at the server, in words: what looks like a call would be imitated."""
-    if "input" in block:
-        given = json.dumps(_readable(block["input"]), ensure_ascii=False)
-        return [{"text": f"(The server was asked to use {block.get('name')} with {given}.)"}]
+    given = json.dumps(_readable(block["input"]), ensure_ascii=False)
+    parts.append({"text": f"(The server was asked to use {block.get('name')} with {given}.)"})
+
+
+def _server_tool_result(block: Block, parts: list[Part]) -> None:
     found = json.dumps(_readable(block.get("content")), ensure_ascii=False)
-    return [{"text": f"(The server's {block['type'].removesuffix('_tool_result')} found {found}.)"}]
+    name = block["type"].removesuffix("_tool_result")
+    parts.append({"text": f"(The server's {name} found {found}.)"})
 
 
 def is_traced(block: Block) -> bool:
     """Whether a block shows what Gemini's own trace beside it replays (see grounding.py)."""
-    identity = block.get("id") or block.get("tool_use_id")
-    return isinstance(identity, str) and OUR_SERVER_ID.fullmatch(identity) is not None
+    identity = block.get("id") or block.get("tool_use_id", "")
+    return OUR_SERVER_ID.fullmatch(identity) is not None
 
 
 OUR_SERVER_ID = re.compile(r"srvtoolu_[0-9a-f]{8}[sf]\d\d+")
@@ -327,33 +333,55 @@ def _readable(value: Any) -> Any:
     return value
 
 
-def _tool_reference(path: str, block: Block) -> list[Part]:
+def _tool_reference(block: Block, parts: list[Part]) -> None:
     """What Claude Code's ToolSearch found; the tool itself is declared from now on."""
-    return [{"text": f"The tool {block['tool_name']} is now available."}]
+    parts.append({"text": f"The tool {block['tool_name']} is now available."})
 
 
-def _tool_change(path: str, block: Block) -> list[Part]:
+def _tool_change(block: Block, parts: list[Part]) -> None:
     """Claude Code 2.1.330 may announce tools in a system message; the list itself has them."""
-    tool = block.get("tool") or {}
-    name = tool.get("name") or (tool.get("definition") or {}).get("name")
+    tool = block["tool"]
+    name = tool.get("name") or tool.get("definition", {}).get("name")
     change = "now available" if block["type"] == "tool_addition" else "no longer available"
-    return [{"text": f"The tool {name} is {change}."}]
+    parts.append({"text": f"The tool {name} is {change}."})
 
 
-PARTS: dict[str, Callable[[str, Block], list[Part]]] = {
-    "text": _text,
-    "image": _media,
-    "document": _media,
-    "search_result": _search_result,
-    "tool_reference": _tool_reference,
-    "tool_addition": _tool_change,
-    "tool_removal": _tool_change,
-    "server_tool_use": _server_tool,
-    "web_search_tool_result": _server_tool,
-    "web_fetch_tool_result": _server_tool,
-    "code_execution_tool_result": _server_tool,
-    "bash_code_execution_tool_result": _server_tool,
-    "text_editor_code_execution_tool_result": _server_tool,
-    "mcp_tool_use": _server_tool,
-    "mcp_tool_result": _server_tool,
+class BlockType(NamedTuple):
+    """What a type of block becomes.
+
+    anywhere: adds its parts, in whichever turn and in whichever block it stands. in_model_turn,
+    in_user_turn: what it is in such a turn instead.
+    """
+
+    anywhere: Callable[[Block, list[Part]], None] = _unsupported
+    in_model_turn: Callable[[ModelTurn, Block], None] | None = None
+    in_user_turn: Callable[[UserTurn, Block], None] | None = None
+
+
+SERVER_TOOL_USE = BlockType(_server_tool_use, in_model_turn=ModelTurn.add_server_tool)
+SERVER_TOOL_RESULT = BlockType(_server_tool_result, in_model_turn=ModelTurn.add_server_tool)
+
+UNKNOWN = BlockType()
+
+BLOCKS = {
+    "text": BlockType(_text),
+    "image": BlockType(_media),
+    "document": BlockType(_media),
+    "search_result": BlockType(_search_result),
+    "thinking": BlockType(in_model_turn=ModelTurn.add_thinking),
+    "redacted_thinking": BlockType(in_model_turn=ModelTurn.drop),
+    "tool_use": BlockType(in_model_turn=ModelTurn.add_call),
+    "tool_result": BlockType(in_user_turn=UserTurn.add_result),
+    "tool_reference": BlockType(_tool_reference),
+    "tool_addition": BlockType(_tool_change),
+    "tool_removal": BlockType(_tool_change),
+    "server_tool_use": SERVER_TOOL_USE,
+    "web_search_tool_result": SERVER_TOOL_RESULT,
+    "web_fetch_tool_result": SERVER_TOOL_RESULT,
+    "code_execution_tool_result": SERVER_TOOL_RESULT,
+    "bash_code_execution_tool_result": SERVER_TOOL_RESULT,
+    "text_editor_code_execution_tool_result": SERVER_TOOL_RESULT,
+    "mcp_tool_use": SERVER_TOOL_USE,
+    "mcp_tool_result": SERVER_TOOL_RESULT,
 }
+"""Type of a block -> what it becomes. Which fields it has stands in validation.BLOCKS."""
