@@ -99,13 +99,14 @@ def fields(required: Mapping[str, Check], optional: Mapping[str, Check]) -> Chec
         name = ""
         try:
             for name, exact_type, field, is_required in checks:
-                given = value.get(name)
-                if type(given) is exact_type:
-                    continue
-                if given is None and name not in value:
+                if name not in value:
                     if is_required:
                         raise InvalidValue("field required")
-                elif given is None and not is_required:
+                    continue
+                given = value[name]
+                if type(given) is exact_type:
+                    continue
+                if given is None and not is_required:
                     checked = {key: item for key, item in checked.items() if key != name}
                 elif (right := field(given)) is not given:
                     checked = value.copy() if checked is value else checked
