@@ -149,6 +149,7 @@ def one_call() -> bool:
     return kinds == ["thinking", "tool_use"] and "at most one" in str(sent(tool_choice=choice))
 
 
+HOLOGRAM = {"type": "document", "source": {"type": "hologram"}}
 FORM = {"type": "json_schema", "schema": {"type": "object"}}
 OLDER = "gemini-2.5-flash"
 
@@ -212,6 +213,13 @@ YES: dict[str, Callable[[], bool]] = {
 }
 PARTLY: dict[str, Callable[[], bool]] = {
     "domain filters": filtered,
+    "unknown values": lambda: (
+        config(
+            thinking={"type": "interleaved", "display": "blurred"},
+            output_config={"effort": "ludicrous"},
+        )["thinkingConfig"]
+        == {"thinkingLevel": "high", "includeThoughts": True}
+    ),
     "`temperature`": lambda: (
         "temperature" in config(model=OLDER, temperature=1) and is_ignored(temperature=1)
     ),
@@ -254,6 +262,8 @@ NO: dict[str, Callable[[], bool]] = {
     "fields nobody knows yet": lambda: (
         is_ignored(tomorrow={"a": 1})
         and is_refused("messages.0.content.0:", blocks=[{"type": "hologram"}])
+        and is_refused("messages.0.content.0.source.type:", blocks=[HOLOGRAM])
+        and is_refused("tool_choice.type:", tools=[BASH], tool_choice={"type": "at_will"})
     ),
 }
 CLAIMS = {"yes": YES, "partly": PARTLY, "no": NO}

@@ -20,6 +20,7 @@ def config(model: str, **fields: Any) -> Any:
 DISABLED = {"type": "disabled"}
 ADAPTIVE = {"type": "adaptive"}
 OMITTED = {"type": "adaptive", "display": "omitted"}
+UNKNOWN = {"type": "interleaved", "display": "blurred"}
 
 
 def budget(tokens: int) -> dict[str, Any]:
@@ -47,6 +48,9 @@ def tokens(number: int, shown: bool = True) -> dict[str, Any]:
         ("gemini-4-hydrogen", ADAPTIVE, "max", level("xhigh")),
         ("gemini-4-hydrogen", ADAPTIVE, "ludicrous", level("high")),
         ("gemini-4-hydrogen", OMITTED, "high", level("high", shown=False)),
+        ("gemini-4-hydrogen", UNKNOWN, "low", level("low")),
+        ("gemini-4-hydrogen", {**UNKNOWN, "budget_tokens": 5_000}, None, level("medium")),
+        ("gemini-4-hydrogen", budget(0), None, level("low")),
         ("gemini-4-hydrogen", budget(1024), "max", level("low")),
         ("gemini-4-hydrogen", budget(10_000), None, level("medium")),
         ("gemini-4-hydrogen", budget(31_999), None, level("high")),
@@ -59,6 +63,7 @@ def tokens(number: int, shown: bool = True) -> dict[str, Any]:
         ("gemini-2.5-flash", ADAPTIVE, "high", tokens(-1)),
         ("gemini-2.5-flash", ADAPTIVE, "low", tokens(2048)),
         ("gemini-2.5-flash", budget(31_999), None, tokens(24_576)),
+        ("gemini-2.5-flash", UNKNOWN, "ludicrous", tokens(-1)),
         ("gemini-2.5-pro", DISABLED, "high", tokens(128, shown=False)),
         ("gemini-2.5-flash-lite", budget(1), None, tokens(512)),
         ("gemma-4-31b-it", ADAPTIVE, "high", None),
@@ -67,6 +72,14 @@ def tokens(number: int, shown: bool = True) -> dict[str, Any]:
 def test_thinking(model: str, thinking: Any, effort: str | None, expected: Any) -> None:
     output = {"effort": effort} if effort else None
     assert config(model, thinking=thinking, output_config=output).get("thinkingConfig") == expected
+
+
+@pytest.mark.parametrize(
+    ("thinking", "expected"),
+    [(None, False), (DISABLED, False), (ADAPTIVE, True), (OMITTED, True), (UNKNOWN, True)],
+)
+def test_thinking_is_shown_to_who_asked_for_it(thinking: Any, expected: bool) -> None:
+    assert translate({**MINIMAL, "thinking": thinking}, {}).shows_thinking is expected
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "
 """output_config.effort -> thinking level, before it is fitted to the model."""
 
 DEFAULT_EFFORT = "high"
-"""The Messages API's own, when thinking is adaptive and no effort is named."""
+"""The Messages API's own, when thinking is adaptive and no effort is named, or an unknown one."""
 
 BUDGET_LEVELS = ((4_096, "low"), (16_384, "medium"))
 """Thinking tokens up to which a level is meant; above them it is `high`."""
@@ -27,8 +27,11 @@ EFFORT_BUDGETS = {"low": 2_048, "medium": 8_192}
 
 
 def wants_thinking(request: MessagesRequest) -> bool:
-    """Whether the client asked for thinking, and is shown it."""
-    return request.get("thinking", {}).get("type") in ("enabled", "adaptive")
+    """Whether the client asked for thinking, and is shown it: by any type but `disabled`.
+
+    New types are new ways to think: `adaptive` came after `enabled`.
+    """
+    return "thinking" in request and request["thinking"]["type"] != "disabled"
 
 
 def thinking_config(request: MessagesRequest, model: Model) -> Json:
