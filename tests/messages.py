@@ -35,3 +35,50 @@ def result(identity: str, content: Any = "ok", **more: Any) -> dict[str, Any]:
 
 def thinking(signature: str) -> dict[str, Any]:
     return {"type": "thinking", "thinking": "Hm.", "signature": signature}
+
+
+PNG = {"type": "base64", "media_type": "image/png", "data": "AAAA"}
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "text": {"type": "text", "text": "Hi"},
+    "image": {"type": "image", "source": PNG},
+    "document": {"type": "document", "source": {"type": "text", "data": "plain"}},
+    "search_result": {
+        "type": "search_result",
+        "source": "https://x.test",
+        "title": "Found",
+        "content": [{"type": "text", "text": "this"}],
+    },
+    "thinking": thinking("gs1.t.gemini-4-hydrogen:QUJD"),
+    "redacted_thinking": {"type": "redacted_thinking", "data": "EmwKAhgB"},
+    "tool_use": use("toolu_0a1b2c3d_x1"),
+    "tool_result": result("toolu_0a1b2c3d_x1"),
+    "tool_reference": {"type": "tool_reference", "tool_name": "WebFetch"},
+    "tool_addition": {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "A"}},
+    "tool_removal": {"type": "tool_removal", "tool": {"type": "tool_reference", "name": "A"}},
+    "server_tool_use": {
+        "type": "server_tool_use",
+        "id": "srvtoolu_01",
+        "name": "web_search",
+        "input": {"query": "q"},
+    },
+    "mcp_tool_use": {
+        "type": "mcp_tool_use",
+        "id": "mcptoolu_01",
+        "name": "echo",
+        "server_name": "s",
+        "input": {"a": 1},
+    },
+    **{
+        kind: {"type": kind, "tool_use_id": "srvtoolu_01", "content": ["found"]}
+        for kind in (
+            "web_search_tool_result",
+            "web_fetch_tool_result",
+            "code_execution_tool_result",
+            "bash_code_execution_tool_result",
+            "text_editor_code_execution_tool_result",
+            "mcp_tool_result",
+        )
+    },
+}
+"""One block of each type that is translated."""

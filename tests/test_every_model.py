@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.messages import EXAMPLES, assistant, user
 from tests.servers import LOCAL, ROOT, Emulator
-from translate import translate
+from translate import RequestOverrides, translate
 from translate.models import TABLE, find
 
 THINKING: list[Any] = [
@@ -47,6 +48,22 @@ def test_gemini_takes_every_way_to_think(name: str, emulator: Emulator, key: str
         request = translate(body, {}, safety="BLOCK_NONE").request
         answer = LOCAL.post(url, json=request, headers={"x-goog-api-key": key}, timeout=10)
         assert answer.status_code == 200, (thinking, effort, answer.text)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_gemini_takes_every_type_of_block(name: str, emulator: Emulator, key: str) -> None:
+    of_the_model = [EXAMPLES[kind] for kind in ("thinking", "redacted_thinking", "tool_use")]
+    others = [block for block in EXAMPLES.values() if block not in of_the_model]
+    beside = [block for block in others if block["type"] != "tool_result"]
+    messages = [user("go"), assistant(*beside, *of_the_model), user(*others)]
+    tools = [{"name": "Bash", "input_schema": {"type": "object"}}]
+    body = {"model": name, "max_tokens": 10, "messages": messages, "tools": tools}
+    emulator.script(key, {"chunks": [{"text": "ok"}]})
+    url = f"{emulator.url}/v1beta/models/{name}:streamGenerateContent?alt=sse"
+    # The example's thought signature is none that the emulator gave.
+    request = translate(body, {}, overrides=RequestOverrides(unsigned=True)).request
+    answer = LOCAL.post(url, json=request, headers={"x-goog-api-key": key}, timeout=10)
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize("name", TABLE)

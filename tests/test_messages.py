@@ -5,10 +5,18 @@ from typing import Any
 
 import pytest
 
-from tests.messages import assistant, result, thinking, use, user
+from tests.messages import EXAMPLES, assistant, result, thinking, use, user
 from translate.errors import InvalidRequest
 from translate.models import find
-from translate.request.messages import CONTINUE, INTERRUPTED, RESUMED, contents, is_traced
+from translate.request.messages import (
+    BLOCKS,
+    CONTINUE,
+    INTERRUPTED,
+    RESUMED,
+    UNKNOWN,
+    contents,
+    is_traced,
+)
 from translate.request.validation import normalise
 from translate.signatures import CALL, PART, SENTINEL, TEXT, pack, wrap
 
@@ -327,6 +335,73 @@ def test_what_a_trace_replays_is_not_told_again() -> None:
 
 
 # --- One block -----------------------------------------------------------------------------------
+
+
+BECOMES: dict[str, list[Any]] = {
+    "text": [{"text": "Hi"}],
+    "image": [INLINE],
+    "document": [{"text": "plain"}],
+    "search_result": [{"text": "[Found](https://x.test)"}, {"text": "this"}],
+    "thinking": [{"text": "", "thoughtSignature": "QUJD"}],
+    "redacted_thinking": [],
+    "tool_use": [call("x1", thoughtSignature=SENTINEL)],
+    "tool_result": [{"text": "[Result of a tool call that is not in this history]\nok"}],
+    "tool_reference": [{"text": "The tool WebFetch is now available."}],
+    "tool_addition": [{"text": "The tool A is now available."}],
+    "tool_removal": [{"text": "The tool A is no longer available."}],
+    "server_tool_use": [{"text": '(The server was asked to use web_search with {"query": "q"}.)'}],
+    "mcp_tool_use": [{"text": '(The server was asked to use echo with {"a": 1}.)'}],
+    "web_search_tool_result": [{"text": '(The server\'s web_search found ["found"].)'}],
+    "web_fetch_tool_result": [{"text": '(The server\'s web_fetch found ["found"].)'}],
+    "code_execution_tool_result": [{"text": '(The server\'s code_execution found ["found"].)'}],
+    "bash_code_execution_tool_result": [
+        {"text": '(The server\'s bash_code_execution found ["found"].)'}
+    ],
+    "text_editor_code_execution_tool_result": [
+        {"text": '(The server\'s text_editor_code_execution found ["found"].)'}
+    ],
+    "mcp_tool_result": [{"text": '(The server\'s mcp found ["found"].)'}],
+}
+"""What the example of each type becomes where nothing else has to do with it."""
+
+
+def in_model_turn(block: Any) -> Any:
+    return translated(user("go"), assistant("So.", block))[1]["parts"][1:]
+
+
+def in_user_turn(block: Any) -> Any:
+    return translated(user("go", block))[0]["parts"][1:]
+
+
+def in_a_result(block: Any) -> Any:
+    """Media stands beside a response's text: text in it is one."""
+    return translated(user("go"), assistant(use("a")), user(result("a", [block])))[2]["parts"]
+
+
+def is_refused(place: Any, kind: str) -> bool:
+    with pytest.raises(InvalidRequest) as caught:
+        place(EXAMPLES[kind])
+    return caught.value.message.endswith(f": a {kind!r} block is not supported here")
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_a_block_becomes_what_the_table_says(kind: str) -> None:
+    example, block_type = EXAMPLES[kind], BLOCKS[kind]
+    is_anywhere = block_type.anywhere is not UNKNOWN.anywhere
+    if is_anywhere or block_type.in_model_turn:
+        assert in_model_turn(example) == BECOMES[kind]
+    else:
+        assert is_refused(in_model_turn, kind)
+    if is_anywhere or block_type.in_user_turn:
+        assert in_user_turn(example) == BECOMES[kind]
+    else:
+        assert is_refused(in_user_turn, kind)
+    if is_anywhere:
+        texts = [part["text"] for part in BECOMES[kind] if "text" in part]
+        (part,) = in_a_result(example)
+        assert part["functionResponse"]["response"] == {"output": "\n".join(texts)}
+    else:
+        assert is_refused(in_a_result, kind)
 
 
 PATH = "messages.0.content.1"
