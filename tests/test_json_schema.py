@@ -205,16 +205,16 @@ def test_a_cycle_is_cut_and_told() -> None:
     "reference", ["#/$defs/No", "other.json#/a", "#/$defs/List/0", "#/a/b/c", "#anchor"]
 )
 def test_a_reference_to_nowhere_is_told(reference: str) -> None:
-    asked = {"properties": {"a": {"$ref": reference}}, "$defs": {"List": [1]}, "a": {}}
-    assert parameters(asked)["properties"]["a"] == {
+    schema = {"properties": {"a": {"$ref": reference}}, "$defs": {"List": [1]}, "a": {}}
+    assert parameters(schema)["properties"]["a"] == {
         "type": "object",
         "description": f"(unresolved reference {reference})",
     }
 
 
 def test_the_root_may_be_a_reference() -> None:
-    asked = {"$ref": "#/$defs/A", "$defs": {"A": {"type": "object", "properties": {"x": {}}}}}
-    assert parameters(asked) == {"type": "object", "properties": {"x": {}}}
+    schema = {"$ref": "#/$defs/A", "$defs": {"A": {"type": "object", "properties": {"x": {}}}}}
+    assert parameters(schema) == {"type": "object", "properties": {"x": {}}}
 
 
 def test_the_root_is_always_an_object() -> None:
@@ -261,11 +261,11 @@ def test_a_discriminated_union_at_the_root_keeps_every_choice() -> None:
 
 def test_descriptions_do_not_multiply_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_schema, "MAX_TEXT", 5_000)
-    asked = {
+    schema = {
         "properties": {f"p{i}": {"$ref": "#/$defs/D"} for i in range(100)},
         "$defs": {"D": {"type": "string", "description": "x" * 1_000}},
     }
-    assert len(json.dumps(parameters(asked))) < 20_000
+    assert len(json.dumps(parameters(schema))) < 20_000
 
 
 def test_a_long_keyword_is_told_in_short() -> None:

@@ -22,7 +22,7 @@ class Source(TypedDict, total=False):
     media_type: str
     data: str
     url: str
-    content: Any
+    content: list[Block]
 
 
 class Block(TypedDict, total=False):

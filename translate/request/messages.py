@@ -301,18 +301,18 @@ def _search_result(block: Block, parts: list[Part]) -> None:
 
 def _server_tool_use(block: Block, parts: list[Part]) -> None:
     """A tool that ran at the server, in words: what looks like a call would be imitated."""
-    given = json.dumps(_readable(block["input"]), ensure_ascii=False)
+    given = json.dumps(_without_encrypted(block["input"]), ensure_ascii=False)
     parts.append({"text": f"(The server was asked to use {block.get('name')} with {given}.)"})
 
 
 def _server_tool_result(block: Block, parts: list[Part]) -> None:
-    found = json.dumps(_readable(block.get("content")), ensure_ascii=False)
+    found = json.dumps(_without_encrypted(block.get("content")), ensure_ascii=False)
     name = block["type"].removesuffix("_tool_result")
     parts.append({"text": f"(The server's {name} found {found}.)"})
 
 
 def is_traced(block: Block) -> bool:
-    """Whether a block shows what Gemini's own trace beside it replays (see grounding.py)."""
+    """Whether a block shows what a trace of Gemini's beside it replays (see grounding.py)."""
     identity = block.get("id") or block.get("tool_use_id", "")
     return OUR_SERVER_ID.fullmatch(identity) is not None
 
@@ -320,13 +320,13 @@ def is_traced(block: Block) -> bool:
 OUR_SERVER_ID = re.compile(r"srvtoolu_[0-9a-f]{8}[sf]\d\d+")
 
 
-def _readable(value: Any) -> Any:
-    """Without what only its own server can read."""
+def _without_encrypted(value: Any) -> Any:
+    """Without the fields that only the server they came from can read."""
     if isinstance(value, list):
-        return [_readable(item) for item in value]
+        return [_without_encrypted(item) for item in value]
     if isinstance(value, dict):
         return {
-            name: _readable(item)
+            name: _without_encrypted(item)
             for name, item in value.items()
             if not name.startswith("encrypted_") and item is not None
         }
