@@ -113,9 +113,11 @@ def is_sent(context: Path, path: Path) -> bool:
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """A star stays within a folder. Of Docker's other wildcards none is known here."""
-    assert not re.search(r"\*\*|[?\[\\]", pattern), pattern
-    return re.compile("[^/]*".join(map(re.escape, pattern.split("*"))))
+    """A star stays in a folder, `**/` is any folders or none; of Docker's other wildcards, none."""
+    assert not re.search(r"[?\[\\]", pattern), pattern
+    found = re.split(r"(\*\*/|\*)", pattern)
+    wildcards = {"**/": "(?:.*/)?", "*": "[^/]*"}
+    return re.compile("".join(wildcards.get(each, re.escape(each)) for each in found))
 
 
 def _run(image: Image, rest: str) -> None:

@@ -257,6 +257,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     dirty = [".env", "secret.json", ".venv/lib/broken.py", "build/x.py", "node_modules/x.py"]
     dirty += ["proxy/__pycache__/old.pyc", "other/main.py"]
     dirty += ["proxy/.env", "proxy/sa.json", "proxy/.DS_Store", "translate/old.py~"]
+    dirty.append("translate/request/.env")
     for name in [*tools.tracked(home), *dirty]:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, folder / name)
     (folder / "proxy/__pycache__").mkdir()
     lies = [".env", "secret.json", "proxy/.env", "proxy/sa.json", "proxy/.DS_Store"]
-    lies += ["proxy/__pycache__/stale.pyc", "translate/old.py~"]
+    lies += ["proxy/__pycache__/stale.pyc", "translate/old.py~", "translate/request/.env"]
     for name in lies:
         (folder / name).write_bytes(PRIVATE)
     return folder
@@ -69,7 +69,7 @@ def test_it_answers_on_its_port_and_says_that_it_is_well(
 
 def test_nothing_but_the_function_is_in_it(image: Image, context: Path) -> None:
     inside = {path.relative_to(image.inside()) for path in image.inside().rglob("*.py")}
-    listed = {path.relative_to(context) for path in context.glob("*/*.py")}
+    listed = {path.relative_to(context) for path in context.glob("*/**/*.py")}
     needed = {path for path in listed if path.parts[0] in ("proxy", "translate")}
     assert inside == needed | {Path("main.py")}
     files = [path for path in image.inside().rglob("*") if path.is_file()]
