@@ -311,7 +311,7 @@ def test_refused_and_failed_requests_give_their_places_back(emulator: Emulator, 
 
 
 HURRIED = (
-    "from proxy import limits; limits.BODY_SECONDS = limits.SEND_SECONDS = 1;"
+    "from proxy import request_body; request_body.BODY_SECONDS = request_body.SEND_SECONDS = 1;"
     "from functions_framework._cli import _cli; _cli()"
 )
 """The server, less patient with half a body, or half an answer, than any setting makes it."""
