@@ -3,11 +3,9 @@
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-TRANSLATE := continuation errors finish google_errors events grounding json_schema message messages models openapi output_limit overrides partial_args pending_signatures request signatures stream thinking tool_call_repair tool_calls tools translation usage validation
-COVERED := $(TRANSLATE:%=covered-%)
 
 .DEFAULT_GOAL := help
-.PHONY: help run emulator demo test golden faults check format coverage $(COVERED) clean
+.PHONY: help run emulator demo test golden faults check format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,18 +49,8 @@ check: .venv/dev .venv-sam/done  ## everything that CI runs
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	cd tests/emulator && ../../$(BIN)/mypy --config-file ../../pyproject.toml .
-	@$(MAKE) --no-print-directory coverage
 	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=100
-
-coverage: $(COVERED)  ## each module of translate/ is covered completely by its own test file
-	@echo "translate/: every module is covered completely by its own test file"
-
-# Without the settings of the whole suite's coverage: to look for greenlets takes its time.
-$(COVERED): covered-%: .venv/dev
-	@COVERAGE_FILE=.venv/coverage-$* $(BIN)/pytest -q --no-header -p no:cacheprovider tests/test_$*.py \
-		--cov=translate --cov-branch --cov-config=/dev/null --cov-report=term-missing --cov-fail-under=100 \
-		> .venv/$@.log 2>&1 \
-	|| { cat .venv/$@.log; echo "translate/$*.py: not covered by tests/test_$*.py alone"; exit 1; }
+	$(BIN)/python -m tests.module_coverage
 
 clean:  ## remove what the other targets made
 	rm -rf .venv .venv-sam .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .serverless build

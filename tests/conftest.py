@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
+import pkgutil
 import tempfile
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+import coverage
 import functions_framework
 import pytest
 from flask.testing import FlaskClient
 
+import translate
 from proxy import config, liveness, request_log
 from tests import servers
 
@@ -59,8 +63,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.no_cover)
 
 
+# --- What is covered is known by test file: module_coverage.py reads it -----------------------
+
+for module in pkgutil.walk_packages(translate.__path__, "translate."):
+    importlib.import_module(module.name)
+"""Before any test file, so that none alone covers what runs at import."""
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    if isinstance(collector, pytest.Module):
+        measure_for(collector.path)
+
+
+def measure_for(path: Path) -> None:
+    """Let coverage write down that what runs from now on is run by this test file."""
+    name = path.relative_to(servers.ROOT).as_posix()
+    measured = coverage.Coverage.current()
+    if measured and measuring_for[-1] != name:
+        measured.switch_context(name)
+        measuring_for.append(name)
+
+
+measuring_for = [""]
+
+
+# --- What the servers write is shown with a test that fails -----------------------------------
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    measure_for(item.path)
     item.stash[before] = written()
 
 

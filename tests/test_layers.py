@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import module_coverage
 from tests.servers import ROOT
 
 FORBIDDEN_IN_TRANSLATE = {
@@ -73,9 +74,10 @@ def test_an_emulator_cannot_share_our_bugs(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_a_file_says_what_it_knows_and_fits_on_few_screens(path: Path) -> None:
-    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
-    assert len(docstring.splitlines()) >= 2
-    assert len(path.read_text().splitlines()) <= 450
+    text = path.read_text()
+    docstring = ast.get_docstring(ast.parse(text)) or ""
+    assert len(docstring.splitlines()) >= 2 or not text
+    assert len(text.splitlines()) <= 450
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)
@@ -104,10 +106,7 @@ def test_the_way_there_and_the_way_back_do_not_know_each_other() -> None:
             assert not re.search(rf"^from \.\.{other}\b", path.read_text(), re.MULTILINE), path
 
 
-def test_every_module_of_translate_is_checked_by_its_own_test_file() -> None:
-    listed = re.search(r"^TRANSLATE := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert listed is not None
-    # __init__ only names names, wire only shapes: there is nothing in them to run.
-    modules = {path.stem for path in TRANSLATE} - {"__init__", "wire"} | {"request"}
-    assert set(listed[1].split()) == modules
-    assert {f"test_{module}.py" for module in modules} <= {p.name for p in ROOT.glob("tests/*.py")}
+@pytest.mark.parametrize("module", module_coverage.modules())
+def test_modules_of_translate_have_a_test_file(module: str) -> None:
+    expected = module_coverage.test_file(module)
+    assert (ROOT / expected).exists(), f"{module} needs {expected}, which covers it alone"
