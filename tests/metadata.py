@@ -94,7 +94,7 @@ def serving(project: str, seconds: int = 3600) -> Iterator[Metadata]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     metadata.url = f"http://127.0.0.1:{server.server_port}"
     try:

@@ -153,7 +153,7 @@ def running(home: Path) -> Iterator[tuple[SmallGoogle, dict[str, str]]]:
     google = SmallGoogle()
     handler = type("OwnHandler", (Handler,), {"google": google})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield google, google.environ(home, server.server_address[1])
         server.shutdown()

@@ -33,7 +33,7 @@ class FunctionUrl:
         self._server = _Server(("127.0.0.1", port), Handler)
         self._server.function = function
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
         self._server.shutdown()

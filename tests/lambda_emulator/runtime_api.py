@@ -38,7 +38,7 @@ class RuntimeApi:
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.api = self
         self.address = f"127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def invoke(self, invocation: Invocation) -> None:
         self._inbox.put(invocation)
