@@ -1,4 +1,4 @@
-"""The real Claude Code, two versions of it, as a test's client.
+"""The real Claude Code, two versions of it, or only the newest, as a test's client.
 
 Knows how to get it from npm (into .cache/, kept between runs) and how to run it alone: clean
 environment, own home, loopback only, under a timeout. It refuses to know what is tested.
@@ -6,12 +6,10 @@ environment, own home, loopback only, under a timeout. It refuses to know what i
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import pty
 import select
-import shutil
 import signal
 import subprocess
 import termios
@@ -21,12 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests import npm
 
-from tests.servers import ROOT
-
-VERSIONS = ("2.1.197", "2.1.330")
-INSTALL_SECONDS = 600
+NEWEST = "2.1.330"
+VERSIONS = (NEWEST,) if os.environ.get("TEST_CLIENTS") == "newest" else ("2.1.197", NEWEST)
 RUN_SECONDS = 150
 REST_SECONDS = 1.0
 RETYPE_SECONDS = 30.0
@@ -156,20 +152,6 @@ def _converse(controller: int, prompt: str, until: Callable[[], bool]) -> None:
             type_at = now + RETYPE_SECONDS
 
 
-@functools.cache
 def install(version: str) -> Path:
-    """The program, from npm at the first call; skips the test where npm is missing."""
-    folder = ROOT / ".cache" / "claude-code" / version
-    program = folder / "node_modules/.bin/claude"
-    if program.exists():
-        return program
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("NOT TESTED with the real Claude Code: npm is missing. Install Node.js 20.")
-    folder.mkdir(parents=True, exist_ok=True)
-    package = f"@anthropic-ai/claude-code@{version}"
-    command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", package]
-    installed = subprocess.run(command, timeout=INSTALL_SECONDS, capture_output=True, text=True)
-    if installed.returncode:
-        pytest.fail(f"npm could not install {package}:\n{installed.stderr[-2000:]}")
-    return program
+    """The program; skips the test where npm is missing."""
+    return npm.install("@anthropic-ai/claude-code", version, "claude")

@@ -6,7 +6,6 @@ is deployed: the lines are those of the Makefile.
 
 from __future__ import annotations
 
-import functools
 import json
 import shutil
 import subprocess
@@ -16,11 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import servers
+from tests import npm, servers
 from tests.servers import ROOT, Emulator
 
 OSLS_VERSION = "4.3.1"
-INSTALL_SECONDS = 600
 RUN_SECONDS = 120
 SAM = ROOT / ".venv-sam/bin"
 REGION = "eu-central-1"
@@ -48,23 +46,9 @@ def aws() -> None:
         pytest.skip("NOT TESTED with the AWS CLI: it is missing. Install it: pip install awscli.")
 
 
-@functools.cache
 def osls() -> str:
-    """The free Serverless Framework, from npm (into .cache/) at the first call."""
-    folder = ROOT / ".cache" / "osls" / OSLS_VERSION
-    program = folder / "node_modules/.bin/osls"
-    if program.exists():
-        return str(program)
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("NOT TESTED with osls: npm is missing. Install Node.js 20.")
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund"]
-    command.append(f"osls@{OSLS_VERSION}")
-    installed = subprocess.run(command, timeout=INSTALL_SECONDS, capture_output=True, text=True)
-    if installed.returncode:
-        pytest.fail(f"npm could not install osls:\n{installed.stderr[-2000:]}")
-    return str(program)
+    """The free Serverless Framework."""
+    return str(npm.install("osls", OSLS_VERSION, "osls"))
 
 
 def alone(home: Path, **more: str) -> dict[str, str]:
