@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run emulator demo test golden faults check format clean
+.PHONY: help run emulator demo test golden faults quick check check-all format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,8 +31,8 @@ emulator: .venv/run  ## a local Gemini on port 9000, for trying things without a
 demo: .venv/run  ## a whole conversation without a key; DEMO_ONCE=1 ends after it
 	$(BIN)/python tests/demo.py $(if $(DEMO_ONCE),--once)
 
-test: .venv/dev  ## run the tests
-	$(BIN)/pytest
+test: .venv/dev  ## run the tests, or some: make test ARGS=tests/test_stream.py
+	$(BIN)/pytest $(ARGS)
 
 golden: .venv/run  ## write the golden exchanges anew; `git diff` is the review
 	$(BIN)/python tests/golden.py
@@ -44,13 +44,14 @@ format: .venv/dev  ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-check: .venv/dev .venv-sam/done  ## everything that CI runs
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	cd tests/emulator && ../../$(BIN)/mypy --config-file ../../pyproject.toml .
-	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=100
-	$(BIN)/python -m tests.module_coverage
+quick: .venv/dev  ## less than a minute: format, lint, types, and the tests of one process
+	@$(BIN)/python -m tests.check quick
+
+check: .venv/dev  ## before a commit: the same with coverage, every fault, and a real client
+	@$(BIN)/python -m tests.check check
+
+check-all: .venv/dev  ## what CI runs: the clouds' tools, the zip, load, and an older client, too
+	@$(BIN)/python -m tests.check check-all
 
 clean:  ## remove what the other targets made
 	rm -rf .venv .venv-sam .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .serverless build

@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import pkgutil
+import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Generator, Iterator
@@ -25,6 +26,9 @@ os.environ.update(NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
 IN_PROCESS = "in_process.log"
 """The file, beside those of the servers, with what the function writes in this process."""
 
+OUTPUT = os.environ.get("TEST_OUTPUT")
+"""A folder for what this run and others write, to be read afterwards; see check.py."""
+
 LAST = "test_logs.py"
 
 ELSEWHERE = {"e2e", "hosting", "test_lambda_emulator.py", "test_lambda_zip.py", "test_rie.py"}
@@ -41,10 +45,10 @@ before = pytest.StashKey[Sizes]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """A filter sees every line of the log; its handlers are other ones for each app."""
-    folder = tempfile.TemporaryDirectory(prefix="gemini-messages-")
-    config.add_cleanup(folder.cleanup)
-    servers.output = Path(folder.name)
-    file = (servers.output / IN_PROCESS).open("a", buffering=1, encoding="utf-8")
+    folder = servers.output = Path(tempfile.mkdtemp(prefix="gemini-messages-", dir=OUTPUT))
+    if OUTPUT is None:
+        config.add_cleanup(lambda: shutil.rmtree(folder))
+    file = (folder / IN_PROCESS).open("a", buffering=1, encoding="utf-8")
     config.add_cleanup(file.close)
     form = request_log.JsonLogHandler()
 
