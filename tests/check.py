@@ -80,7 +80,7 @@ CLOUDS = Part(
 CLIENTS = Part("clients", 50, "the real Claude Code and the SDK", "tests/e2e/test_[cs]*.py")
 RECOVERY = Part(
     "recovery",
-    80,
+    105,
     "how the real client lives through failures; a minute of it is silence",
     "tests/e2e/test_recovery.py",
 )

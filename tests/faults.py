@@ -249,8 +249,11 @@ def google(code: int, status: str, message: str, *details: Json) -> Json:
     return {"status": {**problem, "details": list(details)} if details else problem}
 
 
+def retry_in(delay: str) -> Json:
+    return {"@type": QUOTA + "RetryInfo", "retryDelay": delay}
+
+
 QUOTA = "type.googleapis.com/google.rpc."
-RETRY_IN_7 = {"@type": QUOTA + "RetryInfo", "retryDelay": "6.2s"}
 PER_DAY = {
     "@type": QUOTA + "QuotaFailure",
     "violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}],
@@ -491,7 +494,7 @@ REFUSALS = (
     settled(
         "429, back in 7 s",
         error(429, "rate_limit_error", EXHAUSTED, retry="retry-after: 7"),
-        google(429, "RESOURCE_EXHAUSTED", EXHAUSTED, RETRY_IN_7),
+        google(429, "RESOURCE_EXHAUSTED", EXHAUSTED, retry_in("6.2s")),
     ),
     settled(
         "429 without a time",

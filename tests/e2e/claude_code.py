@@ -49,6 +49,7 @@ class ClaudeCode:
     """One version, in one home and one working folder, pointed at one proxy."""
 
     def __init__(self, version: str, base: Path, key: str) -> None:
+        self.version = version
         self._program = install(version)
         self._key = key
         self.home = base / "home"

@@ -17,11 +17,6 @@ from tests.servers import Emulator
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture(params=VERSIONS)
-def claude(request: pytest.FixtureRequest, tmp_path: Path, key: str) -> ClaudeCode:
-    return ClaudeCode(request.param, tmp_path, key)
-
-
 def call(name: str, **arguments: Any) -> dict[str, Any]:
     return {"call": {"name": name, "args": arguments}}
 

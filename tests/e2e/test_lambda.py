@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.claude_code import VERSIONS, ClaudeCode
+from tests.e2e.claude_code import ClaudeCode
 from tests.e2e.test_claude_code import check_signatures, script_session
 from tests.lambda_function import Deployed, deployed
 from tests.servers import Emulator
@@ -19,11 +18,6 @@ pytestmark = pytest.mark.e2e
 def function(emulator: Emulator) -> Iterator[Deployed]:
     with deployed({"GEMINI_ENDPOINT": emulator.url}) as function:
         yield function
-
-
-@pytest.fixture(params=VERSIONS)
-def claude(request: pytest.FixtureRequest, tmp_path: Path, key: str) -> ClaudeCode:
-    return ClaudeCode(request.param, tmp_path, key)
 
 
 def test_a_session_with_tools(

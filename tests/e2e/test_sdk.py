@@ -9,6 +9,7 @@ from typing import Any
 import anthropic
 import pytest
 
+from tests.faults import google, retry_in
 from tests.messages import MARKER
 from tests.servers import Emulator
 
@@ -104,18 +105,10 @@ def test_a_bad_key(proxy: str) -> None:
     assert str(caught.value.request_id).startswith("req_")
 
 
-def refusal(code: int, status: str, message: str, *details: Any) -> dict[str, Any]:
-    error = {"code": code, "status": status, "message": message, "details": list(details)}
-    return {"status": error, "repeat": True}
-
-
-ASK_IN_A_SECOND = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"}
-
-
 @pytest.mark.parametrize("stream", [True, False])
 def test_it_waits_for_a_quota(proxy: str, emulator: Emulator, key: str, stream: bool) -> None:
-    refused = refusal(429, "RESOURCE_EXHAUSTED", "Slow down.", ASK_IN_A_SECOND)
-    emulator.script(key, {**refused, "repeat": False}, {"chunks": [{"text": "Snow."}]})
+    refused = google(429, "RESOURCE_EXHAUSTED", "Slow down.", retry_in("1s"))
+    emulator.script(key, refused, {"chunks": [{"text": "Snow."}]})
     with anthropic.Anthropic(base_url=proxy, api_key=key) as sdk:
         began = time.monotonic()
         if stream:
@@ -133,35 +126,35 @@ def test_it_waits_for_a_quota(proxy: str, emulator: Emulator, key: str, stream: 
     ("reply", "kind", "named", "attempts"),
     [
         pytest.param(
-            refusal(400, "FAILED_PRECONDITION", "Please enable billing on your project."),
+            google(400, "FAILED_PRECONDITION", "Please enable billing on your project."),
             anthropic.PaymentRequiredError,
             "billing_error",
             1,
             id="402",
         ),
         pytest.param(
-            refusal(400, "FAILED_PRECONDITION", "User location is not supported."),
+            google(400, "FAILED_PRECONDITION", "User location is not supported."),
             anthropic.PermissionDeniedError,
             "permission_error",
             1,
             id="403",
         ),
         pytest.param(
-            refusal(404, "NOT_FOUND", "models/gemini-9 is not found."),
+            google(404, "NOT_FOUND", "models/gemini-9 is not found."),
             anthropic.NotFoundError,
             "not_found_error",
             1,
             id="404",
         ),
         pytest.param(
-            refusal(400, "INVALID_ARGUMENT", "Request payload size exceeds the limit: 9 bytes."),
+            google(400, "INVALID_ARGUMENT", "Request payload size exceeds the limit: 9 bytes."),
             anthropic.RequestTooLargeError,
             "request_too_large",
             1,
             id="413",
         ),
         pytest.param(
-            refusal(503, "UNAVAILABLE", "The model is overloaded."),
+            google(503, "UNAVAILABLE", "The model is overloaded."),
             anthropic.OverloadedError,
             "overloaded_error",
             3,
@@ -179,7 +172,7 @@ def test_each_error_has_its_class(
     attempts: int,
 ) -> None:
     """attempts: the proxy's own, of each request."""
-    emulator.script(key, reply)
+    emulator.script(key, {**reply, "repeat": True})
     for stream in (True, False):
         with pytest.raises(anthropic.APIStatusError) as caught:
             sdk.messages.create(model=MODEL, max_tokens=10, messages=ASK, stream=stream)
