@@ -13,6 +13,7 @@ import os
 import re
 import selectors
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -257,6 +258,7 @@ def read(request: flask.Request, name: str, message: str, entry: Json) -> Asked:
     model = emulator_models.find(name)
     if model is None:
         method = "countTokens" if entry["path"].endswith("countTokens") else "generateContent"
+        print(f"emulator: {name} is in no table of {emulator_models.__file__}", file=sys.stderr)
         raise no_such_model(name, method)
     return Asked(body, model, name, received, unary=not entry["stream"])
 
