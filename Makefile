@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run emulator demo test golden faults quick check check-all format clean
+.PHONY: help run emulator demo test golden faults quick check check-all format hooks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ check: .venv/dev  ## before a commit: the same with coverage, every fault, and a
 
 check-all: .venv/dev  ## what CI runs: the clouds' tools, the zip, load, and an older client, too
 	@$(BIN)/python -m tests.check check-all
+
+hooks: .venv/dev  ## let git check each commit: format, lint, types, layers, message
+	$(BIN)/pre-commit install
 
 clean:  ## remove what the other targets made
 	rm -rf .venv .venv-sam .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .serverless build
