@@ -165,73 +165,47 @@ def parts(told: list[Any]) -> list[Any]:
 GOOD = {"x-goog-api-key": "any"}
 
 
-@pytest.mark.parametrize(
-    ("headers", "query", "expected"),
-    [
-        pytest.param(
-            {},
-            "",
-            (
-                403,
-                {
-                    "code": 403,
-                    "message": "Method doesn't allow unregistered callers (callers without"
-                    " established identity). Please use API Key or other form of API consumer"
-                    " identity to call this API.",
-                    "status": "PERMISSION_DENIED",
-                },
-            ),
-            id="no key",
-        ),
-        pytest.param(
-            {"Authorization": "Bearer AIza"},
-            "",
-            (
-                401,
-                {
-                    "code": 401,
-                    "message": "Request had invalid authentication credentials. Expected OAuth 2"
-                    " access token, login cookie or other valid authentication credential. See"
-                    " https://developers.google.com/identity/sign-in/web/devconsole-project.",
-                    "status": "UNAUTHENTICATED",
-                    "details": [
-                        {
-                            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-                            "reason": "ACCESS_TOKEN_TYPE_UNSUPPORTED",
-                            "domain": "googleapis.com",
-                            "metadata": {"service": "generativelanguage.googleapis.com"},
-                        }
-                    ],
-                },
-            ),
-            id="bearer",
-        ),
-        pytest.param(
-            {"x-goog-api-key": "bad-1"},
-            "",
-            invalid(
-                "API key not valid. Please pass a valid API key.",
-                details=[
-                    {
-                        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-                        "reason": "API_KEY_INVALID",
-                        "domain": "googleapis.com",
-                        "metadata": {"service": "generativelanguage.googleapis.com"},
-                    },
-                    {
-                        "@type": "type.googleapis.com/google.rpc.LocalizedMessage",
-                        "locale": "en-US",
-                        "message": "API key not valid. Please pass a valid API key.",
-                    },
-                ],
-            ),
-            id="bad key",
-        ),
-    ],
+GOOGLE = {"domain": "googleapis.com", "metadata": {"service": "generativelanguage.googleapis.com"}}
+
+
+def info(reason: str) -> dict[str, Any]:
+    return {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, **GOOGLE}
+
+
+NO_KEY = (
+    "Method doesn't allow unregistered callers (callers without established identity). Please use"
+    " API Key or other form of API consumer identity to call this API."
 )
-def test_who_is_not_let_in(headers: Any, query: str, expected: Any) -> None:
-    answer = client.post(f"/v1beta/models/{MODEL}:{UNARY}{query}", json=body(), headers=headers)
-    assert refused(answer) == expected
+NOT_OAUTH = (
+    "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie"
+    " or other valid authentication credential."
+    " See https://developers.google.com/identity/sign-in/web/devconsole-project."
+)
+BAD_KEY = "API key not valid. Please pass a valid API key."
+LOCALIZED = {
+    "@type": "type.googleapis.com/google.rpc.LocalizedMessage",
+    "locale": "en-US",
+    "message": BAD_KEY,
+}
+BAD_KEY_DETAILS = [info("API_KEY_INVALID"), LOCALIZED]
+TOKEN_DETAILS = [info("ACCESS_TOKEN_TYPE_UNSUPPORTED")]
+
+
+@pytest.mark.parametrize(
+    ("headers", "code", "status", "message", "more"),
+    [
+        ({}, 403, "PERMISSION_DENIED", NO_KEY, []),
+        ({"Authorization": "Bearer AIza"}, 401, "UNAUTHENTICATED", NOT_OAUTH, TOKEN_DETAILS),
+        ({"x-goog-api-key": "bad-1"}, 400, "INVALID_ARGUMENT", BAD_KEY, BAD_KEY_DETAILS),
+    ],
+    ids=["no key", "bearer", "bad key"],
+)
+def test_strangers_are_refused(
+    headers: Any, code: int, status: str, message: str, more: Any
+) -> None:
+    answer = client.post(f"/v1beta/models/{MODEL}:{UNARY}", json=body(), headers=headers)
+    error = {"code": code, "message": message, "status": status}
+    assert refused(answer) == (code, {**error, **({"details": more} if more else {})})
 
 
 def test_the_key_may_stand_in_the_query() -> None:
@@ -325,161 +299,69 @@ def with_property(schema: Any) -> dict[str, Any]:
     return parameters({"type": "OBJECT", "properties": {"x": schema}})
 
 
-@pytest.mark.parametrize(
-    ("asked", "violations"),
-    [
-        pytest.param({**body(), "max_tokens": 5}, [unknown("max_tokens", "")], id="root"),
-        pytest.param({**body(), "labels": {}}, [unknown("labels", "")], id="vertex only"),
-        pytest.param(
-            body(user({"text": "a", "cache_control": {}})),
-            [unknown("cache_control", "contents[0].parts[0]")],
-            id="in a part",
-        ),
-        pytest.param(
-            body(toolConfig={"functionCallingConfig": {"streamFunctionCallArguments": True}}),
-            [unknown("streamFunctionCallArguments", "tool_config.function_calling_config")],
-            id="vertex only, inside",
-        ),
-        pytest.param(
-            with_property({"type": "STRING", "exclusiveMinimum": 1, "const": 2}),
-            [unknown("exclusiveMinimum", PROPERTY), unknown("const", PROPERTY)],
-            id="two in a schema",
-        ),
-        pytest.param(
-            with_property({"anyOf": [{"type": "STRING", "$ref": "x"}]}),
-            [unknown("$ref", f"{PROPERTY}.any_of[0]")],
-            id="deep in a schema",
-        ),
-        pytest.param(
-            with_property({"type": ["string", "null"]}),
-            [unknown("type", PROPERTY, "Proto field is not repeating, cannot start list.")],
-            id="a list",
-        ),
-        pytest.param(
-            parameters({"type": "OBJECT", "properties": []}),
-            [
-                unknown(
-                    "properties",
-                    "tools[0].function_declarations[0].parameters",
-                    "Cannot bind a list to map for field 'properties'.",
-                )
-            ],
-            id="a list for a map",
-        ),
-        pytest.param(
-            parameters({"properties": "x"}),
-            [bad_value("tools[0].function_declarations[0].parameters.properties", "Map", '"x"')],
-            id="no map",
-        ),
-        pytest.param(
-            with_property({"type": "STRING", "enum": ["a", 7, True, None]}),
-            [
-                bad_value(f"{PROPERTY}.enum[1]", "TYPE_STRING", "7"),
-                bad_value(f"{PROPERTY}.enum[2]", "TYPE_STRING", "true"),
-                bad_value(f"{PROPERTY}.enum[3]", "TYPE_STRING", "null"),
-            ],
-            id="wrong strings",
-        ),
-        pytest.param(
-            config(maxOutputTokens="many", temperature=True, seed=1.5, topK=2**31),
-            [
-                bad_value("generation_config.max_output_tokens", "TYPE_INT32", '"many"'),
-                bad_value("generation_config.temperature", "TYPE_FLOAT", "true"),
-                bad_value("generation_config.seed", "TYPE_INT32", "1.5"),
-                bad_value("generation_config.top_k", "TYPE_INT32", "2147483648"),
-            ],
-            id="wrong numbers",
-        ),
-        pytest.param(
-            {**body(), "store": "yes"}, [bad_value("store", "TYPE_BOOL", '"yes"')], id="no bool"
-        ),
-        pytest.param(
-            body(user({"text": {"a": 1}})),
-            [
-                bad_value(
-                    "contents[0].parts[0].text",
-                    "TYPE_STRING",
-                    "Starting an object on a scalar field",
-                )
-            ],
-            id="an object",
-        ),
-        pytest.param(
-            body(toolConfig={"functionCallingConfig": {"mode": "REQUIRED"}}),
-            [
-                bad_value(
-                    "tool_config.function_calling_config.mode",
-                    f"{V1BETA}.FunctionCallingConfig.Mode",
-                    '"REQUIRED"',
-                )
-            ],
-            id="no such enum value",
-        ),
-        pytest.param(
-            body(safetySettings=[{"category": 8}]),
-            [bad_value("safety_settings[0].category", f"{V1BETA}.HarmCategory", "8")],
-            id="an enum's number",
-        ),
-        pytest.param(
-            body(user({"inlineData": {"mimeType": "image/png", "data": "a*b"}})),
-            [
-                bad_value(
-                    "contents[0].parts[0].inline_data.data",
-                    "TYPE_BYTES",
-                    'Base64 decoding failed for "a*b"',
-                )
-            ],
-            id="no base64",
-        ),
-        pytest.param(
-            body(user({"inlineData": {"data": "abcde"}}), user({"inlineData": {"data": 5}})),
-            [
-                bad_value(
-                    "contents[0].parts[0].inline_data.data",
-                    "TYPE_BYTES",
-                    'Base64 decoding failed for "abcde"',
-                ),
-                bad_value("contents[1].parts[0].inline_data.data", "TYPE_BYTES", "5"),
-            ],
-            id="base64 of no length, and a number",
-        ),
-        pytest.param(
-            body(user({"text": "a", "inlineData": {}})),
-            [
-                bad_value(
-                    "contents[0].parts[0]",
-                    "oneof",
-                    "oneof field 'data' is already set. Cannot set 'inlineData'",
-                )
-            ],
-            id="two members of a oneof",
-        ),
-        pytest.param(
-            {"contents": "Hi", "systemInstruction": "You"},
-            [
-                bad_value("contents", f"{V1BETA}.Content", '"Hi"'),
-                bad_value("system_instruction", f"{V1BETA}.Content", '"You"'),
-            ],
-            id="strings for messages",
-        ),
-        pytest.param(
-            body(user("a"), model(call(args="x")), user(result(response=["y"]))),
-            [
-                bad_value(
-                    "contents[1].parts[0].function_call.args",
-                    "type.googleapis.com/google.protobuf.Struct",
-                    '"x"',
-                ),
-                unknown(
-                    "response",
+UNREADABLE: dict[str, Any] = {
+    "root": ({**body(), "max_tokens": 5}, [unknown("max_tokens", "")]),
+    "vertex only": ({**body(), "labels": {}}, [unknown("labels", "")]),
+    "in a part": (body(user({"text": "a", "cache_control": {}})),
+        [unknown("cache_control", "contents[0].parts[0]")]),
+    "vertex only, inside": (
+        body(toolConfig={"functionCallingConfig": {"streamFunctionCallArguments": True}}),
+        [unknown("streamFunctionCallArguments", "tool_config.function_calling_config")]),
+    "two in a schema": (with_property({"type": "STRING", "exclusiveMinimum": 1, "const": 2}),
+        [unknown("exclusiveMinimum", PROPERTY), unknown("const", PROPERTY)]),
+    "deep in a schema": (with_property({"anyOf": [{"type": "STRING", "$ref": "x"}]}),
+        [unknown("$ref", f"{PROPERTY}.any_of[0]")]),
+    "a list": (with_property({"type": ["string", "null"]}),
+        [unknown("type", PROPERTY, "Proto field is not repeating, cannot start list.")]),
+    "a list for a map": (parameters({"type": "OBJECT", "properties": []}), [unknown("properties",
+        "tools[0].function_declarations[0].parameters",
+        "Cannot bind a list to map for field 'properties'.")]),
+    "no map": (parameters({"properties": "x"}),
+        [bad_value("tools[0].function_declarations[0].parameters.properties", "Map", '"x"')]),
+    "wrong strings": (with_property({"type": "STRING", "enum": ["a", 7, True, None]}),
+        [
+            bad_value(f"{PROPERTY}.enum[1]", "TYPE_STRING", "7"),
+            bad_value(f"{PROPERTY}.enum[2]", "TYPE_STRING", "true"),
+            bad_value(f"{PROPERTY}.enum[3]", "TYPE_STRING", "null")]),
+    "wrong numbers": (config(maxOutputTokens="many", temperature=True, seed=1.5, topK=2**31),
+        [
+            bad_value("generation_config.max_output_tokens", "TYPE_INT32", '"many"'),
+            bad_value("generation_config.temperature", "TYPE_FLOAT", "true"),
+            bad_value("generation_config.seed", "TYPE_INT32", "1.5"),
+            bad_value("generation_config.top_k", "TYPE_INT32", "2147483648")]),
+    "no bool": ({**body(), "store": "yes"}, [bad_value("store", "TYPE_BOOL", '"yes"')]),
+    "an object": (body(user({"text": {"a": 1}})), [bad_value("contents[0].parts[0].text",
+        "TYPE_STRING", "Starting an object on a scalar field")]),
+    "no such enum value": (body(toolConfig={"functionCallingConfig": {"mode": "REQUIRED"}}),
+        [bad_value("tool_config.function_calling_config.mode",
+            f"{V1BETA}.FunctionCallingConfig.Mode", '"REQUIRED"')]),
+    "an enum's number": (body(safetySettings=[{"category": 8}]),
+        [bad_value("safety_settings[0].category", f"{V1BETA}.HarmCategory", "8")]),
+    "no base64": (body(user({"inlineData": {"mimeType": "image/png", "data": "a*b"}})),
+        [bad_value("contents[0].parts[0].inline_data.data", "TYPE_BYTES",
+            'Base64 decoding failed for "a*b"')]),
+    "base64 of no length, and a number": (
+        body(user({"inlineData": {"data": "abcde"}}), user({"inlineData": {"data": 5}})),
+        [
+            bad_value("contents[0].parts[0].inline_data.data", "TYPE_BYTES",
+                'Base64 decoding failed for "abcde"'),
+            bad_value("contents[1].parts[0].inline_data.data", "TYPE_BYTES", "5")]),
+    "two members of a oneof": (body(user({"text": "a", "inlineData": {}})), [bad_value(
+        "contents[0].parts[0]", "oneof",
+        "oneof field 'data' is already set. Cannot set 'inlineData'")]),
+    "strings for messages": ({"contents": "Hi", "systemInstruction": "You"}, [
+        bad_value("contents", f"{V1BETA}.Content", '"Hi"'),
+        bad_value("system_instruction", f"{V1BETA}.Content", '"You"')]),
+    "no objects for structs": (body(user("a"), model(call(args="x")), user(result(response=["y"]))),
+        [
+            bad_value("contents[1].parts[0].function_call.args",
+                "type.googleapis.com/google.protobuf.Struct", '"x"'), unknown("response",
                     "contents[2].parts[0].function_response",
-                    "Proto field is not repeating, cannot start list.",
-                ),
-            ],
-            id="no objects for structs",
-        ),
-    ],
-)
+                    "Proto field is not repeating, cannot start list.")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "violations"), UNREADABLE.values(), ids=UNREADABLE)
 def test_what_cannot_be_read(key: str, asked: Any, violations: list[tuple[str, str]]) -> None:
     listed = [
         {"field": path, "description": text} if path else {"description": text}
@@ -611,294 +493,155 @@ REF_TEXT = (
 )
 ENDLESS_TEXT = "cyclic reference to f outside of non-required properties"
 
-REFUSALS: dict[str, tuple[Any, str, str]] = {
+REFUSALS: dict[str, Any] = {
     # contents
-    "no contents": ({}, MODEL, fields("contents: contents is not specified")),
-    "no parts": (
-        body(user("a"), model(), user()),
-        MODEL,
-        fields(
-            "contents[1].parts: contents.parts must not be empty.",
-            "contents[2].parts: contents.parts must not be empty.",
-        ),
-    ),
-    "no data": (
-        body(user({"thought": True}, {"text": ""}), systemInstruction=user({})),
-        MODEL,
+    "no contents": ({}, fields("contents: contents is not specified")),
+    "no parts": (body(user("a"), model(), user()), fields(
+        "contents[1].parts: contents.parts must not be empty.",
+        "contents[2].parts: contents.parts must not be empty.")),
+    "no data": (body(user({"thought": True}, {"text": ""}), systemInstruction=user({})),
         fields(
             "contents[0].parts[0].data: required oneof field 'data' must have one initialized"
             " field",
             "contents[0].parts[1].data: required oneof field 'data' must have one initialized"
             " field",
             "system_instruction.parts[0].data: required oneof field 'data' must have one"
-            " initialized field",
-        ),
-    ),
-    "no names": (
-        body(user("a"), model(call("")), user(result(""))),
-        MODEL,
-        fields(
-            "contents[1].parts[0].function_call.name: Name cannot be empty.",
-            "contents[2].parts[0].function_response.name: Name cannot be empty.",
-        ),
-    ),
+            " initialized field")),
+    "no names": (body(user("a"), model(call("")), user(result(""))), fields(
+        "contents[1].parts[0].function_call.name: Name cannot be empty.",
+        "contents[2].parts[0].function_response.name: Name cannot be empty.")),
     "an image in the system instruction": (
-        body(systemInstruction=user({"fileData": {"fileUri": "x"}})),
-        MODEL,
-        BARE,
-    ),
+        body(systemInstruction=user({"fileData": {"fileUri": "x"}})), BARE),
     # turns
-    "a role": (
-        body({"role": "assistant", "parts": [{"text": "a"}]}),
-        MODEL,
-        "Please use a valid role: user, model.",
-    ),
-    "a lone model turn": (
-        body(model("a")),
-        OLD,
+    "a role": (body({"role": "assistant", "parts": [{"text": "a"}]}),
+        "Please use a valid role: user, model."),
+    "a lone model turn": (body(model("a")),
         "Please ensure that single turn requests end with a user role or the role field is empty.",
-    ),
-    "a call of the user": (body(user(call())), MODEL, BARE),
-    "a response of the model": (body(user("a"), model(result()), user("b")), MODEL, BARE),
-    "begins with the model": (
-        body(model("a"), user("b")),
-        MODEL,
-        "Please ensure that multiturn requests alternate between user and model.",
-    ),
-    "begins with a call": (body(model(SIGNED), user(result())), MODEL, CALL_TEXT),
-    "a call after the model": (
-        body(user("a"), model("b"), model(SIGNED), user(result())),
-        MODEL,
-        CALL_TEXT,
-    ),
-    "a response to nothing": (body(user("a"), model("b"), user(result())), MODEL, RESPONSE_TEXT),
-    "a response at first": (body(user(result())), MODEL, RESPONSE_TEXT),
-    "another name": (body(user("a"), model(SIGNED), user(result("Read"))), MODEL, BARE),
-    "another id": (
-        body(user("a"), model(call(id="1", sign=SENTINEL)), user(result(id="2"))),
-        MODEL,
-        BARE,
-    ),
-    "no id": (body(user("a"), model(call(id="1", sign=SENTINEL)), user(result())), MODEL, BARE),
-    "a multimodal result": (
-        body(
-            user("a"),
-            model(call()),
-            user(result(parts=[{"inlineData": {"mimeType": "image/png", "data": "aaaa"}}])),
-        ),
-        OLD,
-        "Multimodal function response is not supported for this model.",
-    ),
+        OLD),
+    "a call of the user": (body(user(call())), BARE),
+    "a response of the model": (body(user("a"), model(result()), user("b")), BARE),
+    "begins with the model": (body(model("a"), user("b")),
+        "Please ensure that multiturn requests alternate between user and model."),
+    "begins with a call": (body(model(SIGNED), user(result())), CALL_TEXT),
+    "a call after the model": (body(user("a"), model("b"), model(SIGNED), user(result())),
+        CALL_TEXT),
+    "a response to nothing": (body(user("a"), model("b"), user(result())), RESPONSE_TEXT),
+    "a response at first": (body(user(result())), RESPONSE_TEXT),
+    "another name": (body(user("a"), model(SIGNED), user(result("Read"))), BARE),
+    "another id": (body(user("a"), model(call(id="1", sign=SENTINEL)), user(result(id="2"))), BARE),
+    "no id": (body(user("a"), model(call(id="1", sign=SENTINEL)), user(result())), BARE),
+    "a multimodal result": (body(user("a"), model(call()),
+        user(result(parts=[{"inlineData": {"mimeType": "image/png", "data": "aaaa"}}]))),
+        "Multimodal function response is not supported for this model.", OLD),
     # tools
     "names of functions": (
         declare({"name": "1st"}, {"name": "a" * 65}, {}, {"name": "a b"}, {"name": "a.b:c-d_1"}),
-        MODEL,
-        fields(*(f"tools[0].function_declarations[{i}].name: {NAME_TEXT}" for i in range(4))),
-    ),
-    "both schemas": (
-        declare(
-            {
-                "name": "f",
-                "parameters": {"type": "STRING"},
-                "parametersJsonSchema": {"type": "object"},
-            }
-        ),
-        MODEL,
+        fields(*(f"tools[0].function_declarations[{i}].name: {NAME_TEXT}" for i in range(4)))),
+    "both schemas": (declare({
+        "name": "f", "parameters": {"type": "STRING"}, "parametersJsonSchema": {"type": "object"}}),
         fields(
             f"{DECLARATION}.parameters_json_schema: parameters_json_schema is mutually exclusive"
-            " with parameters."
-        ),
-    ),
+            " with parameters.")),
     "a name twice": (
         body(tools=[{"functionDeclarations": [BASH]}, {"functionDeclarations": [BASH]}]),
-        MODEL,
-        "Duplicate function declaration found: Bash",
-    ),
-    "513 functions": (
-        declare(*({"name": f"f{i}"} for i in range(513))),
-        MODEL,
-        "Maximum 512 function declarations can be provided.",
-    ),
-    "search beside functions": (both_tools(), MODEL, COMBINE_TEXT),
-    "search beside functions on 2.5": (
-        both_tools(includeServerSideToolInvocations=True),
-        OLD,
-        "Tool use with function calling is unsupported",
-    ),
+        "Duplicate function declaration found: Bash"),
+    "513 functions": (declare(*({"name": f"f{i}"} for i in range(513))),
+        "Maximum 512 function declarations can be provided."),
+    "search beside functions": (both_tools(), COMBINE_TEXT),
+    "search beside functions on 2.5": (both_tools(includeServerSideToolInvocations=True),
+        "Tool use with function calling is unsupported", OLD),
     "search beside functions in mode AUTO": (
         both_tools(includeServerSideToolInvocations=True, functionCallingConfig={"mode": "AUTO"}),
-        MODEL,
-        BARE,
-    ),
+        BARE),
     "a mode without functions": (
         body(tools=[SEARCH], toolConfig={"functionCallingConfig": {"mode": "NONE"}}),
-        MODEL,
-        "Function calling config is set without function_declarations.",
-    ),
-    "allowed names in mode AUTO": (
-        forced("AUTO", "Bash"),
-        MODEL,
-        "Allowed function names should only be set when function calling mode is ANY.",
-    ),
-    "an allowed name that is not declared": (
-        forced("ANY", "Read"),
-        MODEL,
-        "Allowed function name Read is not in function_declarations.",
-    ),
+        "Function calling config is set without function_declarations."),
+    "allowed names in mode AUTO": (forced("AUTO", "Bash"),
+        "Allowed function names should only be set when function calling mode is ANY."),
+    "an allowed name that is not declared": (forced("ANY", "Read"),
+        "Allowed function name Read is not in function_declarations."),
     # parameters
-    "an empty object": (
-        parameters({"type": "OBJECT"}),
-        MODEL,
-        fields(f"{DECLARATION}.parameters.properties: should be non-empty for OBJECT type"),
-    ),
+    "an empty object": (parameters({"type": "OBJECT"}),
+        fields(f"{DECLARATION}.parameters.properties: should be non-empty for OBJECT type")),
     "in a schema": (
         with_property({"anyOf": [{"type": "ARRAY"}, {"type": "STRING", "format": "uri"}]}),
-        MODEL,
-        fields(
-            f"{DECLARATION}.parameters.properties[x].any_of[0].items: missing field.",
+        fields(f"{DECLARATION}.parameters.properties[x].any_of[0].items: missing field.",
             f"{DECLARATION}.parameters.properties[x].any_of[1].format: only 'enum' and"
-            " 'date-time' are supported for STRING type",
-        ),
-    ),
-    "types and enums": (
-        with_property(
-            {"type": "ARRAY", "items": {"description": "a"}, "enum": ["a"], "required": ["b"]}
-        ),
-        MODEL,
-        fields(
-            f"{DECLARATION}.parameters.properties[x].enum: only allowed for STRING type",
+            " 'date-time' are supported for STRING type")),
+    "types and enums": (with_property(
+        {"type": "ARRAY", "items": {"description": "a"}, "enum": ["a"], "required": ["b"]}),
+        fields(f"{DECLARATION}.parameters.properties[x].enum: only allowed for STRING type",
             f"{DECLARATION}.parameters.properties[x].required[0]: property is not defined",
             f"{DECLARATION}.parameters.properties[x].items.type: must be specified when not using"
-            " one_of, any_of or all_of fields",
-        ),
-    ),
-    "an empty enum value": (
-        with_property({"type": "STRING", "enum": ["a", ""]}),
-        MODEL,
-        fields(f"{DECLARATION}.parameters.properties[x].enum[1]: cannot be empty"),
-    ),
+            " one_of, any_of or all_of fields")),
+    "an empty enum value": (with_property({"type": "STRING", "enum": ["a", ""]}),
+        fields(f"{DECLARATION}.parameters.properties[x].enum[1]: cannot be empty")),
     # parametersJsonSchema
-    "no object at the root": (json_schema({"type": "string"}), MODEL, ROOT_TEXT),
-    "anyOf at the root": (json_schema({"anyOf": [{"type": "object"}]}), MODEL, ROOT_TEXT),
-    "no schema at all": (json_schema(True), MODEL, ROOT_TEXT),
-    "a $ref with siblings": (
-        referring({"x": {**REF, "type": "object"}}, N={"type": "object"}),
-        MODEL,
-        REF_TEXT,
-    ),
-    "a $ref to nothing": (
-        referring({"x": {"type": "array", "items": REF}}),
-        MODEL,
-        "reference to undefined schema at properties.x.items",
-    ),
-    "a $ref elsewhere": (
-        json_schema(
-            {**required(x={"$ref": "#/definitions/N"}), "definitions": {"N": {"type": "string"}}}
-        ),
-        MODEL,
-        "reference to undefined schema at properties.x",
-    ),
-    "a $ref that is none": (
-        referring({"x": {"anyOf": [{"$ref": 5}]}}),
-        MODEL,
-        "reference to undefined schema at properties.x.anyOf[0]",
-    ),
+    "no object at the root": (json_schema({"type": "string"}), ROOT_TEXT),
+    "anyOf at the root": (json_schema({"anyOf": [{"type": "object"}]}), ROOT_TEXT),
+    "no schema at all": (json_schema(True), ROOT_TEXT),
+    "a $ref with siblings": (referring({"x": {**REF, "type": "object"}}, N={"type": "object"}),
+        REF_TEXT),
+    "a $ref to nothing": (referring({"x": {"type": "array", "items": REF}}),
+        "reference to undefined schema at properties.x.items"),
+    "a $ref elsewhere": (json_schema(
+        {**required(x={"$ref": "#/definitions/N"}), "definitions": {"N": {"type": "string"}}}),
+        "reference to undefined schema at properties.x"),
+    "a $ref that is none": (referring({"x": {"anyOf": [{"$ref": 5}]}}),
+        "reference to undefined schema at properties.x.anyOf[0]"),
     "an endless schema": (
         json_schema({**required("x", x=REF), "$defs": {"N": required("next", next=REF)}}),
-        MODEL,
-        ENDLESS_TEXT,
-    ),
-    "an endless list": (
-        json_schema(
-            {
-                **required("x", x=REF),
-                "$defs": {"N": required("all", all={"type": "array", "items": REF})},
-            }
-        ),
-        MODEL,
-        ENDLESS_TEXT,
-    ),
+        ENDLESS_TEXT),
+    "an endless list": (json_schema({
+        **required("x", x=REF),
+        "$defs": {"N": required("all", all={"type": "array", "items": REF})}}), ENDLESS_TEXT),
     # generationConfig
-    "six stop sequences": (
-        config(stopSequences=["a"] * 6),
-        MODEL,
-        fields("generation_config.stop_sequences: the number of stop_sequences must not exceed 5"),
-    ),
+    "six stop sequences": (config(stopSequences=["a"] * 6),
+        fields("generation_config.stop_sequences: the number of stop_sequences must not exceed 5")),
     "values out of range": (
         config(maxOutputTokens=0, temperature=2.1, topP=-1, responseMimeType="text/html"),
-        MODEL,
-        fields(
-            "generation_config.max_output_tokens: max_output_tokens must be positive.",
+        fields("generation_config.max_output_tokens: max_output_tokens must be positive.",
             "generation_config.temperature: temperature must be in the range [0.0, 2.0].",
             "generation_config.top_p: top_p must be in the range [0.0, 1.0].",
             "generation_config.response_mime_type: allowed mimetypes are `text/plain`,"
-            " `application/json`, `application/xml`, `application/yaml` and `text/x.enum`.",
-        ),
-    ),
-    "response schemas": (
-        config(responseSchema={"type": "OBJECT"}, responseJsonSchema={}),
-        MODEL,
+            " `application/json`, `application/xml`, `application/yaml` and `text/x.enum`.")),
+    "response schemas": (config(responseSchema={"type": "OBJECT"}, responseJsonSchema={}),
         fields(
             "generation_config.response_schema: response schema requires response_mime_type to"
             " be application/json.",
             "generation_config.response_json_schema: response_json_schema is mutually exclusive"
             " with response_schema.",
-            "generation_config.response_schema.properties: should be non-empty for OBJECT type",
-        ),
-    ),
-    "a bad response schema": (
-        config(responseMimeType="application/json", responseJsonSchema=REF),
-        MODEL,
-        "reference to undefined schema at ",
-    ),
+            "generation_config.response_schema.properties: should be non-empty for OBJECT type")),
+    "a bad response schema": (config(responseMimeType="application/json", responseJsonSchema=REF),
+        "reference to undefined schema at "),
     "a safety setting twice": (
         body(safetySettings=[{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}] * 2),
-        MODEL,
         fields(
-            "safety_settings[1]: Duplicate safety setting for category HARM_CATEGORY_HARASSMENT."
-        ),
-    ),
-    "too much output": (
-        config(maxOutputTokens=65_537),
-        MODEL,
+            "safety_settings[1]: Duplicate safety setting for category HARM_CATEGORY_HARASSMENT.")),
+    "too much output": (config(maxOutputTokens=65_537),
         "Unable to submit request because it has a maxOutputTokens value of 65537 but the"
         " supported range is from 1 (inclusive) to 65537 (exclusive). Update the value and try"
-        " again.",
-    ),
-    "two candidates": (config(candidateCount=2), MODEL, "Only one candidate can be specified"),
-    "a presence penalty": (
-        config(presencePenalty=1),
-        MODEL,
-        "Penalty is not enabled for this model",
-    ),
-    "a frequency penalty": (
-        config(frequencyPenalty=-1),
-        OLD,
-        "Penalty is not enabled for this model",
-    ),
+        " again."),
+    "two candidates": (config(candidateCount=2), "Only one candidate can be specified"),
+    "a presence penalty": (config(presencePenalty=1), "Penalty is not enabled for this model"),
+    "a frequency penalty": (config(frequencyPenalty=-1), "Penalty is not enabled for this model",
+        OLD),
     "functions and JSON on 2.5": (
         declare(BASH, generationConfig={"responseMimeType": "application/json"}),
-        OLD,
-        "Function calling with a response mime type: 'application/json' is unsupported",
-    ),
-    "too long a prompt": (
-        body(user("a" * 1_100_000)),
-        "gemma-4-31b-it",
+        "Function calling with a response mime type: 'application/json' is unsupported", OLD),
+    "too long a prompt": (body(user("a" * 1_100_000)),
         "The input token count (275011) exceeds the maximum number of tokens allowed (262144).",
-    ),
-    "a cache and tools": (
-        declare(BASH, cachedContent="cachedContents/a"),
-        MODEL,
+        "gemma-4-31b-it"),
+    "a cache and tools": (declare(BASH, cachedContent="cachedContents/a"),
         "CachedContent can not be used with GenerateContent request setting system_instruction,"
-        " tools or tool_config.",
-    ),
-}
+        " tools or tool_config."),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_what_is_refused(key: str, case: str) -> None:
-    asked, name, message = REFUSALS[case]
-    assert refused(post(key, asked, name)) == invalid(message)
+    asked, message, *model = REFUSALS[case]
+    assert refused(post(key, asked, *model)) == invalid(message)
     assert (journal(key)[0]["status"], journal(key)[0]["error"]) == (400, message)
 
 
@@ -952,42 +695,27 @@ def test_an_unanswered_call_at_the_end(key: str) -> None:
     assert refused(answer)[1]["message"] == COUNT_TEXT
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
-        body(user("a"), model("b"), user("c"), user("d"), model("e"), model("f"), user("g")),
-        body(
-            user("a"),
-            model("b", call(id="1", sign=SENTINEL), call("Read", id="2")),
-            user(result("Read", id="2"), result(id="1"), "and more"),
-        ),
-        body(
-            user("a"),
-            model({"text": "", "thoughtSignature": signatures.issue(MODEL, "text")}),
-            user("b"),
-        ),
-        both_tools(includeServerSideToolInvocations=True),
-        both_tools(
-            includeServerSideToolInvocations=True, functionCallingConfig={"mode": "VALIDATED"}
-        ),
-        forced("ANY", "Bash"),
-        forced("VALIDATED", "Bash"),
-        forced("NONE"),
-        referring(
-            {"x": {**REF, "description": "a", "default": {}}, "y": {"anyOf": 5, "items": True}},
-            N={"type": "object", "properties": {"next": REF}, "required": 5},
-        ),
-        json_schema(
-            {**required("x", x={"$ref": "#/$defs/a~1b"}), "$defs": {"a/b": {"type": "string"}}}
-        ),
-        parameters(
-            {"type": "OBJECT", "properties": {"a": {"type": "ARRAY", "items": {"type": "STRING"}}}}
-        ),
-        declare(BASH, generationConfig={"responseMimeType": "application/json"}),
-        config(candidateCount=1, presencePenalty=0, maxOutputTokens=65_536),
-        config(responseMimeType="application/json", responseSchema={"type": "STRING"}),
-    ],
-)
+@pytest.mark.parametrize("asked", [
+    body(user("a"), model("b"), user("c"), user("d"), model("e"), model("f"), user("g")),
+    body(user("a"), model("b", call(id="1", sign=SENTINEL), call("Read", id="2")),
+        user(result("Read", id="2"), result(id="1"), "and more")),
+    body(user("a"), model({"text": "", "thoughtSignature": signatures.issue(MODEL, "text")}),
+        user("b")),
+    both_tools(includeServerSideToolInvocations=True),
+    both_tools(includeServerSideToolInvocations=True, functionCallingConfig={"mode": "VALIDATED"}),
+    forced("ANY", "Bash"),
+    forced("VALIDATED", "Bash"),
+    forced("NONE"),
+    referring({"x": {**REF, "description": "a", "default": {}}, "y": {"anyOf": 5, "items": True}},
+        N={"type": "object", "properties": {"next": REF}, "required": 5}),
+    json_schema(
+        {**required("x", x={"$ref": "#/$defs/a~1b"}), "$defs": {"a/b": {"type": "string"}}}),
+    parameters(
+        {"type": "OBJECT", "properties": {"a": {"type": "ARRAY", "items": {"type": "STRING"}}}}),
+    declare(BASH, generationConfig={"responseMimeType": "application/json"}),
+    config(candidateCount=1, presencePenalty=0, maxOutputTokens=65_536),
+    config(responseMimeType="application/json", responseSchema={"type": "STRING"}),
+])  # fmt: skip
 def test_what_is_accepted(key: str, asked: Any) -> None:
     script(key, HELLO)
     answer = post(key, asked)
@@ -1093,119 +821,50 @@ def test_a_signature_looks_real() -> None:
         assert signatures.problem(signature, MODEL, "text") is None
 
 
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
-        pytest.param(conversation(issued_call()), None, id="its own call"),
-        pytest.param(
-            conversation(issued_call("gemini-3.1-pro-preview")), INVALID, id="another model"
-        ),
-        pytest.param(conversation(issued_call(function_id="abd")), CORRUPTED, id="another call"),
-        pytest.param(
-            conversation(call(sign=signatures.issue(MODEL, "call:abc"))), CORRUPTED, id="lost id"
-        ),
-        pytest.param(
-            conversation(call(sign=signatures.issue(MODEL, "call:Bash"))), None, id="by name"
-        ),
-        pytest.param(
-            conversation(call(sign=signatures.issue(MODEL, "text"))), CORRUPTED, id="of a text"
-        ),
-        pytest.param(conversation(call(sign="aaaa")), CORRUPTED, id="forged, short"),
-        pytest.param(conversation(call(sign="EaBc" * 30)), CORRUPTED, id="forged"),
-        pytest.param(conversation(call()), missing("Bash", 2), id="missing"),
-        pytest.param(conversation(call(sign="")), missing("Bash", 2), id="empty"),
-        pytest.param(conversation(SIGNED), None, id="sentinel"),
-        pytest.param(
-            conversation(call(sign="context_engineering_is_the_way_to_go")), None, id="other one"
-        ),
-        pytest.param(
-            conversation(call(sign="c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=")),
-            None,
-            id="encoded sentinel",
-        ),
-        pytest.param(
-            body(user("a"), model({"text": "b", "thoughtSignature": SENTINEL}), user("c")),
-            CORRUPTED,
-            id="sentinel on text",
-        ),
-        pytest.param(
-            body(
-                user("a"), model("b", {**SIGNED}), user({**result(), "thoughtSignature": SENTINEL})
-            ),
-            CORRUPTED,
-            id="sentinel on a response",
-        ),
-        pytest.param(
-            body(user({"text": "a", "thoughtSignature": signatures.issue(MODEL, "text")})),
-            CORRUPTED,
-            id="of a text, on the user's",
-        ),
-        pytest.param(
-            body(
-                user("a"),
-                model({"text": "b", "thoughtSignature": signatures.issue(MODEL, "call:abc")}),
-                user("c"),
-            ),
-            CORRUPTED,
-            id="of a call, on a text",
-        ),
-        pytest.param(
-            body(
-                user("a"),
-                model(
-                    {
-                        "executableCode": {"language": "PYTHON", "code": "1"},
-                        "thoughtSignature": signatures.issue(MODEL, "text"),
-                    }
-                ),
-                user("c"),
-            ),
-            CORRUPTED,
-            id="of a text, on code",
-        ),
-        pytest.param(
-            body(user("a"), model(SIGNED, call("Read")), user(result(), result("Read"))),
-            None,
-            id="the first of two",
-        ),
-        pytest.param(
-            body(
-                user("a"),
-                model(call(), call("Read", sign=SENTINEL)),
-                user(result(), result("Read")),
-            ),
-            missing("Bash", 2),
-            id="the second of two",
-        ),
-        pytest.param(
-            body(
-                user("a"),
-                model(SIGNED),
-                user(result(), "a reminder"),
-                model("b", call("Read")),
-                user(result("Read")),
-            ),
-            missing("Read", 4),
-            id="the second step",
-        ),
-        pytest.param(
-            body(
-                user("a"),
-                model(call()),
-                user(result(), "a reminder"),
-                model(SIGNED),
-                user(result()),
-            ),
-            missing("Bash", 2),
-            id="text beside responses begins no turn",
-        ),
-        pytest.param(
-            body(user("a"), model(call()), user(result()), model("b"), user("c")),
-            None,
-            id="an earlier turn",
-        ),
-    ],
-)
+RETURNED: dict[str, Any] = {
+    "its own call": (conversation(issued_call()), None),
+    "another model": (conversation(issued_call("gemini-3.1-pro-preview")), INVALID),
+    "another call": (conversation(issued_call(function_id="abd")), CORRUPTED),
+    "lost id": (conversation(call(sign=signatures.issue(MODEL, "call:abc"))), CORRUPTED),
+    "by name": (conversation(call(sign=signatures.issue(MODEL, "call:Bash"))), None),
+    "of a text": (conversation(call(sign=signatures.issue(MODEL, "text"))), CORRUPTED),
+    "forged, short": (conversation(call(sign="aaaa")), CORRUPTED),
+    "forged": (conversation(call(sign="EaBc" * 30)), CORRUPTED),
+    "missing": (conversation(call()), missing("Bash", 2)),
+    "empty": (conversation(call(sign="")), missing("Bash", 2)),
+    "sentinel": (conversation(SIGNED), None),
+    "other one": (conversation(call(sign="context_engineering_is_the_way_to_go")), None),
+    "encoded sentinel": (conversation(call(sign="c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=")),
+        None),
+    "sentinel on text": (
+        body(user("a"), model({"text": "b", "thoughtSignature": SENTINEL}), user("c")), CORRUPTED),
+    "sentinel on a response": (
+        body(user("a"), model("b", {**SIGNED}), user({**result(), "thoughtSignature": SENTINEL})),
+        CORRUPTED),
+    "of a text, on the user's": (
+        body(user({"text": "a", "thoughtSignature": signatures.issue(MODEL, "text")})), CORRUPTED),
+    "of a call, on a text": (body(user("a"),
+        model({"text": "b", "thoughtSignature": signatures.issue(MODEL, "call:abc")}), user("c")),
+        CORRUPTED),
+    "of a text, on code": (body(user("a"), model({
+        "executableCode": {"language": "PYTHON", "code": "1"},
+        "thoughtSignature": signatures.issue(MODEL, "text")}), user("c")), CORRUPTED),
+    "the first of two": (
+        body(user("a"), model(SIGNED, call("Read")), user(result(), result("Read"))), None),
+    "the second of two": (
+        body(user("a"), model(call(), call("Read", sign=SENTINEL)), user(result(), result("Read"))),
+        missing("Bash", 2)),
+    "the second step": (body(user("a"), model(SIGNED), user(result(), "a reminder"),
+        model("b", call("Read")), user(result("Read"))), missing("Read", 4)),
+    "text beside responses begins no turn": (
+        body(user("a"), model(call()), user(result(), "a reminder"), model(SIGNED), user(result())),
+        missing("Bash", 2)),
+    "an earlier turn": (body(user("a"), model(call()), user(result()), model("b"), user("c")),
+        None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "message"), RETURNED.values(), ids=RETURNED)
 def test_signatures(key: str, asked: Any, message: str | None) -> None:
     script(key, HELLO)
     answer = post(key, asked)
@@ -1322,46 +981,31 @@ def test_no_reply_fits(key: str, replies: Any, told: str) -> None:
     assert journal(key)[0]["reply"] is None
 
 
-@pytest.mark.parametrize(
-    ("bad", "message"),
-    [
-        ([], "the script is not an object"),
-        ({"reply": []}, "unknown directive 'reply' in the script; known: replies"),
-        ({"replies": {}}, "the script.replies cannot be {}"),
-        ({"replies": [5]}, "replies[0] is not an object"),
-        ({"replies": [{"split": "2"}]}, 'replies[0].split cannot be "2"'),
-        ({"replies": [{"when": {"results": "1"}}]}, 'replies[0].when.results cannot be "1"'),
-        ({"replies": [{"chunks": [{}]}]}, "replies[0].chunks[0] is empty"),
-        ({"replies": [{"chunks": [{"parts": [{}]}]}]}, "replies[0].chunks[0].parts[0] is empty"),
-        (
-            {"replies": [{}, {"chunks": [{"delay": 1, "cut": True}]}]},
-            "replies[1].chunks[0]: delay, cut cannot stand together",
-        ),
-        (
-            {"replies": [{"chunks": [{"text": "a", "thought": "b"}]}]},
-            "replies[0].chunks[0]: text, thought cannot stand together",
-        ),
-        (
-            {"replies": [{"chunks": [{"code": "a", "sign": True}]}]},
-            "replies[0].chunks[0]: sign goes with thought, text, call, or alone",
-        ),
-        ({"replies": [{"chunks": [{"call": {}}]}]}, "replies[0].chunks[0].call has no name"),
-        (
-            {"replies": [{"chunks": [{"call": {"name": "a", "arguments": {}}}]}]},
-            "unknown directive 'arguments' in replies[0].chunks[0].call; known: name, args, id",
-        ),
-        (
-            {"replies": [{"chunks": [{"parts": [], "text": "a"}]}]},
-            "unknown directive 'text' in replies[0].chunks[0]; known: candidate, parts",
-        ),
-        (
-            {"replies": [{"chunks": [{"txt": "a"}]}]},
-            "unknown directive 'txt' in replies[0].chunks[0]; known: delay, cut, end, error,"
-            " raw_error, raw, thought, text, call, inline, code, code_result, part, sign,"
-            " candidate, parts",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("bad", "message"), [
+    ([], "the script is not an object"),
+    ({"reply": []}, "unknown directive 'reply' in the script; known: replies"),
+    ({"replies": {}}, "the script.replies cannot be {}"),
+    ({"replies": [5]}, "replies[0] is not an object"),
+    ({"replies": [{"split": "2"}]}, 'replies[0].split cannot be "2"'),
+    ({"replies": [{"when": {"results": "1"}}]}, 'replies[0].when.results cannot be "1"'),
+    ({"replies": [{"chunks": [{}]}]}, "replies[0].chunks[0] is empty"),
+    ({"replies": [{"chunks": [{"parts": [{}]}]}]}, "replies[0].chunks[0].parts[0] is empty"),
+    ({"replies": [{}, {"chunks": [{"delay": 1, "cut": True}]}]},
+        "replies[1].chunks[0]: delay, cut cannot stand together"),
+    ({"replies": [{"chunks": [{"text": "a", "thought": "b"}]}]},
+        "replies[0].chunks[0]: text, thought cannot stand together"),
+    ({"replies": [{"chunks": [{"code": "a", "sign": True}]}]},
+        "replies[0].chunks[0]: sign goes with thought, text, call, or alone"),
+    ({"replies": [{"chunks": [{"call": {}}]}]}, "replies[0].chunks[0].call has no name"),
+    ({"replies": [{"chunks": [{"call": {"name": "a", "arguments": {}}}]}]},
+        "unknown directive 'arguments' in replies[0].chunks[0].call; known: name, args, id"),
+    ({"replies": [{"chunks": [{"parts": [], "text": "a"}]}]},
+        "unknown directive 'text' in replies[0].chunks[0]; known: candidate, parts"),
+    ({"replies": [{"chunks": [{"txt": "a"}]}]},
+        "unknown directive 'txt' in replies[0].chunks[0]; known: delay, cut, end, error,"
+        " raw_error, raw, thought, text, call, inline, code, code_result, part, sign,"
+        " candidate, parts"),
+])  # fmt: skip
 def test_bad_scripts(key: str, bad: Any, message: str) -> None:
     assert refused(client.put(f"/_emulator/{key}", data=json.dumps(bad))) == invalid(message)
 
@@ -1397,44 +1041,22 @@ def test_a_stream_on_the_wire(key: str) -> None:
     assert second["candidates"][0]["finishReason"] == "STOP"
 
 
-@pytest.mark.parametrize(
-    ("reply", "expected"),
-    [
-        pytest.param(
-            {"finish": "MAX_TOKENS", "finish_message": "m"},
-            [{"text": "a", "finishReason": "MAX_TOKENS", "finishMessage": "m"}],
-            id="on the last",
-        ),
-        pytest.param(
-            {"finish_alone": True},
-            [{"text": "a"}, {"text": "", "finishReason": "STOP"}],
-            id="alone",
-        ),
-        pytest.param({"finish": None}, [{"text": "a"}], id="never"),
-        pytest.param({"finish": None, "finish_alone": True}, [{"text": "a"}], id="never alone"),
-        pytest.param(
-            {"chunks": [{"text": "a"}, {"delay": 0}]},
-            [{"text": "a", "finishReason": "STOP"}],
-            id="before a pause",
-        ),
-        pytest.param(
-            {"chunks": []}, [{"finishReason": "STOP", "no content": True}], id="of nothing"
-        ),
-        pytest.param(
-            {"chunks": [{"parts": []}], "finish": "SAFETY"},
-            [{"finishReason": "SAFETY"}],
-            id="of no parts",
-        ),
-        pytest.param(
-            {"chunks": [{"text": "a"}, {"end": True}, {"text": "b"}]}, [{"text": "a"}], id="ended"
-        ),
-        pytest.param(
-            {"chunks": [{"thought": "t"}]},
-            [{"finishReason": "STOP"}],
-            id="on a thought that is not told",
-        ),
-    ],
-)
+FINISHES: dict[str, Any] = {
+    "on the last": ({"finish": "MAX_TOKENS", "finish_message": "m"},
+        [{"text": "a", "finishReason": "MAX_TOKENS", "finishMessage": "m"}]),
+    "alone": ({"finish_alone": True}, [{"text": "a"}, {"text": "", "finishReason": "STOP"}]),
+    "never": ({"finish": None}, [{"text": "a"}]),
+    "never alone": ({"finish": None, "finish_alone": True}, [{"text": "a"}]),
+    "before a pause": ({"chunks": [{"text": "a"}, {"delay": 0}]},
+        [{"text": "a", "finishReason": "STOP"}]),
+    "of nothing": ({"chunks": []}, [{"finishReason": "STOP", "no content": True}]),
+    "of no parts": ({"chunks": [{"parts": []}], "finish": "SAFETY"}, [{"finishReason": "SAFETY"}]),
+    "ended": ({"chunks": [{"text": "a"}, {"end": True}, {"text": "b"}]}, [{"text": "a"}]),
+    "on a thought that is not told": ({"chunks": [{"thought": "t"}]}, [{"finishReason": "STOP"}]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("reply", "expected"), FINISHES.values(), ids=FINISHES)
 def test_where_a_stream_finishes(key: str, reply: Any, expected: Any) -> None:
     told = []
     for one in candidates(play(key, {"chunks": [{"text": "a"}], **reply})):
@@ -1878,24 +1500,15 @@ def test_counting_tokens(key: str, spelling: str) -> None:
     assert whole > 500
 
 
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
-        ({}, "* CountTokensRequest.contents: contents is not specified\n"),
-        (
-            {"generateContentRequest": body()},
-            "* CountTokensRequest.generate_content_request.model: unexpected model name format\n",
-        ),
-        (
-            {"generateContentRequest": {"model": "models/x"}},
-            "* CountTokensRequest.generate_content_request.contents: contents is not specified\n",
-        ),
-        (
-            {**body(), "generateContentRequest": {"model": "models/x", **body()}},
-            "contents is mutually exclusive with generate_content_request.",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("asked", "message"), [
+    ({}, "* CountTokensRequest.contents: contents is not specified\n"),
+    ({"generateContentRequest": body()},
+        "* CountTokensRequest.generate_content_request.model: unexpected model name format\n"),
+    ({"generateContentRequest": {"model": "models/x"}},
+        "* CountTokensRequest.generate_content_request.contents: contents is not specified\n"),
+    ({**body(), "generateContentRequest": {"model": "models/x", **body()}},
+        "contents is mutually exclusive with generate_content_request."),
+])  # fmt: skip
 def test_what_cannot_be_counted(key: str, asked: Any, message: str) -> None:
     assert refused(post(key, asked, method="countTokens")) == invalid(message)
 
