@@ -122,46 +122,21 @@ def test_it_waits_for_a_quota(proxy: str, emulator: Emulator, key: str, stream: 
     assert [request["status"] for request in emulator.journal(key)] == [429, 200]
 
 
-@pytest.mark.parametrize(
-    ("reply", "kind", "named", "attempts"),
-    [
-        pytest.param(
-            google(400, "FAILED_PRECONDITION", "Please enable billing on your project."),
-            anthropic.PaymentRequiredError,
-            "billing_error",
-            1,
-            id="402",
-        ),
-        pytest.param(
-            google(400, "FAILED_PRECONDITION", "User location is not supported."),
-            anthropic.PermissionDeniedError,
-            "permission_error",
-            1,
-            id="403",
-        ),
-        pytest.param(
-            google(404, "NOT_FOUND", "models/gemini-9 is not found."),
-            anthropic.NotFoundError,
-            "not_found_error",
-            1,
-            id="404",
-        ),
-        pytest.param(
-            google(400, "INVALID_ARGUMENT", "Request payload size exceeds the limit: 9 bytes."),
-            anthropic.RequestTooLargeError,
-            "request_too_large",
-            1,
-            id="413",
-        ),
-        pytest.param(
-            google(503, "UNAVAILABLE", "The model is overloaded."),
-            anthropic.OverloadedError,
-            "overloaded_error",
-            3,
-            id="529",
-        ),
-    ],
-)
+ERRORS: dict[str, Any] = {
+    "402": (google(400, "FAILED_PRECONDITION", "Please enable billing on your project."),
+        anthropic.PaymentRequiredError, "billing_error", 1),
+    "403": (google(400, "FAILED_PRECONDITION", "User location is not supported."),
+        anthropic.PermissionDeniedError, "permission_error", 1),
+    "404": (google(404, "NOT_FOUND", "models/gemini-9 is not found."), anthropic.NotFoundError,
+        "not_found_error", 1),
+    "413": (google(400, "INVALID_ARGUMENT", "Request payload size exceeds the limit: 9 bytes."),
+        anthropic.RequestTooLargeError, "request_too_large", 1),
+    "529": (google(503, "UNAVAILABLE", "The model is overloaded."), anthropic.OverloadedError,
+        "overloaded_error", 3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("reply", "kind", "named", "attempts"), ERRORS.values(), ids=ERRORS)
 def test_each_error_has_its_class(
     sdk: anthropic.Anthropic,
     emulator: Emulator,
