@@ -77,7 +77,9 @@ CLOUDS = Part(
     "tests/hosting/test_*.py tests/test_lambda_*.py tests/test_rie.py tests/e2e/test_lambda.py",
     before=(("make", "--no-print-directory", ".venv-sam/done"),),
 )
-CLIENTS = Part("clients", 50, "the real Claude Code and the SDK", "tests/e2e/test_c*.py tests/e2e/test_sdk.py")
+CLIENTS = Part(
+    "clients", 50, "the real Claude Code and the SDK", "tests/e2e/test_c*.py tests/e2e/test_sdk.py"
+)
 RECOVERY = Part(
     "recovery",
     105,

@@ -208,7 +208,7 @@ def test_strangers_are_refused(
     assert refused(answer) == (code, {**error, **({"details": more} if more else {})})
 
 
-def test_the_key_may_stand_in_the_query() -> None:
+def test_key_may_stand_in_the_query() -> None:
     answer = client.post(f"/v1beta/models/{MODEL}:{UNARY}?key=any", json=body())
     assert answer.status_code == 200
 
@@ -244,7 +244,7 @@ def test_health() -> None:
     assert client.get("/").get_json() == {"status": "ok", "emulates": "Gemini"}
 
 
-def test_the_models_in_pages() -> None:
+def test_models_in_pages() -> None:
     first = client.get("/v1beta/models?pageSize=20", headers=GOOD).get_json()
     rest = client.get(f"/v1beta/models?pageToken={first['nextPageToken']}", headers=GOOD).get_json()
     assert sorted(rest) == ["models"]
@@ -362,7 +362,9 @@ UNREADABLE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(("asked", "violations"), UNREADABLE.values(), ids=UNREADABLE)
-def test_what_cannot_be_read(key: str, asked: Any, violations: list[tuple[str, str]]) -> None:
+def test_violations_of_the_transcoder(
+    key: str, asked: Any, violations: list[tuple[str, str]]
+) -> None:
     listed = [
         {"field": path, "description": text} if path else {"description": text}
         for path, text in violations
@@ -382,12 +384,12 @@ def test_what_cannot_be_read(key: str, asked: Any, violations: list[tuple[str, s
         (b"", "* GenerateContentRequest.contents: contents is not specified\n"),
     ],
 )
-def test_what_is_no_request(data: bytes, message: str) -> None:
+def test_body_that_is_no_request(data: bytes, message: str) -> None:
     answer = client.post(f"/v1beta/models/{MODEL}:{UNARY}", data=data, headers=GOOD)
     assert refused(answer) == invalid(message)
 
 
-def test_a_body_too_large(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_body_too_large(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(main, "MOST_BYTES", 10)
     message = "Request payload size exceeds the limit: 104857600 bytes."
     assert refused(post(key, body())) == invalid(message)
@@ -411,12 +413,12 @@ def test_a_body_too_large(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
         body({"parts": [{"text": "a content without a role is the user's"}]}),
     ],
 )
-def test_what_can_be_read(key: str, asked: Any) -> None:
+def test_spellings_that_are_accepted(key: str, asked: Any) -> None:
     script(key, HELLO)
     assert post(key, asked).status_code == 200
 
 
-def test_what_is_read() -> None:
+def test_transcoding() -> None:
     read = transcoder.transcode(
         "GenerateContentRequest",
         {
@@ -639,7 +641,7 @@ REFUSALS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_what_is_refused(key: str, case: str) -> None:
+def test_rules_refuse_in_googles_words(key: str, case: str) -> None:
     asked, message, *model = REFUSALS[case]
     assert refused(post(key, asked, *model)) == invalid(message)
     assert (journal(key)[0]["status"], journal(key)[0]["error"]) == (400, message)
@@ -658,7 +660,7 @@ def test_calls_without_their_responses(key: str, contents: Any) -> None:
     assert refused(post(key, body(*contents))) == invalid(COUNT_TEXT, errors=errors)
 
 
-def test_a_cache_is_never_found(key: str) -> None:
+def test_cached_content_is_never_found(key: str) -> None:
     assert refused(post(key, body(cachedContent="cachedContents/a"))) == (
         403,
         {
@@ -681,7 +683,7 @@ def test_a_cache_is_never_found(key: str) -> None:
         ("gemini-2.5-pro", True),
     ],
 )
-def test_a_request_that_ends_with_the_model(key: str, name: str, accepted: bool) -> None:
+def test_request_that_ends_with_the_model(key: str, name: str, accepted: bool) -> None:
     script(key, HELLO)
     answer = post(key, body(user("a"), model("b")), name)
     if accepted:
@@ -690,7 +692,7 @@ def test_a_request_that_ends_with_the_model(key: str, name: str, accepted: bool)
         assert refused(answer) == invalid("Requests ending with a model turn are not supported.")
 
 
-def test_an_unanswered_call_at_the_end(key: str) -> None:
+def test_unanswered_call_at_the_end(key: str) -> None:
     answer = post(key, body(user("a"), model(call())), OLD)
     assert refused(answer)[1]["message"] == COUNT_TEXT
 
@@ -716,7 +718,7 @@ def test_an_unanswered_call_at_the_end(key: str) -> None:
     config(candidateCount=1, presencePenalty=0, maxOutputTokens=65_536),
     config(responseMimeType="application/json", responseSchema={"type": "STRING"}),
 ])  # fmt: skip
-def test_what_is_accepted(key: str, asked: Any) -> None:
+def test_rules_accept(key: str, asked: Any) -> None:
     script(key, HELLO)
     answer = post(key, asked)
     assert answer.status_code == 200, answer.get_data(as_text=True)
@@ -725,7 +727,7 @@ def test_what_is_accepted(key: str, asked: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "most"), [("gemini-4-argon", 32_768), ("gemini-4-hydrogen", 65_536)]
 )
-def test_the_output_of_a_unary_request(key: str, name: str, most: int) -> None:
+def test_output_of_a_unary_request(key: str, name: str, most: int) -> None:
     script(key, {**HELLO, "repeat": True})
     message = (
         f"Unable to submit request because it has a maxOutputTokens value of {most + 1} but the"
@@ -811,7 +813,7 @@ def issued_call(name: str = MODEL, function_id: str = "abc", **fields: Any) -> d
     return call(id=function_id, sign=signatures.issue(name, "call:abc"), **fields)
 
 
-def test_a_signature_looks_real() -> None:
+def test_signature_looks_real() -> None:
     short, typical, long = (signatures.issue(MODEL, "text", size) for size in (5, 360, 150_000))
     assert base64.b64decode(typical)[0] == 0x12
     assert typical[0] == "E"
@@ -881,7 +883,7 @@ def test_older_models_demand_no_signature_but_check_it(key: str) -> None:
     assert refused(answer) == invalid(INVALID)
 
 
-def test_a_routed_name_shares_signatures_with_the_model_that_serves_it(key: str) -> None:
+def test_signatures_are_shared_by_routed_names(key: str) -> None:
     told = play(key, {"chunks": [{"call": BASH, "sign": True}]}, name="gemini-3.7-flash")
     assert told[0]["modelVersion"] == MODEL
     (part,) = parts(told)
@@ -889,7 +891,7 @@ def test_a_routed_name_shares_signatures_with_the_model_that_serves_it(key: str)
     assert play(key, HELLO, asked, "gemini-flash-latest")
 
 
-def test_a_signature_after_unsigned_calls_belongs_to_the_first(key: str) -> None:
+def test_signature_after_unsigned_calls_belongs_to_the_first(key: str) -> None:
     reply = {"chunks": [{"call": BASH}, {"call": {"name": "Read"}}, {"sign": True}]}
     first, second, trailing = parts(play(key, reply))
     (issued,) = journal(key)[0]["issued"]
@@ -906,7 +908,7 @@ def test_a_signature_after_unsigned_calls_belongs_to_the_first(key: str) -> None
     assert play(key, HELLO, body(user("a"), model(first, second), user(*responses)))
 
 
-def test_a_signature_after_a_signed_call_belongs_to_the_text(key: str) -> None:
+def test_signature_after_a_signed_call_belongs_to_the_text(key: str) -> None:
     told = play(key, {"chunks": [{"call": BASH, "sign": 900}, {"sign": True}]})
     signed, trailing = parts(told)
     assert 880 < len(base64.b64decode(signed["thoughtSignature"])) < 920
@@ -961,7 +963,7 @@ def test_replies_are_used_in_order_and_once(key: str) -> None:
         ({"tool": "Bash", "last_text": "Ho"}, declare(BASH), False),
     ],
 )
-def test_when_a_reply_fits(key: str, when: Any, asked: Any, fits: bool) -> None:
+def test_reply_conditions(key: str, when: Any, asked: Any, fits: bool) -> None:
     script(key, text_reply("yes", when=when), text_reply("no"))
     assert said(post(key, asked)) == ("yes" if fits else "no")
 
@@ -1010,14 +1012,14 @@ def test_bad_scripts(key: str, bad: Any, message: str) -> None:
     assert refused(client.put(f"/_emulator/{key}", data=json.dumps(bad))) == invalid(message)
 
 
-def test_a_script_that_is_no_json(key: str) -> None:
+def test_script_that_is_no_json(key: str) -> None:
     assert refused(client.put(f"/_emulator/{key}", data=b"{"))[0] == 400
 
 
 # --- Frames -----------------------------------------------------------------------------------
 
 
-def test_a_stream_on_the_wire(key: str) -> None:
+def test_stream_on_the_wire(key: str) -> None:
     script(key, {"chunks": [{"text": "Hé"}, {"text": "llo"}]})
     answer = post(key, body())
     first, second = frames(answer)
@@ -1057,7 +1059,7 @@ FINISHES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(("reply", "expected"), FINISHES.values(), ids=FINISHES)
-def test_where_a_stream_finishes(key: str, reply: Any, expected: Any) -> None:
+def test_finish_reason_position(key: str, reply: Any, expected: Any) -> None:
     told = []
     for one in candidates(play(key, {"chunks": [{"text": "a"}], **reply})):
         shown = {name: one[name] for name in ("finishReason", "finishMessage") if name in one}
@@ -1085,7 +1087,7 @@ PARTS = [
 ]
 
 
-def test_the_kinds_of_parts(key: str) -> None:
+def test_parts_of_every_kind(key: str) -> None:
     reply = {"chunks": [{"parts": [part for part, _ in PARTS]}, PARTS[0][0]]}
     told = play(key, reply, config(**THINKS))
     assert len(told) == 2
@@ -1148,7 +1150,7 @@ def test_fields_of_the_candidate(key: str) -> None:
     assert second == {"finishReason": "STOP", "index": 1}
 
 
-def test_a_blocked_prompt(key: str) -> None:
+def test_blocked_prompt(key: str) -> None:
     script(key, {"block_reason": "SAFETY", "repeat": True})
     (streamed,) = frames(post(key, body()))
     whole = post(key, body(), method=UNARY).get_json()
@@ -1166,7 +1168,7 @@ def test_a_blocked_prompt(key: str) -> None:
         }
 
 
-def test_an_error_instead_of_a_stream(key: str) -> None:
+def test_error_instead_of_a_stream(key: str) -> None:
     status = {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "m", "details": [{"a": 1}]}
     script(key, {"status": status, "headers": {"Retry-After": "7"}, "repeat": True})
     for method in (STREAM, UNARY):
@@ -1182,7 +1184,7 @@ def test_an_error_instead_of_a_stream(key: str) -> None:
 @pytest.mark.parametrize(
     ("status", "code"), [({"status": "NOT_FOUND"}, 404), ({"status": "X"}, 500), ({}, 500)]
 )
-def test_the_code_of_an_error_follows_its_status(key: str, status: Any, code: int) -> None:
+def test_code_of_an_error_follows_its_status(key: str, status: Any, code: int) -> None:
     script(key, {"status": status})
     assert post(key, body()).status_code == code
 
@@ -1222,7 +1224,7 @@ def test_output_tokens_that_were_only_thoughts(key: str) -> None:
     assert frame["usageMetadata"]["totalTokenCount"] == 1
 
 
-def test_a_repeated_prefix_is_cached(key: str) -> None:
+def test_repeated_prefix_is_cached(key: str) -> None:
     script(key, {**HELLO, "repeat": True})
     system: Any = {"systemInstruction": user("word " * 1_000)}
     turns: list[Any] = [user("a" * 400)]
@@ -1256,7 +1258,7 @@ def test_split_writes(key: str, size: int) -> None:
     assert "".join(part["text"] for part in parts(decoded(b"".join(pieces)))) == "Héllo"
 
 
-def test_another_newline_type_and_header(key: str) -> None:
+def test_newline_type_and_header_can_be_set(key: str) -> None:
     script(key, {**HELLO, "newline": "\n", "content_type": "text/x", "headers": {"X-A": "1"}})
     answer = post(key, body())
     assert answer.get_data().endswith(b"}\n\n")
@@ -1275,14 +1277,14 @@ ERROR = {"code": 503, "message": "Overloaded.", "status": "UNAVAILABLE"}
         ({"raw": ": hi\n\n"}, ": hi\n\n"),
     ],
 )
-def test_what_else_is_written(key: str, chunk: Any, written: str) -> None:
+def test_errors_and_raw_text_in_a_stream(key: str, chunk: Any, written: str) -> None:
     script(key, {"chunks": [{"text": "a"}, chunk], "finish": None})
     data = post(key, body()).get_data(as_text=True)
     assert data.split("\r\n\r\n", 1)[1] == written
     assert "finishReason" not in data
 
 
-def test_a_stream_without_sse_is_an_array(key: str) -> None:
+def test_stream_without_sse_is_an_array(key: str) -> None:
     chunks = [{"text": "a"}, {"delay": 0}, {"error": ERROR}, {"raw": " "}]
     script(key, {"chunks": chunks}, {"chunks": [{"end": True}]})
     answer = post(key, body(), method="streamGenerateContent")
@@ -1296,7 +1298,7 @@ def test_a_stream_without_sse_is_an_array(key: str) -> None:
     assert post(key, body(), method="streamGenerateContent").get_json() == []
 
 
-def test_a_whole_answer(key: str) -> None:
+def test_unary_answer(key: str) -> None:
     script(
         key,
         {
@@ -1345,19 +1347,19 @@ def test_a_whole_answer(key: str) -> None:
         ([{"text": "a"}, {"end": True}], {"content": {"parts": [{"text": "a"}], "role": "model"}}),
     ],
 )
-def test_little_as_a_whole(key: str, chunks: Any, candidate: Any) -> None:
+def test_unary_answers_that_are_nearly_empty(key: str, chunks: Any, candidate: Any) -> None:
     script(key, {"chunks": chunks})
     (one,) = post(key, body(), method=UNARY).get_json()["candidates"]
     assert {**one, **candidate} == one
 
 
 @pytest.mark.parametrize("directive", ["error", "raw_error"])
-def test_an_error_in_a_whole_answer_is_its_status(key: str, directive: str) -> None:
+def test_unary_error_is_the_status(key: str, directive: str) -> None:
     script(key, {"chunks": [{"text": "a"}, {directive: ERROR}]})
     assert refused(post(key, body(), method=UNARY)) == (503, ERROR)
 
 
-def test_a_cut_connection(key: str) -> None:
+def test_connection_cut(key: str) -> None:
     script(key, {"chunks": [{"text": "a"}, {"cut": True}], "split": 1_000, "repeat": True})
     pieces: list[bytes] = []
     with pytest.raises(ConnectionResetError):
@@ -1371,7 +1373,7 @@ def test_a_cut_connection(key: str) -> None:
 # --- The journal ------------------------------------------------------------------------------
 
 
-def test_an_entry_of_the_journal(key: str) -> None:
+def test_entry_of_the_journal(key: str) -> None:
     script(key, {"chunks": [{"call": {"name": "Bash", "id": "1"}, "sign": True}]})
     asked = body(
         user("a"),
@@ -1421,7 +1423,7 @@ def test_an_entry_of_the_journal(key: str) -> None:
     }
 
 
-def test_a_script_begins_a_new_journal(key: str) -> None:
+def test_script_begins_a_new_journal(key: str) -> None:
     client.get("/v1beta/models", headers={"x-goog-api-key": key})
     (entry,) = journal(key)
     assert (entry["method"], entry["model"], entry["body"], entry["stream"]) == (
@@ -1434,7 +1436,7 @@ def test_a_script_begins_a_new_journal(key: str) -> None:
     assert journal(key) == []
 
 
-def test_a_client_that_goes_away(key: str) -> None:
+def test_client_that_leaves_is_in_the_journal(key: str) -> None:
     script(key, {"chunks": [{"text": "a"}, {"text": "b"}]})
     answer = post(key, body())
     next(writes(answer))
@@ -1443,7 +1445,7 @@ def test_a_client_that_goes_away(key: str) -> None:
 
 
 @pytest.mark.parametrize(("method", "closed"), [(STREAM, "client"), (UNARY, None)])
-def test_a_pause_notices_a_client_that_hangs_up(key: str, method: str, closed: Any) -> None:
+def test_pause_notices_a_client_that_hangs_up(key: str, method: str, closed: Any) -> None:
     script(key, {"chunks": [{"text": "a"}, {"delay": 30}]})
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -1454,7 +1456,7 @@ def test_a_pause_notices_a_client_that_hangs_up(key: str, method: str, closed: A
     assert journal(key)[0]["closed"] == closed
 
 
-def test_a_pause_with_a_client_that_stays(key: str) -> None:
+def test_pause_with_a_client_that_stays(key: str) -> None:
     script(key, {"chunks": [{"text": "a"}, {"delay": 0.02}], "repeat": True})
     path = f"/v1beta/models/{MODEL}:{STREAM}"
     ours, theirs = socket.socketpair()
@@ -1467,7 +1469,7 @@ def test_a_pause_with_a_client_that_stays(key: str) -> None:
             assert time.monotonic() - began >= 0.02
 
 
-def test_a_reset_socket_is_a_client_that_left() -> None:
+def test_reset_socket_is_a_client_that_left() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     with listener, socket.create_connection(listener.getsockname()) as theirs:
         ours, _ = listener.accept()
@@ -1489,7 +1491,7 @@ def counted(answer: TestResponse) -> int:
 
 
 @pytest.mark.parametrize("spelling", ["generateContentRequest", "generate_content_request"])
-def test_counting_tokens(key: str, spelling: str) -> None:
+def test_count_tokens(key: str, spelling: str) -> None:
     inner = {"model": f"models/{MODEL}", **declare(BASH), "systemInstruction": user("word " * 400)}
     bare = counted(post(key, body(), method="countTokens"))
     whole = counted(post(key, {spelling: inner}, method="countTokens"))
@@ -1509,11 +1511,11 @@ def test_counting_tokens(key: str, spelling: str) -> None:
     ({**body(), "generateContentRequest": {"model": "models/x", **body()}},
         "contents is mutually exclusive with generate_content_request."),
 ])  # fmt: skip
-def test_what_cannot_be_counted(key: str, asked: Any, message: str) -> None:
+def test_count_tokens_refuses(key: str, asked: Any, message: str) -> None:
     assert refused(post(key, asked, method="countTokens")) == invalid(message)
 
 
-def test_counting_knows_no_system_instruction_beside_contents(key: str) -> None:
+def test_count_tokens_refuses_a_bare_system_instruction(key: str) -> None:
     _, error = refused(post(key, body(systemInstruction=user("a")), method="countTokens"))
     assert error["message"] == (
         'Invalid JSON payload received. Unknown name "systemInstruction": Cannot find field.'
@@ -1523,7 +1525,7 @@ def test_counting_knows_no_system_instruction_beside_contents(key: str) -> None:
 # --- The default script -----------------------------------------------------------------------
 
 
-def test_a_conversation_with_a_key_without_a_script(key: str) -> None:
+def test_conversation_with_a_key_without_a_script(key: str) -> None:
     asked = {**declare(BASH), "generationConfig": THINKS}
     thought, text, made = parts(frames(post(key, asked)))
     assert thought["thought"] is True
@@ -1540,7 +1542,7 @@ def test_a_conversation_with_a_key_without_a_script(key: str) -> None:
     assert [entry["status"] for entry in journal(key)] == [200, 200]
 
 
-def test_a_title_and_a_greeting_without_a_script(key: str) -> None:
+def test_title_and_a_greeting_without_a_script(key: str) -> None:
     title = post(key, config(responseMimeType="application/json"), method=UNARY).get_json()
     (part,) = title["candidates"][0]["content"]["parts"]
     assert json.loads(part["text"]) == {"title": "Demo session"}
@@ -1568,7 +1570,7 @@ def ask(url: str, key: str) -> requests.Response:
     )
 
 
-def test_a_stream_arrives_as_it_is_written(url: str, key: str) -> None:
+def test_stream_arrives_as_it_is_written(url: str, key: str) -> None:
     servers.Emulator(url).script(key, {"chunks": [{"text": "a"}, {"delay": 0.2}, {"text": "b"}]})
     with ask(url, key) as answer:
         assert answer.headers["Content-Type"] == "text/event-stream"
@@ -1592,7 +1594,7 @@ def test_connections_that_break(url: str, key: str) -> None:
         ask(url, key)
 
 
-def test_many_streams_at_once_and_one_that_is_left(url: str, key: str) -> None:
+def test_streams_at_once_and_one_that_is_left(url: str, key: str) -> None:
     emulator = servers.Emulator(url)
     emulator.script(key, {"chunks": [{"text": "a"}, {"delay": 0.2}, {"text": "b"}], "repeat": True})
     threads = [threading.Thread(target=lambda: ask(url, key).content) for _ in range(20)]

@@ -54,7 +54,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., FunctionUrl]]:
         pytest.param(INIT_ERROR % ROOT, 30.0, "NoGood", id="says why it cannot start"),
     ],
 )
-def test_a_function_that_does_not_answer_is_a_502(
+def test_function_that_does_not_answer_is_a_502(
     start: Callable[..., FunctionUrl], script: str, timeout: float, failure: str
 ) -> None:
     server = start(script, timeout)
@@ -89,7 +89,7 @@ def scripted(body: str, headers: dict[str, str]) -> str:
     return SCRIPTED % (ROOT, ROOT, body, headers)
 
 
-def test_a_buffered_answer_is_passed_on_as_it_is(start: Callable[..., FunctionUrl]) -> None:
+def test_buffered_answer_is_passed_on_as_it_is(start: Callable[..., FunctionUrl]) -> None:
     """What happens when the function and its URL do not agree on streaming."""
     answer = LOCAL.get(start(scripted("b'{1: 2}'", {})).url, timeout=20)
     assert (answer.content, answer.headers["content-type"]) == (
@@ -99,18 +99,18 @@ def test_a_buffered_answer_is_passed_on_as_it_is(start: Callable[..., FunctionUr
 
 
 @pytest.mark.parametrize("body", ["iter([b'no prelude'])", "iter([b'[]' + bytes(8)])"])
-def test_a_bad_prelude_is_a_502(start: Callable[..., FunctionUrl], body: str) -> None:
+def test_bad_prelude_is_a_502(start: Callable[..., FunctionUrl], body: str) -> None:
     assert LOCAL.get(start(scripted(body, STREAMING)).url, timeout=20).status_code == 502
 
 
-def test_an_answer_of_a_process_that_dies_is_cut(start: Callable[..., FunctionUrl]) -> None:
+def test_answer_of_a_process_that_dies_is_cut(start: Callable[..., FunctionUrl]) -> None:
     die = "__import__('time').sleep(1) or os._exit(0)"  # when what it said has been passed on
     body = f"(p or {die} for p in [b'{{}}' + bytes(8), b'begun', b''])"
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         LOCAL.get(start(scripted(body, STREAMING)).url, timeout=20)
 
 
-def test_the_prelude_may_come_in_pieces_but_not_without_end() -> None:
+def test_prelude_may_come_in_pieces_but_not_without_end() -> None:
     prelude = Prelude()
     assert prelude.feed(b'{"statusCode": 2') is None
     assert prelude.feed(b"01}" + SEPARATOR + b"body") == ({"statusCode": 201}, b"body")
@@ -127,7 +127,7 @@ def test_the_prelude_may_come_in_pieces_but_not_without_end() -> None:
         ("elsewhere", "streaming", 404, "UnknownPath"),
     ],
 )
-def test_a_runtime_that_breaks_the_protocol_is_refused(
+def test_runtime_that_breaks_the_protocol_is_refused(
     path: str, mode: str, status: int, error_type: str
 ) -> None:
     api = RuntimeApi()

@@ -61,7 +61,7 @@ def events(answer: requests.Response) -> list[Any]:
     return [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
 
 
-def test_the_lock_is_what_the_requirements_ask_for() -> None:
+def test_lock_is_what_the_requirements_ask_for() -> None:
     lines = lock_lambda.LOCK.read_text().splitlines()
     locked = dict(line.split()[0].split("==") for line in lines if line[:1].isalnum())
     for line in (servers.ROOT / "requirements.txt").read_text().splitlines():
@@ -71,7 +71,7 @@ def test_the_lock_is_what_the_requirements_ask_for() -> None:
     assert locked.keys().isdisjoint(lock_lambda.LEFT_OUT)
 
 
-def test_another_clone_builds_the_same_bytes(tmp_path: Path) -> None:
+def test_build_of_another_clone_has_the_same_bytes(tmp_path: Path) -> None:
     """Also where somebody has worked in it: nothing but modules is taken from there."""
     clone = tmp_path / "elsewhere/clone"
     for name in ("proxy", "translate", "deploy"):
@@ -115,12 +115,12 @@ print(step)
 """Ends a download at its first step, then another at its second, until one has come to its end."""
 
 
-def test_a_download_that_was_cut_off_is_begun_anew(tmp_path: Path) -> None:
+def test_download_that_was_cut_off_is_begun_anew(tmp_path: Path) -> None:
     command, environ = [sys.executable, "-c", CUT_OFF], {"PYTHONPATH": str(servers.ROOT)}
     assert int(subprocess.check_output(command, cwd=tmp_path, env=environ, timeout=60)) > 10
 
 
-def test_a_download_that_failed_leaves_nothing(
+def test_download_that_failed_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def pip(*arguments: str) -> None:
@@ -133,7 +133,7 @@ def test_a_download_that_failed_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_zip_fits_both_architectures_and_the_runtime() -> None:
+def test_zip_fits_both_architectures_and_the_runtime() -> None:
     with zipfile.ZipFile(built()) as archive:
         modes = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
         wrapper = archive.read("bootstrap")
@@ -154,7 +154,7 @@ def test_the_zip_fits_both_architectures_and_the_runtime() -> None:
     assert not [name for name, code in codes.items() if str(servers.ROOT).encode() in code]
 
 
-def test_what_cannot_be_in_one_zip_is_refused(tmp_path: Path) -> None:
+def test_build_refuses_what_one_zip_cannot_hold(tmp_path: Path) -> None:
     for name, content in (("data", "x.data/data/etc/x"), ("a", "x/m.py"), ("b", "x/m.py")):
         with zipfile.ZipFile(tmp_path / f"{name}.whl", "w") as wheel:
             wheel.writestr(content, name)
@@ -165,7 +165,7 @@ def test_what_cannot_be_in_one_zip_is_refused(tmp_path: Path) -> None:
         build_lambda.unpack(tmp_path / "b.whl", tmp_path / "stage")
 
 
-def test_the_sdk_gets_a_whole_message(function: Deployed, emulator: Emulator, key: str) -> None:
+def test_sdk_gets_a_whole_message(function: Deployed, emulator: Emulator, key: str) -> None:
     emulator.script(key, {"chunks": [{"text": "Hello."}], "finish": "STOP"})
     with anthropic.Anthropic(base_url=function.url, api_key=key, max_retries=0) as sdk:
         message = sdk.messages.create(
@@ -176,7 +176,7 @@ def test_the_sdk_gets_a_whole_message(function: Deployed, emulator: Emulator, ke
     assert "Hi é" in str(emulator.journal(key)[0]["body"])
 
 
-def test_the_sdk_sees_words_while_gemini_still_speaks(
+def test_sdk_sees_words_while_gemini_still_speaks(
     function: Deployed, emulator: Emulator, key: str
 ) -> None:
     emulator.script(key, {"chunks": [{"text": "Hel"}, {"delay": 1}, {"text": "lo."}]})
@@ -190,7 +190,7 @@ def test_the_sdk_sees_words_while_gemini_still_speaks(
     assert journal(emulator, key)["closed"] == "complete"
 
 
-def test_an_error_of_gemini_in_mid_stream(function: Deployed, emulator: Emulator, key: str) -> None:
+def test_error_of_gemini_in_mid_stream(function: Deployed, emulator: Emulator, key: str) -> None:
     error = {"error": {"code": 503, "status": "UNAVAILABLE", "message": "Overloaded."}}
     emulator.script(key, {"chunks": [{"text": "Hel"}, error]})
     answer = post(function, key)
@@ -199,13 +199,13 @@ def test_an_error_of_gemini_in_mid_stream(function: Deployed, emulator: Emulator
     assert (last["type"], last["error"]["type"]) == ("error", "overloaded_error")
 
 
-def test_an_error_before_the_first_byte_has_its_status(function: Deployed) -> None:
+def test_error_before_the_first_byte_has_its_status(function: Deployed) -> None:
     answer = post(function, "bad-key")
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "authentication_error")
     assert answer.headers["x-should-retry"] == "false"
 
 
-def test_six_megabytes_are_the_most(function: Deployed, emulator: Emulator, key: str) -> None:
+def test_body_may_have_six_megabytes(function: Deployed, emulator: Emulator, key: str) -> None:
     """Of the event, in which the body is a text: what JSON escapes there counts twice."""
 
     def said(text: str) -> requests.Response:
@@ -237,7 +237,9 @@ def test_bytes_come_as_base64_and_are_understood(
     assert events(post(function, key, headers=headers))[-1]["type"] == "message_stop"
 
 
-def test_a_client_that_leaves_is_not_seen(function: Deployed, emulator: Emulator, key: str) -> None:
+def test_client_that_leaves_is_not_noticed(
+    function: Deployed, emulator: Emulator, key: str
+) -> None:
     """Lambda does not tell: the answer is asked for, and paid for, to its end."""
     words = [{"text": "word "}, {"delay": 0.02}] * 50
     emulator.script(key, {"chunks": words})
@@ -274,7 +276,7 @@ def test_answers_end_before_the_function_is_ended(emulator: Emulator, key: str) 
         assert function.log.read_text().count(aws.LATE.removeprefix("%s")) == 2
 
 
-def test_each_stream_has_an_environment_of_its_own(emulator: Emulator, key: str) -> None:
+def test_streams_have_environments_of_their_own(emulator: Emulator, key: str) -> None:
     emulator.script(key, {"chunks": [{"text": "Hel"}, {"delay": 60}], "repeat": True})
     with deployed({"GEMINI_ENDPOINT": emulator.url}, concurrency=2) as function:
         streams = [post(function, key) for _ in range(2)]
@@ -285,7 +287,7 @@ def test_each_stream_has_an_environment_of_its_own(emulator: Emulator, key: str)
             stream.close()
 
 
-def test_a_caller_is_a_stranger_to_the_servers_key(emulator: Emulator, key: str) -> None:
+def test_callers_need_the_token_for_the_server_key(emulator: Emulator, key: str) -> None:
     emulator.script(key, {"chunks": [{"text": "Hello."}], "repeat": True})
     environ = {"GEMINI_ENDPOINT": emulator.url, "GEMINI_API_KEY": key}
     with deployed(environ) as function:
@@ -295,7 +297,7 @@ def test_a_caller_is_a_stranger_to_the_servers_key(emulator: Emulator, key: str)
         assert post(function, "token").status_code == 200
 
 
-def test_a_bad_setting_is_in_the_log(emulator: Emulator) -> None:
+def test_bad_setting_is_in_the_log(emulator: Emulator) -> None:
     with deployed({"GEMINI_SAFETY": "none"}) as function:
         assert post(function, "key").status_code == 502
         assert function.function.journal[0].failure == "BadSetting"

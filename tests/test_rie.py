@@ -107,7 +107,7 @@ def check_accepted(rie: Rie, invocations: int) -> None:
     assert log.count("INVOKE RTDONE(status: success") == invocations
 
 
-def test_every_kind_of_answer_is_accepted(tmp_path: Path) -> None:
+def test_answers_of_every_kind_are_accepted(tmp_path: Path) -> None:
     with running(tmp_path, sys.executable, str(ROOT / "tests/lambda_app.py")) as rie:
         events = b"".join(b"event: ping\ndata: %d\n\n" % number for number in range(3))
         head = {"statusCode": 200, "headers": {"content-type": "text/event-stream"}, "cookies": []}
@@ -124,7 +124,7 @@ def test_every_kind_of_answer_is_accepted(tmp_path: Path) -> None:
         check_accepted(rie, invocations=8)
 
 
-def test_the_zip_serves_under_it(tmp_path: Path, emulator: Emulator, key: str) -> None:
+def test_zip_serves_under_it(tmp_path: Path, emulator: Emulator, key: str) -> None:
     emulator.script(key, {"chunks": [{"text": "Hello."}], "repeat": True})
     task = unpack(built(), tmp_path / "task")
     environ = {"LAMBDA_TASK_ROOT": str(task), "GEMINI_ENDPOINT": emulator.url}

@@ -21,7 +21,7 @@ def call(name: str, **arguments: Any) -> dict[str, Any]:
     return {"call": {"name": name, "args": arguments}}
 
 
-def test_a_plain_answer(claude: ClaudeCode, proxy: str, emulator: Emulator, key: str) -> None:
+def test_plain_answer(claude: ClaudeCode, proxy: str, emulator: Emulator, key: str) -> None:
     chunks = [{"thought": "A greeting."}, {"text": "Hello "}, {"text": "there."}, {"sign": True}]
     emulator.script(key, {"chunks": chunks, "finish": "STOP"})
     run = claude.ask(proxy, f"Say hello. {MARKER}")
@@ -30,7 +30,7 @@ def test_a_plain_answer(claude: ClaudeCode, proxy: str, emulator: Emulator, key:
     assert [request["status"] for request in emulator.journal(key)] == [200]
 
 
-def test_a_session_with_tools(claude: ClaudeCode, proxy: str, emulator: Emulator, key: str) -> None:
+def test_session_with_tools(claude: ClaudeCode, proxy: str, emulator: Emulator, key: str) -> None:
     notes = claude.folder / "notes.txt"
     script_session(emulator, key, claude.folder)
     run = claude.ask(proxy, f"Make the notes. {MARKER}")
@@ -95,7 +95,7 @@ def check_signatures(journal: list[Any]) -> None:
     assert len(issued) >= 1
 
 
-def test_a_subagent(claude: ClaudeCode, emulator: Emulator, key: str) -> None:
+def test_subagent(claude: ClaudeCode, emulator: Emulator, key: str) -> None:
     task = {
         "description": "Do the part",
         "prompt": "SUBTASK: make sub.txt",
@@ -131,7 +131,7 @@ def test_a_subagent(claude: ClaudeCode, emulator: Emulator, key: str) -> None:
         check_signatures([r for r in emulator.journal(key) if r["model"] == model])
 
 
-def test_a_session_goes_on_with_another_proxy(
+def test_session_continues_with_another_proxy(
     claude: ClaudeCode, emulator: Emulator, key: str
 ) -> None:
     more = {"chunks": [{"text": "Nothing more."}], "finish": "STOP"}
@@ -151,7 +151,7 @@ def test_a_session_goes_on_with_another_proxy(
     check_signatures(journal)
 
 
-def test_a_bad_key_ends_at_once_with_a_clear_message(
+def test_bad_key_ends_at_once_with_a_clear_message(
     tmp_path: Path, proxy: str, emulator: Emulator
 ) -> None:
     for version in VERSIONS:
@@ -207,7 +207,7 @@ PDF = (
 )
 
 
-def test_it_reads_an_image_and_a_pdf(
+def test_image_and_pdf_are_read(
     claude: ClaudeCode, proxy: str, emulator: Emulator, key: str
 ) -> None:
     for name, content in (("a.png", PNG), ("b.pdf", PDF)):
@@ -230,7 +230,7 @@ def test_it_reads_an_image_and_a_pdf(
     check_signatures(journal)
 
 
-def test_it_compacts_and_goes_on(
+def test_compacting_and_going_on(
     claude: ClaudeCode, proxy: str, emulator: Emulator, key: str
 ) -> None:
     summary = "<analysis>All of it.</analysis>\n<summary>They greeted.</summary>"
@@ -252,7 +252,7 @@ def test_it_compacts_and_goes_on(
     assert {request["status"] for request in emulator.journal(key)} == {200}
 
 
-def test_it_shows_its_context(claude: ClaudeCode, proxy: str, emulator: Emulator, key: str) -> None:
+def test_context_is_shown(claude: ClaudeCode, proxy: str, emulator: Emulator, key: str) -> None:
     emulator.script(key)
     run = claude.ask(proxy, "/context")
     assert run.result["is_error"] is False
@@ -261,7 +261,7 @@ def test_it_shows_its_context(claude: ClaudeCode, proxy: str, emulator: Emulator
     assert {request["status"] for request in counts} == {200}
 
 
-def test_its_terminal_program_gets_a_title(
+def test_terminal_program_gets_a_title(
     claude: ClaudeCode, proxy: str, emulator: Emulator, key: str
 ) -> None:
     emulator.script(

@@ -25,18 +25,18 @@ def row(rows: dict[str, Row], case: Case) -> Row:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_client_gets_the_right_answer_or_the_right_error(row: Row) -> None:
+def test_client_gets_the_right_answer_or_error(row: Row) -> None:
     assert row.wrong == [], faults.described(row.got)
 
 
 # --- The matrix itself ------------------------------------------------------------------------
 
 
-def test_each_fault_has_a_name_of_its_own() -> None:
+def test_fault_names_are_unique() -> None:
     assert len({case.name for case in CASES}) == len(CASES) == 4 * len(faults.FAULTS)
 
 
-def test_a_row_is_right_only_if_all_of_it_is() -> None:
+def test_row_is_right_only_if_all_of_it_is() -> None:
     """A matrix that takes anything for right proves nothing."""
     expected = Outcome(text="a", message="half", tried="empty", pings=2, attempts=1)
     right = replace(expected, message="the half of it", pings=3)
@@ -66,7 +66,7 @@ ERROR: list[Any] = [{"type": "error"}]
 @pytest.mark.parametrize(
     "events", [[*BEGIN, *BLOCK, *END], [*BEGIN, *END], [*BEGIN, *BLOCK[:2], *ERROR], BEGIN + ERROR]
 )
-def test_a_stream_in_order(events: list[Any]) -> None:
+def test_stream_in_order(events: list[Any]) -> None:
     assert disorder(events) == ""
 
 
@@ -86,5 +86,5 @@ def test_a_stream_in_order(events: list[Any]) -> None:
         ([*BEGIN, *END, {"type": "ping"}], "ping when there was over"),
     ],
 )
-def test_a_stream_out_of_order(events: list[Any], problem: str) -> None:
+def test_stream_out_of_order(events: list[Any], problem: str) -> None:
     assert disorder(events) == problem

@@ -20,7 +20,7 @@ def function(emulator: Emulator) -> Iterator[Deployed]:
         yield function
 
 
-def test_a_session_with_tools(
+def test_session_with_tools(
     claude: ClaudeCode, function: Deployed, emulator: Emulator, key: str
 ) -> None:
     script_session(emulator, key, claude.folder)
@@ -33,7 +33,7 @@ def test_a_session_with_tools(
     check_signatures(journal)
 
 
-def test_it_shows_words_while_gemini_still_speaks(
+def test_text_is_shown_while_gemini_still_streams(
     claude: ClaudeCode, function: Deployed, emulator: Emulator, key: str
 ) -> None:
     """The first words are printed before Gemini has said the last."""

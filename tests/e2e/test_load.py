@@ -187,7 +187,7 @@ def proxied(endpoint: str, **environ: str) -> Iterator[str]:
 
 
 @needs_proc
-def test_two_hundred_slow_streams_end_well_and_leave_nothing(emulator: Emulator, key: str) -> None:
+def test_streams_200_at_once_end_well_and_leave_nothing(emulator: Emulator, key: str) -> None:
     """Twice: what the first time leaves for the second to use is no leak."""
     slow = [chunk for i in range(6) for chunk in ({"text": f"word {i} "}, {"delay": 0.7})]
     emulator.script(key, {"chunks": [{"text": "All "}, *slow, {"text": "said."}], "repeat": True})
@@ -238,9 +238,7 @@ LEFT_WHILE = {
 
 @needs_proc
 @pytest.mark.parametrize("state", LEFT_WHILE)
-def test_a_hundred_clients_that_leave_free_their_upstreams(
-    emulator: Emulator, key: str, state: str
-) -> None:
+def test_clients_that_leave_free_their_upstreams(emulator: Emulator, key: str, state: str) -> None:
     emulator.script(key, {"chunks": LEFT_WHILE[state], "repeat": True})
     with proxied(emulator.url) as url:
         worker = Worker(url)
@@ -267,9 +265,7 @@ def closed(emulator: Emulator, key: str) -> Counter[str | None]:
 # --- Too many ---------------------------------------------------------------------------------
 
 
-def test_one_too_many_is_sent_away_at_once_and_let_in_afterwards(
-    emulator: Emulator, key: str
-) -> None:
+def test_concurrency_limit_refuses_one_and_recovers(emulator: Emulator, key: str) -> None:
     waits = {"chunks": [{"text": "word "}, {"delay": 60}, {"text": "end"}]}
     emulator.script(key, waits, waits, waits, {"chunks": [{"text": "In."}], "repeat": True})
     with proxied(emulator.url, PROXY_CONCURRENCY="3") as url:
@@ -296,7 +292,7 @@ def test_one_too_many_is_sent_away_at_once_and_let_in_afterwards(
         held.close()
 
 
-def test_refused_and_failed_requests_give_their_places_back(emulator: Emulator, key: str) -> None:
+def test_concurrency_is_released_by_failed_requests(emulator: Emulator, key: str) -> None:
     bad = {"status": {"code": 400, "message": "No.", "status": "INVALID_ARGUMENT"}}
     torn = {"chunks": [{"text": "word "}, {"cut": True}]}
     emulator.script(key, bad, bad, torn, torn, {"chunks": [{"text": "In."}], "repeat": True})
@@ -327,7 +323,7 @@ def hurried(endpoint: str, **environ: str) -> Iterator[str]:
 
 
 @needs_proc
-def test_half_a_body_is_not_waited_for(emulator: Emulator, key: str) -> None:
+def test_body_that_stops_halfway_times_out(emulator: Emulator, key: str) -> None:
     """It would hold a thread and a place for as long as its client likes."""
     emulator.script(key, {"chunks": [{"text": "In."}], "repeat": True})
     with contextlib.ExitStack() as stack:
@@ -343,9 +339,7 @@ def test_half_a_body_is_not_waited_for(emulator: Emulator, key: str) -> None:
     assert closed(emulator, key) == {"complete": 1}
 
 
-def test_a_client_that_takes_nothing_of_its_answer_gives_its_place_back(
-    emulator: Emulator, key: str
-) -> None:
+def test_client_that_reads_nothing_is_given_up(emulator: Emulator, key: str) -> None:
     much = {"chunks": [{"text": "x" * 1_000_000}] * 30, "usage": {"candidatesTokenCount": 9}}
     emulator.script(key, much, {"chunks": [{"text": "In."}], "repeat": True})
     with hurried(emulator.url, PROXY_CONCURRENCY="1") as url, Client(url, request(key)) as idle:
@@ -364,7 +358,7 @@ def test_a_client_that_takes_nothing_of_its_answer_gives_its_place_back(
 
 
 @needs_proc
-def test_a_server_that_is_stopped_lets_running_streams_finish(emulator: Emulator, key: str) -> None:
+def test_server_stop_lets_running_streams_finish(emulator: Emulator, key: str) -> None:
     slow = [chunk for i in range(10) for chunk in ({"text": f"word {i} "}, {"delay": 0.3})]
     emulator.script(key, {"chunks": [{"text": "All "}, *slow, {"text": "said."}]})
     with proxied(emulator.url) as url:
@@ -422,7 +416,7 @@ def raw() -> Iterator[RawServer]:
 
 
 @pytest.mark.parametrize("told", ["its length", "chunks"])
-def test_a_client_that_sends_much_without_a_key_hears_why_it_is_refused(told: str) -> None:
+def test_large_body_without_a_key_gets_its_401(told: str) -> None:
     body = large(20)
     sent = request("", body=body) if told == "its length" else chunked("", body)
     with proxied("http://127.0.0.1:9") as url, Client(url, sent) as client:
@@ -431,7 +425,7 @@ def test_a_client_that_sends_much_without_a_key_hears_why_it_is_refused(told: st
         assert client.json["error"]["type"] == "authentication_error"
 
 
-def test_a_body_may_have_32_megabytes(
+def test_body_may_have_32_megabytes(
     raw: RawServer, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is larger hears so in the API's own words, and the log has nothing to add."""

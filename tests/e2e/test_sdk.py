@@ -95,7 +95,7 @@ def test_listing_models(sdk: anthropic.Anthropic) -> None:
     assert sdk.models.retrieve(listed[0].id).display_name == listed[0].display_name
 
 
-def test_a_bad_key(proxy: str) -> None:
+def test_bad_key(proxy: str) -> None:
     with (
         anthropic.Anthropic(base_url=proxy, api_key="bad-key") as sdk,
         pytest.raises(anthropic.AuthenticationError) as caught,
@@ -106,7 +106,7 @@ def test_a_bad_key(proxy: str) -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_it_waits_for_a_quota(proxy: str, emulator: Emulator, key: str, stream: bool) -> None:
+def test_quota_is_waited_for(proxy: str, emulator: Emulator, key: str, stream: bool) -> None:
     refused = google(429, "RESOURCE_EXHAUSTED", "Slow down.", retry_in("1s"))
     emulator.script(key, refused, {"chunks": [{"text": "Snow."}]})
     with anthropic.Anthropic(base_url=proxy, api_key=key) as sdk:
@@ -137,7 +137,7 @@ ERRORS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(("reply", "kind", "named", "attempts"), ERRORS.values(), ids=ERRORS)
-def test_each_error_has_its_class(
+def test_errors_have_their_classes(
     sdk: anthropic.Anthropic,
     emulator: Emulator,
     key: str,

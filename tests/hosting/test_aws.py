@@ -155,7 +155,7 @@ def bare(home: Path, cloud: dict[str, str]) -> Deployed:
     return deploy(home, cloud, OTHER_REGION, "SECRET_ARN=", more)
 
 
-def test_the_function_is_the_one_in_the_zip(lending: Deployed, home: Path) -> None:
+def test_function_is_the_one_in_the_zip(lending: Deployed, home: Path) -> None:
     function = lending.function
     assert (function["Runtime"], function["Handler"]) == ("python3.13", "main.messages")
     assert function["CodeSize"] == (home / "build/lambda.zip").stat().st_size
@@ -165,7 +165,7 @@ def test_the_function_is_the_one_in_the_zip(lending: Deployed, home: Path) -> No
     assert properties["Architectures"] == [{"Ref": "Architecture"}]
 
 
-def test_it_has_an_address_that_streams_and_that_claude_code_may_call(lending: Deployed) -> None:
+def test_url_streams_and_is_open_to_claude_code(lending: Deployed) -> None:
     functions = lending.client("lambda")
     address = functions.get_function_url_config(FunctionName=lending.name)
     assert (address["InvokeMode"], address["AuthType"]) == ("RESPONSE_STREAM", "NONE")
@@ -179,7 +179,7 @@ def test_it_has_an_address_that_streams_and_that_claude_code_may_call(lending: D
     assert {statement["Principal"] for statement in allowed.values()} == {"*"}
 
 
-def test_the_secret_is_read_by_the_function_and_is_nowhere_else(
+def test_secret_is_read_by_the_function_and_is_nowhere_else(
     lending: Deployed, secret_arn: str
 ) -> None:
     answer = lending.client("secretsmanager").get_secret_value(SecretId=secret_arn)
@@ -194,7 +194,7 @@ def test_the_secret_is_read_by_the_function_and_is_nowhere_else(
     assert [value for value in secret.values() if value in seen] == []
 
 
-def test_the_log_is_kept_for_two_weeks(lending: Deployed) -> None:
+def test_log_is_kept_for_two_weeks(lending: Deployed) -> None:
     [group] = lending.client("logs").describe_log_groups()["logGroups"]
     assert (group["logGroupName"], group["retentionInDays"]) == (f"/aws/lambda/{STACK}", 14)
     assert lending.outputs["LogGroup"] == group["logGroupName"]
@@ -205,7 +205,7 @@ def test_the_log_is_kept_for_two_weeks(lending: Deployed) -> None:
     assert [arn.split("/")[-1] for arn in attached] == ["AWSLambdaBasicExecutionRole"]
 
 
-def test_what_can_be_spent_has_an_end(lending: Deployed, bare: Deployed) -> None:
+def test_concurrency_caps_the_cost(lending: Deployed, bare: Deployed) -> None:
     def most(stack: Deployed) -> int | None:
         answer = stack.client("lambda").get_function_concurrency(FunctionName=stack.name)
         reserved: int | None = answer.get("ReservedConcurrentExecutions")
@@ -214,7 +214,7 @@ def test_what_can_be_spent_has_an_end(lending: Deployed, bare: Deployed) -> None
     assert (most(lending), most(bare)) == (20, None)
 
 
-def test_without_a_secret_nothing_may_be_read(bare: Deployed) -> None:
+def test_secrets_cannot_be_read_without_one(bare: Deployed) -> None:
     assert bare.own_statements() == []
     variables = bare.function["Environment"]["Variables"]
     assert variables.pop("DEPLOYED")
@@ -230,7 +230,7 @@ def test_without_a_secret_nothing_may_be_read(bare: Deployed) -> None:
     assert bare.function["Timeout"] == 60
 
 
-def test_a_lent_key_can_be_taken_back(taken_back: Deployed) -> None:
+def test_server_key_can_be_withdrawn(taken_back: Deployed) -> None:
     assert taken_back.own_statements() == []
     variables = taken_back.function["Environment"]["Variables"]
     assert variables["GEMINI_SECRET_ARN"] == ""
@@ -239,13 +239,13 @@ def test_a_lent_key_can_be_taken_back(taken_back: Deployed) -> None:
     assert variables["GEMINI_FALLBACK_MODELS"] == "gemini-3.8-flash,gemini-3.6-flash"
 
 
-def test_what_a_stack_says_is_a_setting_the_function_understands(bare: Deployed) -> None:
+def test_stack_settings_are_understood_by_the_function(bare: Deployed) -> None:
     settings = config.read(bare.function["Environment"]["Variables"])
     assert settings.safety == "OFF"
     assert settings.model_settings == {"ANTHROPIC_DEFAULT_OPUS_MODEL": "gemini-4-neon"}
 
 
-def test_every_parameter_is_explained(lending: Deployed) -> None:
+def test_parameters_have_descriptions(lending: Deployed) -> None:
     parameters = lending.template["Parameters"]
     assert [name for name, given in parameters.items() if not given.get("Description")] == []
     assert set(parameters["GeminiSafety"]["AllowedValues"]) == {"", *config.THRESHOLDS}
@@ -262,7 +262,7 @@ def test_every_parameter_is_explained(lending: Deployed) -> None:
         (KEY, False),
     ],
 )
-def test_a_key_is_not_taken_for_a_secrets_address(
+def test_secret_arn_pattern_refuses_a_key(
     value: str, fits: bool, lending: Deployed, secret_arn: str
 ) -> None:
     pattern = lending.template["Parameters"]["SecretArn"]["AllowedPattern"]
@@ -270,7 +270,7 @@ def test_a_key_is_not_taken_for_a_secrets_address(
     assert re.fullmatch(pattern, secret_arn)
 
 
-def test_make_asks_whether_a_key_is_lent(tmp_path: Path) -> None:
+def test_make_demands_a_secret_arn_and_a_region(tmp_path: Path) -> None:
     """And for a region, before it builds or installs anything."""
     for given, missing in ((["REGION=y"], "SECRET_ARN"), (["SECRET_ARN="], "REGION")):
         made = tools.run(["make", "-n", "deploy-aws", *given], ROOT, tools.alone(tmp_path))
@@ -278,7 +278,7 @@ def test_make_asks_whether_a_key_is_lent(tmp_path: Path) -> None:
         assert f"deploy-aws needs {missing}=" in made.stderr
 
 
-def test_a_deployment_that_fails_leaves_nothing_in_the_way_of_the_next(tmp_path: Path) -> None:
+def test_deployment_that_fails_is_deleted(tmp_path: Path) -> None:
     """A first one that AWS rolls back would have to be deleted by hand."""
     assert "--on-failure DELETE " in line_of_sam(tmp_path, "REGION=y", "SECRET_ARN=")
 
@@ -289,9 +289,7 @@ def test_a_deployment_that_fails_leaves_nothing_in_the_way_of_the_next(tmp_path:
     [["sam", "validate", "--lint", "--template-file"], ["cfn-lint"]],
     ids=lambda lint: lint[0],
 )
-def test_the_template_is_sound(
-    lint: list[str], wrong: bool, succeeds: bool, tmp_path: Path
-) -> None:
+def test_template_is_sound(lint: list[str], wrong: bool, succeeds: bool, tmp_path: Path) -> None:
     text = (ROOT / "template.yaml").read_text()
     changed = text.replace("!Ref LogDays", "!Ref LogDay")
     (tmp_path / "template.yaml").write_text(changed if wrong else text)
@@ -302,7 +300,7 @@ def test_the_template_is_sound(
 
 
 @pytest.mark.parametrize(("wrong", "succeeds"), [(False, True), (True, False)])
-def test_what_it_becomes_is_sound(
+def test_expanded_template_is_sound(
     lending: Deployed, wrong: bool, succeeds: bool, tmp_path: Path
 ) -> None:
     """The expanded template is looked at more closely than SAM's own."""

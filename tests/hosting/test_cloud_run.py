@@ -85,9 +85,7 @@ def line(tmp_path: Path) -> list[str]:
     return arguments
 
 
-def test_gcloud_takes_every_line_up_to_its_demand_for_an_account(
-    line: list[str], tmp_path: Path
-) -> None:
+def test_gcloud_accepts_every_line_up_to_the_account(line: list[str], tmp_path: Path) -> None:
     setup = asked_of_gcloud(tmp_path, "setup-gcp", "PROJECT=x", f"GEMINI_API_KEY={KEY}")
     # Lines of one form, as those of the two secrets are, are tried once.
     forms = {(*words[:2], *flags(words)): words for words, _ in setup}
@@ -97,13 +95,13 @@ def test_gcloud_takes_every_line_up_to_its_demand_for_an_account(
     assert [words for words in said if DEMAND not in words] == []
 
 
-def test_gcloud_refuses_a_flag_that_it_does_not_know(line: list[str], tmp_path: Path) -> None:
+def test_gcloud_refuses_an_unknown_flag(line: list[str], tmp_path: Path) -> None:
     said = gcloud([*line, "--concurency", "250"], tmp_path)
     assert "unrecognized arguments" in said
     assert DEMAND not in said
 
 
-def test_the_secrets_are_made_as_they_are_deployed(tmp_path: Path) -> None:
+def test_secrets_are_made_as_they_are_deployed(tmp_path: Path) -> None:
     setup = asked_of_gcloud(tmp_path, "setup-gcp", "PROJECT=x", f"GEMINI_API_KEY={KEY}")
     made = {words[2]: text for words, text in setup if words[:2] == ["secrets", "create"]}
     assert set(made) == {name.split(":")[0] for name in SECRETS.values()}
@@ -122,7 +120,7 @@ APIS = ("iam", "run", "cloudbuild", "artifactregistry", "secretmanager")
 
 
 @pytest.mark.parametrize("backend", ["developer", "vertex"])
-def test_whoever_builds_and_serves_may_do_so(backend: str, tmp_path: Path) -> None:
+def test_accounts_have_the_roles_to_build_and_serve(backend: str, tmp_path: Path) -> None:
     """Cloud Build works in the name of the default account, which new projects give no role."""
     arguments = ("PROJECT=x", f"GEMINI_API_KEY={KEY}", f"BACKEND={backend}")
     setup = [words for words, _ in asked_of_gcloud(tmp_path, "setup-gcp", *arguments)]
@@ -136,7 +134,7 @@ def test_whoever_builds_and_serves_may_do_so(backend: str, tmp_path: Path) -> No
     assert roles == {**builder, **user}
 
 
-def test_no_secret_is_made_of_nothing(tmp_path: Path) -> None:
+def test_secrets_are_never_made_empty(tmp_path: Path) -> None:
     """Else it would be left as it is by the next setup, and each deployment would fail."""
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\nexit 1\n")
@@ -150,25 +148,25 @@ def test_no_secret_is_made_of_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["setup-gcp", "setup-aws"])
-def test_a_setup_needs_python(target: str, tmp_path: Path) -> None:
+def test_setup_needs_python(target: str, tmp_path: Path) -> None:
     given = ("PROJECT=x", "REGION=y", f"GEMINI_API_KEY={KEY}", "PYTHON=")
     made = tools.run(["make", target, *given], ROOT, tools.alone(tmp_path))
     assert (made.returncode, "Python 3.11 or later is needed" in made.stdout) == (2, True)
 
 
 @pytest.mark.parametrize("target", ["setup-gcp", "deploy-gcp"])
-def test_a_service_that_nobody_could_ask_is_not_made(target: str, tmp_path: Path) -> None:
+def test_vertex_without_a_token_is_refused(target: str, tmp_path: Path) -> None:
     given = (*TARGET, "BACKEND=vertex", "SECRETS=")
     made = tools.run(["make", target, *given], ROOT, tools.alone(tmp_path))
     assert (made.returncode, "needs PROXY_TOKEN in SECRETS" in made.stderr) == (2, True)
 
 
-def test_a_setup_without_secrets_makes_none(tmp_path: Path) -> None:
+def test_setup_without_secrets_makes_none(tmp_path: Path) -> None:
     setup = asked_of_gcloud(tmp_path, "setup-gcp", "PROJECT=x", "SECRETS=")
     assert {words[0] for words, _ in setup} == {"services", "projects", "iam"}
 
 
-def test_a_second_setup_leaves_what_is_there(tmp_path: Path) -> None:
+def test_second_setup_leaves_what_is_there(tmp_path: Path) -> None:
     arguments = ("setup-gcp", "PROJECT=x", f"GEMINI_API_KEY={KEY}")
     first = asked_of_gcloud(tmp_path, *arguments)
     second = asked_of_gcloud(tmp_path, *arguments, is_new=False)
@@ -180,7 +178,7 @@ def test_a_second_setup_leaves_what_is_there(tmp_path: Path) -> None:
     ]
 
 
-def test_vertex_ai_is_asked_without_a_key_in_the_services_own_name(tmp_path: Path) -> None:
+def test_vertex_uses_the_services_own_account(tmp_path: Path) -> None:
     setup = asked_of_gcloud(tmp_path, "setup-gcp", "PROJECT=x", "BACKEND=vertex")
     made = [words[2] for words, _ in setup if words[:2] == ["secrets", "create"]]
     assert made == ["proxy-token"]
@@ -197,7 +195,7 @@ def test_vertex_ai_is_asked_without_a_key_in_the_services_own_name(tmp_path: Pat
     ("target", "missing"),
     [("deploy-gcp", "PROJECT"), ("setup-gcp", "PROJECT"), ("setup-aws", "REGION")],
 )
-def test_make_says_what_is_missing(target: str, missing: str, tmp_path: Path) -> None:
+def test_make_names_the_missing_variable(target: str, missing: str, tmp_path: Path) -> None:
     made = tools.run(["make", target], ROOT, tools.alone(tmp_path))
     assert (made.returncode, f"{target} needs {missing}=" in made.stderr) == (2, True)
 
@@ -272,7 +270,7 @@ def deployed(workplace: Workplace) -> Service:
     return workplace.deploy()
 
 
-def test_an_instance_takes_as_many_streams_as_it_is_sent(
+def test_instance_takes_as_many_streams_as_it_is_sent(
     deployed: Service, workplace: Workplace
 ) -> None:
     assert deployed.spec["containerConcurrency"] <= int(deployed.settings["THREADS"])
@@ -283,14 +281,14 @@ def test_an_instance_takes_as_many_streams_as_it_is_sent(
     assert (built["functionTarget"], built["baseImage"]) == ("messages", "python313")
 
 
-def test_strangers_need_the_token_for_the_lent_key(deployed: Service) -> None:
+def test_token_guards_the_server_key(deployed: Service) -> None:
     assert deployed.settings == {"THREADS": "256", **SECRETS}
     assert deployed.spec["serviceAccountName"] == ACCOUNT
     # Claude Code cannot sign in to Google.
     assert deployed.public == "True"
 
 
-def test_a_lent_key_can_be_taken_back(deployed: Service, workplace: Workplace) -> None:
+def test_server_key_can_be_withdrawn(deployed: Service, workplace: Workplace) -> None:
     assert "GEMINI_API_KEY" in deployed.settings
     settings = {"GEMINI_SAFETY": "OFF", "GEMINI_FALLBACK_MODELS": "gemini-4-neon,gemini-3.8-flash"}
     given = ";".join(f"{name}={value}" for name, value in settings.items())
@@ -298,7 +296,7 @@ def test_a_lent_key_can_be_taken_back(deployed: Service, workplace: Workplace) -
     assert more.settings == {"THREADS": "256", **settings}
 
 
-def test_the_declared_service_is_the_one_that_is_deployed(
+def test_declared_service_is_the_one_that_is_deployed(
     deployed: Service, workplace: Workplace
 ) -> None:
     text = (ROOT / "service.yaml").read_text()
@@ -328,7 +326,7 @@ def is_needed(name: str) -> bool:
 
 
 @pytest.mark.usefixtures("deployed")
-def test_what_is_uploaded_is_what_is_needed_and_serves(
+def test_upload_is_what_is_needed_and_serves(
     workplace: Workplace, tmp_path: Path, emulator: Emulator, key: str
 ) -> None:
     arrived = tmp_path / "arrived"
@@ -347,7 +345,7 @@ def test_what_is_uploaded_is_what_is_needed_and_serves(
         assert tools.answer(url, emulator, key) == tools.TEXT
 
 
-def test_a_dockerfile_in_the_root_would_be_built_in_place_of_the_function(
+def test_dockerfile_in_the_root_would_be_built(
     workplace: Workplace,
 ) -> None:
     assert not (ROOT / "Dockerfile").exists()

@@ -52,9 +52,7 @@ def checked(image: Image, **environ: str) -> int:
     return subprocess.run(command, env=image.environment(**environ), timeout=30).returncode
 
 
-def test_it_answers_on_its_port_and_says_that_it_is_well(
-    image: Image, emulator: Emulator, key: str
-) -> None:
+def test_container_answers_and_is_healthy(image: Image, emulator: Emulator, key: str) -> None:
     port = str(servers.free_port())
     here = {"HOST": "127.0.0.1", "HOME": str(image.root)}
     environ = image.environment(PORT=port, GEMINI_ENDPOINT=emulator.url, **here)
@@ -67,7 +65,7 @@ def test_it_answers_on_its_port_and_says_that_it_is_well(
     assert checked(image, PORT=port) != 0
 
 
-def test_nothing_but_the_function_is_in_it(image: Image, context: Path) -> None:
+def test_image_holds_the_function_only(image: Image, context: Path) -> None:
     inside = {path.relative_to(image.inside()) for path in image.inside().rglob("*.py")}
     listed = {path.relative_to(context) for path in context.glob("*/**/*.py")}
     needed = {path for path in listed if path.parts[0] in ("proxy", "translate")}
@@ -77,7 +75,7 @@ def test_nothing_but_the_function_is_in_it(image: Image, context: Path) -> None:
     assert dockerfile.is_sent(context, context / ".env") is False
 
 
-def test_it_is_compiled_beforehand_since_its_user_may_not_write(image: Image) -> None:
+def test_image_is_compiled_since_its_user_may_not_write(image: Image) -> None:
     assert image.user.partition(":")[0].isdecimal()
     assert (image.user.partition(":")[0] != "0", image.environ["HOME"]) == (True, "/tmp")
     sources = [*image.inside().rglob("*.py")]
@@ -86,7 +84,7 @@ def test_it_is_compiled_beforehand_since_its_user_may_not_write(image: Image) ->
     assert [s for s, cache in compiled if not list(cache.glob(f"{s.stem}.*.pyc"))] == []
 
 
-def test_it_is_the_python_that_the_clouds_run(image: Image) -> None:
+def test_image_has_the_python_of_the_clouds(image: Image) -> None:
     version = re.fullmatch(r"python:(3\.\d+)-slim", image.base)
     assert version is not None
     template = (ROOT / "template.yaml").read_text()
@@ -95,11 +93,11 @@ def test_it_is_the_python_that_the_clouds_run(image: Image) -> None:
     assert f"--base-image python{version[1].replace('.', '')} " in makefile
 
 
-def test_the_port_it_names_is_the_one_it_listens_on(image: Image) -> None:
+def test_exposed_port_is_the_one_it_listens_on(image: Image) -> None:
     assert (image.port, image.environ["PORT"]) == (8080, "8080")
 
 
-def test_an_unknown_step_is_not_passed_over(tmp_path: Path) -> None:
+def test_unknown_instruction_is_an_error(tmp_path: Path) -> None:
     changed = tmp_path / dockerfile.FILE
     changed.parent.mkdir()
     changed.write_text("FROM python:3.13-slim\nONBUILD RUN true\n")

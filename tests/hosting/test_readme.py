@@ -26,7 +26,7 @@ def rows(head: str) -> dict[str, list[str]]:
     return {first: rest for first, *rest in cells}
 
 
-def test_every_parameter_has_a_row_with_its_default() -> None:
+def test_parameters_have_rows_with_their_defaults() -> None:
     table = rows("| Parameter |")
     given = TEMPLATE["Parameters"]
     assert list(table) == [f"`{name}`" for name in given]
@@ -36,7 +36,7 @@ def test_every_parameter_has_a_row_with_its_default() -> None:
     }
 
 
-def test_a_parameter_that_is_a_setting_names_it() -> None:
+def test_parameters_name_their_settings() -> None:
     table = rows("| Parameter |")
     variables = TEMPLATE["Resources"]["Messages"]["Properties"]["Environment"]["Variables"]
     named = {parameter: name for name, parameter in variables.items()}
@@ -44,7 +44,7 @@ def test_a_parameter_that_is_a_setting_names_it() -> None:
         assert table[f"`{parameter}`"][0] == f"`{named[parameter]}`"
 
 
-def test_the_limits_are_those_that_are_deployed() -> None:
+def test_limits_are_those_that_are_deployed() -> None:
     table, parameters = rows("| |"), TEMPLATE["Parameters"]
     _, run, function, _ = table["Longest answer"]
     assert run == f"{SERVICE['spec']['timeoutSeconds'] // 60} minutes"
@@ -56,7 +56,7 @@ def test_the_limits_are_those_that_are_deployed() -> None:
     assert function == f"1 an instance, {parameters['MaxStreams']['Default']} instances"
 
 
-def test_every_file_it_names_is_there() -> None:
+def test_files_it_names_exist() -> None:
     paths = set(re.findall(r"(?:`| )([a-z]+/\w+|\w+\.ya?ml)(?:`| )", HOSTING))
     assert {"service.yaml", "deploy/Dockerfile"} <= paths
     assert [path for path in paths if not (ROOT / path).exists()] == []
@@ -71,7 +71,7 @@ COMMANDS = re.findall(
 
 @pytest.mark.cloud
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_is_one(command: str, tmp_path: Path) -> None:
+def test_commands_are_accepted_by_their_tools(command: str, tmp_path: Path) -> None:
     """They get as far as asking for an account."""
     tools.gcloud() if "gcloud " in command else tools.aws()
     environ = tools.alone(tmp_path, GEMINI_API_KEY="key", PROXY_TOKEN="token")
@@ -79,7 +79,7 @@ def test_every_command_is_one(command: str, tmp_path: Path) -> None:
     assert "active account" in said or "Unable to locate credentials" in said
 
 
-def test_every_variable_of_a_command_is_the_makefiles() -> None:
+def test_variables_of_commands_are_the_makefiles() -> None:
     commands = re.findall(r"make (?:setup|deploy)-\w+ ([^`\n]*)", HOSTING)
     used = {name for command in commands for name in re.findall(r"\b([A-Z_]+)=", command)}
     used -= {"GEMINI_SAFETY", "ANTHROPIC_MODEL"}

@@ -84,17 +84,17 @@ PLACES = [of_template, of_serverless, of_service, of_dockerfile, of_makefile, of
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_every_variable_is_a_setting(place: Any, tmp_path: Path) -> None:
+def test_variables_are_settings(place: Any, tmp_path: Path) -> None:
     names = place(tmp_path)
     assert len(names) >= 2
     assert [name for name in names if name not in (*config.VARIABLES, *OF_THE_PLATFORM)] == []
 
 
-def test_no_variable_is_excused_that_nobody_uses(tmp_path: Path) -> None:
+def test_excused_variables_are_used(tmp_path: Path) -> None:
     used = {name for place in PLACES for name in place(tmp_path)}
     assert set(OF_THE_PLATFORM) - used == set()
 
 
-def test_both_ways_to_aws_know_the_same_settings(tmp_path: Path) -> None:
+def test_sam_and_osls_know_the_same_settings(tmp_path: Path) -> None:
     assert of_template(tmp_path) == of_serverless(tmp_path)
     assert set(config.MODEL_VARIABLES) < set(of_template(tmp_path))
