@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -42,3 +43,13 @@ def test_hooks_run_what_is_installed_here(hook: str) -> None:
     assert (ROOT / program).exists() or program.startswith(".venv/bin/")
     names = (ROOT / "requirements-dev.txt").read_text()
     assert program.startswith(".ci/") or f"\n{Path(program).name}>=" in names
+
+
+def test_contributing_names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(
+        re.findall(r"`((?:\.?[a-z_]+/)+(?:[a-z_]+\.(?:py|md))?|[A-Za-z_]+\.(?:py|md))`", text)
+    )
+    folders = ("", "translate/", "translate/request/", "proxy/", "tests/")
+    assert len(named) > 20
+    assert [path for path in named if not any((ROOT / f / path).exists() for f in folders)] == []
