@@ -137,7 +137,7 @@ def emulator() -> Iterator[servers.Emulator]:
         yield servers.Emulator(url)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def proxy(emulator: servers.Emulator) -> Iterator[str]:
     """The function as it is served, with no setting but where the emulator is."""
     with servers.serving(servers.PROXY, {"GEMINI_ENDPOINT": emulator.url}) as url:

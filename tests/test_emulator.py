@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import importlib
 import importlib.util
-import itertools
 import json
 import os
 import socket
@@ -50,18 +49,12 @@ app.add_url_rule("/", "root", lambda: main.gemini(flask.request), methods=METHOD
 app.add_url_rule("/<path:path>", "all", lambda path: main.gemini(flask.request), methods=METHODS)
 client = app.test_client()
 
-fresh_keys = (f"key-{number}" for number in itertools.count())
 MODEL = "gemini-3.8-flash"
 OLD = "gemini-2.5-flash"
 STREAM = "streamGenerateContent?alt=sse"
 UNARY = "generateContent"
 HELLO: dict[str, Any] = {"chunks": [{"text": "Hello"}]}
 BARE = "Request contains an invalid argument."
-
-
-@pytest.fixture
-def key() -> str:
-    return next(fresh_keys)
 
 
 def user(*parts: Any) -> dict[str, Any]:
@@ -1554,12 +1547,6 @@ def test_title_and_a_greeting_without_a_script(key: str) -> None:
 # --- On a real port ---------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def url() -> Any:
-    with servers.serving(servers.EMULATOR) as url:
-        yield url
-
-
 def ask(url: str, key: str) -> requests.Response:
     return requests.post(
         f"{url}/v1beta/models/{MODEL}:{STREAM}",
@@ -1570,9 +1557,9 @@ def ask(url: str, key: str) -> requests.Response:
     )
 
 
-def test_stream_arrives_as_it_is_written(url: str, key: str) -> None:
-    servers.Emulator(url).script(key, {"chunks": [{"text": "a"}, {"delay": 0.2}, {"text": "b"}]})
-    with ask(url, key) as answer:
+def test_stream_arrives_as_it_is_written(emulator: servers.Emulator, key: str) -> None:
+    emulator.script(key, {"chunks": [{"text": "a"}, {"delay": 0.2}, {"text": "b"}]})
+    with ask(emulator.url, key) as answer:
         assert answer.headers["Content-Type"] == "text/event-stream"
         assert answer.raw.read1(65_536).endswith(b"}\r\n\r\n")
         arrived = time.monotonic()
@@ -1580,28 +1567,27 @@ def test_stream_arrives_as_it_is_written(url: str, key: str) -> None:
         assert time.monotonic() - arrived > 0.1
 
 
-def test_connections_that_break(url: str, key: str) -> None:
+def test_connections_that_break(emulator: servers.Emulator, key: str) -> None:
     cut = {"cut": True}
-    servers.Emulator(url).script(
+    emulator.script(
         key, {"chunks": [{"text": "a"}, cut]}, {"chunks": [{"raw": ""}, cut]}, {"chunks": [cut]}
     )
     for _ in range(2):
-        answer = ask(url, key)
+        answer = ask(emulator.url, key)
         assert answer.status_code == 200
         with pytest.raises(requests.exceptions.ChunkedEncodingError):
             answer.content  # noqa: B018 - reading it is the test
     with pytest.raises(requests.exceptions.ConnectionError):
-        ask(url, key)
+        ask(emulator.url, key)
 
 
-def test_streams_at_once_and_one_that_is_left(url: str, key: str) -> None:
-    emulator = servers.Emulator(url)
+def test_streams_at_once_and_one_that_is_left(emulator: servers.Emulator, key: str) -> None:
     emulator.script(key, {"chunks": [{"text": "a"}, {"delay": 0.2}, {"text": "b"}], "repeat": True})
-    threads = [threading.Thread(target=lambda: ask(url, key).content) for _ in range(20)]
+    threads = [threading.Thread(target=lambda: ask(emulator.url, key).content) for _ in range(20)]
     began = time.monotonic()
     for thread in threads:
         thread.start()
-    left = ask(url, key)
+    left = ask(emulator.url, key)
     left.raw.read1(65_536)
     left.close()
     for thread in threads:
