@@ -191,8 +191,11 @@ def report(results: Sequence[Result], seconds: float) -> int:
     for result in results:
         if result.failed:
             print(f"\n--- {result.part.name} ---\n{result.output}")
-    skipped = [re.findall(r"^SKIPPED .*$", each.output, re.MULTILINE) for each in results]
-    print("", *(line for lines in skipped for line in lines), sep="\n")
+    skipped: Counter[str] = Counter()
+    for result in results:
+        for number, reason in re.findall(r"^SKIPPED \[(\d+)\] \S+ (.*)$", result.output, re.M):
+            skipped[reason] += int(number)
+    print("", *(f"{number} skipped: {reason}" for reason, number in skipped.items()), sep="\n")
     counts = sum((result.counts for result in results), Counter[str]())
     failed = [result.part.name for result in results if result.failed]
     if failed:
