@@ -40,10 +40,11 @@ FLOORS: dict[str, tuple[str, ...]] = {
 """Folder -> the floors below it. A module belongs to the innermost; translate/__init__.py, which
 gives out the names of both lanes, to none."""
 
-MAX_FILE_LINES, MAX_LINES, MAX_DEPTH = 450, 40, 4
+MAX_FILE_LINES, MAX_LINES, MAX_DEPTH, MAX_TEST_NAME = 450, 40, 4, 60
 
 SOURCES = sorted([ROOT / "main.py", *ROOT.glob("proxy/**/*.py"), *ROOT.glob("translate/**/*.py")])
 TRANSLATE = sorted(ROOT.glob("translate/**/*.py"))
+TESTS = sorted(ROOT.glob("tests/**/test_*.py"))
 
 
 def name(path: Path) -> str:
@@ -170,3 +171,16 @@ def test_modules_of_translate_have_a_test_file(module: str) -> None:
     expected = module_coverage.test_file(module)
     if not (ROOT / expected).exists():
         pytest.fail(f"{module} needs {expected}, which covers it alone", pytrace=False)
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name)
+def test_names_of_tests_are_short(path: Path) -> None:
+    tests = [node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef)]
+    problems = [
+        f"{name(path)}:{test.lineno}: {test.name} has {len(test.name)} characters,"
+        f" {MAX_TEST_NAME} at most: begin with the domain's word, leave out the article"
+        for test in tests
+        if test.name.startswith("test_") and len(test.name) > MAX_TEST_NAME
+    ]
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
