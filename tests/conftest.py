@@ -31,11 +31,6 @@ OUTPUT = os.environ.get("TEST_OUTPUT")
 
 LAST = "test_logs.py"
 
-ELSEWHERE = {"e2e", "hosting", "test_lambda_emulator.py", "test_lambda_zip.py", "test_rie.py"}
-"""Tests of what runs in other processes; here is only a crowd of threads. To look for greenlets in
-those is slow, and when two of them end at once CPython 3.11 can spin for ever: the tracer is then
-asked in a pending call, which is not left while another is pending (seen 2026-11-26)."""
-
 Sizes = dict[Path, int]
 before = pytest.StashKey[Sizes]()
 
@@ -62,9 +57,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name == LAST)
-    for item in items:
-        if not ELSEWHERE.isdisjoint(item.path.relative_to(servers.ROOT).parts):
-            item.add_marker(pytest.mark.no_cover)
 
 
 # --- What is covered is known by test file: module_coverage.py reads it -----------------------

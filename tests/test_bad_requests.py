@@ -31,8 +31,8 @@ generated = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-"""The same requests on every run. Without coverage: looking for greenlets would triple their time,
-and each line they reach has a test of its own."""
+"""The same requests on every run. Without coverage: it would double their time, and each line they
+reach has a test of its own."""
 
 
 # --- What every answer must be ----------------------------------------------------------------

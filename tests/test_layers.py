@@ -22,7 +22,6 @@ ONLY_IN = {
     "boto3": {"proxy/aws/secret.py"},
     "requests": {"proxy/gemini.py", "proxy/connections.py"},
     "urllib3": {"proxy/gemini.py", "proxy/connections.py"},
-    "greenlet": {"proxy/liveness.py"},
     "sseclient": {"proxy/gemini.py"},
     "orjson": {"proxy/json_codec.py"},
 }
