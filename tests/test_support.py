@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from tests.answers import call, chunk, short_events, text, thought, translator
+from tests.messages import EXAMPLES
 from tests.servers import ROOT
+from tests.test_messages import BECOMES
 from translate import InvalidRequest, collect, translate
+from translate.request import messages, validation
 from translate.translation import Domains
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -38,12 +41,12 @@ def after_a_call(content: Any, model: str = "claude-opus-5", **more: Any) -> Any
     """The last content when a call's result comes back."""
     use = {"type": "tool_use", "id": "t", "name": "Bash", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "t", "content": content, **more}
-    messages = [
+    turns = [
         {"role": "user", "content": "go"},
         {"role": "assistant", "content": [use]},
         {"role": "user", "content": [result]},
     ]
-    return sent(model=model, messages=messages, tools=[BASH])["contents"][-1]["parts"]
+    return sent(model=model, messages=turns, tools=[BASH])["contents"][-1]["parts"]
 
 
 def is_refused(path: str, **fields: Any) -> bool:
@@ -57,8 +60,8 @@ def is_ignored(**fields: Any) -> bool:
 
 
 def text_and_system() -> bool:
-    messages = [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]
-    request = sent(messages=messages, system="c")
+    turns = [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]
+    request = sent(messages=turns, system="c")
     return request["systemInstruction"] == {"parts": [{"text": "c"}]} and request["contents"] == [
         {
             "role": "user",
@@ -119,12 +122,14 @@ def found() -> bool:
 
 def filtered() -> bool:
     fetch = {"type": "web_fetch_20250910", "name": "web_fetch", "blocked_domains": ["b.com"]}
-    said = str(sent(tools=[SEARCH, fetch])["systemInstruction"])
+    prompt = str(sent(tools=[SEARCH, fetch])["systemInstruction"])
     pages = [{"web": {"uri": "https://x.test", "title": site}} for site in ("a.com", "c.com")]
     metadata = {"webSearchQueries": ["q"], "groundingChunks": pages}
     given = chunk(finish="STOP", groundingMetadata=metadata)
     shown = answer(given, domains=Domains(allowed=("a.com",)))["content"][-1]["content"]
-    return "a.com" in said and "b.com" in said and [page["title"] for page in shown] == ["a.com"]
+    return (
+        "a.com" in prompt and "b.com" in prompt and [page["title"] for page in shown] == ["a.com"]
+    )
 
 
 def history_of_server_tools() -> bool:
@@ -133,7 +138,7 @@ def history_of_server_tools() -> bool:
     return all("text" in part for part in parts(use, passage))
 
 
-def mended() -> bool:
+def repaired() -> bool:
     slip = call("f", "bash", {"parameters": {"a": 1}}, thoughtSignature="A")
     schemas = {"Bash": {"properties": {"a": {}}, "required": ["a"]}}
     use = answer(chunk(slip, finish="STOP"), input_schemas=schemas)["content"][-1]
@@ -147,6 +152,7 @@ def one_call() -> bool:
     return kinds == ["thinking", "tool_use"] and "at most one" in str(sent(tool_choice=choice))
 
 
+HOLOGRAM = {"type": "document", "source": {"type": "hologram"}}
 FORM = {"type": "json_schema", "schema": {"type": "object"}}
 OLDER = "gemini-2.5-flash"
 
@@ -203,13 +209,24 @@ YES: dict[str, Callable[[], bool]] = {
         and "Answer with JSON only" in str(sent(model=OLDER, output_format=FORM, tools=[BASH]))
     ),
     "server tools, search results": history_of_server_tools,
-    "calls that the model got nearly right": mended,
+    "tools that come and go": lambda: all(
+        "available" in parts(EXAMPLES[kind])[0]["text"]
+        for kind in ("tool_reference", "tool_addition", "tool_removal")
+    ),
+    "calls that the model got nearly right": repaired,
     "answers longer": long_answer,
     "arguments streamed in pieces": pieces,
     "`disable_parallel_tool_use`": one_call,
 }
 PARTLY: dict[str, Callable[[], bool]] = {
     "domain filters": filtered,
+    "unknown values": lambda: (
+        config(
+            thinking={"type": "interleaved", "display": "blurred"},
+            output_config={"effort": "ludicrous"},
+        )["thinkingConfig"]
+        == {"thinkingLevel": "high", "includeThoughts": True}
+    ),
     "`temperature`": lambda: (
         "temperature" in config(model=OLDER, temperature=1) and is_ignored(temperature=1)
     ),
@@ -252,6 +269,8 @@ NO: dict[str, Callable[[], bool]] = {
     "fields nobody knows yet": lambda: (
         is_ignored(tomorrow={"a": 1})
         and is_refused("messages.0.content.0:", blocks=[{"type": "hologram"}])
+        and is_refused("messages.0.content.0.source.type:", blocks=[HOLOGRAM])
+        and is_refused("tool_choice.type:", tools=[BASH], tool_choice={"type": "at_will"})
     ),
 }
 CLAIMS = {"yes": YES, "partly": PARTLY, "no": NO}
@@ -278,3 +297,72 @@ def test_every_claim_has_its_row(support: str) -> None:
         there = [subject for subject in subjects if subject.startswith(start)]
         assert len(there) == 1, f"no row, or several, under {support!r} in README for: {start}"
     assert len(subjects) == len(CLAIMS[support])
+
+
+# --- Blocks ------------------------------------------------------------------------------------
+
+BLOCK_ROWS = {
+    "text": "text, system prompt",
+    "image": "images (base64, URL)",
+    "document": "images (base64, URL)",
+    "search_result": "server tools, search results",
+    "thinking": "thinking, effort",
+    "redacted_thinking": "thinking, effort",
+    "tool_use": "tools, `tool_choice`",
+    "tool_result": "tools, `tool_choice`",
+    "tool_reference": "tools that come and go",
+    "tool_addition": "tools that come and go",
+    "tool_removal": "tools that come and go",
+    "server_tool_use": "server tools, search results",
+    "web_search_tool_result": "server tools, search results",
+    "web_fetch_tool_result": "server tools, search results",
+    "code_execution_tool_result": "server tools, search results",
+    "bash_code_execution_tool_result": "server tools, search results",
+    "text_editor_code_execution_tool_result": "server tools, search results",
+    "mcp_tool_use": "server tools, search results",
+    "mcp_tool_result": "server tools, search results",
+}
+"""Type of a block -> how its row in README.md begins."""
+
+
+def missing_for(kind: str) -> list[str]:
+    """What a type of block in the table still needs, and where."""
+    row = BLOCK_ROWS.get(kind)
+    needed = {
+        "what it becomes: translate/request/messages.py, BLOCKS": kind in messages.BLOCKS,
+        "its fields: translate/request/validation.py, BLOCKS": kind in validation.BLOCKS,
+        "an example: tests/messages.py, EXAMPLES": EXAMPLES.get(kind, {}).get("type") == kind,
+        "a test of the example: tests/test_messages.py, BECOMES": kind in BECOMES,
+        "the name of its row: tests/test_support.py, BLOCK_ROWS": row is not None,
+        f"its row: README.md, 'What is translated', one that begins with {row!r}": any(
+            row is None or subject.startswith(row) for subject, *_ in rows()
+        ),
+    }
+    return [what for what, is_there in needed.items() if not is_there]
+
+
+BLOCKS = sorted({*messages.BLOCKS, *validation.BLOCKS, *EXAMPLES, *BECOMES, *BLOCK_ROWS})
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_a_block_has_its_fields_example_test_and_row(kind: str) -> None:
+    missing = missing_for(kind)
+    assert not missing, f"a {kind!r} block lacks " + "; ".join(missing)
+
+
+def test_what_a_new_block_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(messages.BLOCKS, "hologram", messages.BLOCKS["text"])
+    fields, example, test, row = missing_for("hologram")
+    assert [what.split(":")[0] for what in (fields, example, test, row)] == [
+        "its fields",
+        "an example",
+        "a test of the example",
+        "the name of its row",
+    ]
+    monkeypatch.setitem(BLOCK_ROWS, "text", "holograms")
+    assert [what.split(":")[0] for what in missing_for("text")] == ["its row"]
+
+
+def test_a_source_has_its_fields() -> None:
+    """What a source becomes stands in messages.SOURCES, its fields in validation.SOURCES."""
+    assert set(messages.SOURCES) == set(validation.SOURCES)
