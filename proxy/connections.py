@@ -452,7 +452,7 @@ class ResponseStream:
     def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self._is_complete:
                 raise ProtocolError("the response is not HTTP/1.1") from error
             self._is_reusable = False
