@@ -316,7 +316,7 @@ def transmit(
         while left:
             try:
                 sent = yield from _send(connection.sock, left[:SEND_BYTES], poller, seconds)
-            except (BrokenPipeError, ConnectionResetError):
+            except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
                 return
             except TimeoutError as error:
                 message = f"Nothing was taken by {connection.host}. (connect timeout={seconds})"
