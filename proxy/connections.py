@@ -212,10 +212,8 @@ class Pool(urllib3.HTTPConnectionPool):
 
     ConnectionCls = Connection
 
-    @property
-    def is_tunnelled(self) -> bool:
-        """Whether requests go through a CONNECT of somebody's HTTP proxy."""
-        return connection_requires_http_tunnel(self.proxy, self.proxy_config, self.scheme)
+    is_tunnelled = False
+    """Whether requests go through a CONNECT of somebody's HTTP proxy."""
 
     def take(self) -> Any:
         """A connection: idle for a short time at most, or not connected yet."""
@@ -284,6 +282,8 @@ class Adapter(HTTPAdapter):
         """What requests would look for on each request. Raises OSError for a missing CA file."""
         pool: Any = self.get_connection_with_tls_context(request, verify, proxies, cert)
         self.cert_verify(pool, request.url, verify, cert)  # type: ignore[no-untyped-call]
+        scheme = urlsplit(str(request.url)).scheme
+        pool.is_tunnelled = connection_requires_http_tunnel(pool.proxy, pool.proxy_config, scheme)
         self._pool = pool
         return self._pool
 
