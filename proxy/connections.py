@@ -25,6 +25,7 @@ import httptools
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.exceptions import InvalidHeader
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -266,11 +267,12 @@ class Adapter(HTTPAdapter):
         urllib3, requests and the system; TimeoutError where the server takes or says nothing.
         """
         pool = self._pool or self._find_pool(request, verify, cert, proxies)
+        parts = _serialize(request, pool)
         connection = pool.take()
         try:
             if connection.sock is None:
                 yield from poller.call(lambda: pool.connect(connection, timeouts.connect))
-            yield from transmit(connection, _serialize(request, pool), poller, timeouts.connect)
+            yield from transmit(connection, parts, poller, timeouts.connect)
             stream = ResponseStream(connection, pool, poller, timeouts.read)
             yield from stream.read_head()
         except BaseException:
@@ -292,13 +294,18 @@ POOL_CLASSES = {"http": Pool, "https": SecurePool}
 
 
 def _serialize(request: requests.PreparedRequest, pool: Pool) -> tuple[bytes, bytes]:
-    """A request's head and body. To a proxy without a tunnel, the whole URL is told."""
+    """A request's head and body. To a proxy without a tunnel, the whole URL is told.
+
+    Raises InvalidHeader for a line break in a header or in the URL.
+    """
     is_forwarded = pool.proxy is not None and not pool.is_tunnelled
     headers = {**(pool.proxy_headers if is_forwarded else {}), **request.headers}
     url = str(request.url)
     target = url if is_forwarded else request.path_url
     lines = [f"{request.method} {target} HTTP/1.1", f"Host: {urlsplit(url).netloc}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
+    if any("\r" in line or "\n" in line for line in lines):
+        raise InvalidHeader("a header or the URL contains a line break")
     assert isinstance(request.body, bytes)
     return "\r\n".join([*lines, "", ""]).encode("latin-1"), request.body
 
