@@ -108,8 +108,7 @@ class Connection(HTTPConnection):
             self._is_connecting = True
         try:
             super().connect()
-            if isinstance(self.sock, socket.socket):
-                self.sock.settimeout(0)
+            self.sock.settimeout(0)
         except TimeoutError as error:
             raise self._timed_out() from error
         finally:
@@ -337,6 +336,8 @@ def _send(sock: Any, data: memoryview, poller: Poller, seconds: float) -> Waitin
     The system calls a socket writable only when much of what it holds has been taken, so it is
     tried once more before it is given up.
     """
+    if not isinstance(sock, socket.socket):
+        return (yield from poller.call(lambda: _send_blocking(sock, data, seconds)))
     deadline = time.monotonic() + seconds
     while True:
         is_late = time.monotonic() >= deadline
@@ -351,6 +352,14 @@ def _send(sock: Any, data: memoryview, poller: Poller, seconds: float) -> Waitin
             raise TimeoutError("nothing was taken")
         while not poller.wait(sock.fileno(), deadline, mask) and time.monotonic() < deadline:
             yield SILENCE
+
+
+def _send_blocking(sock: Any, data: memoryview, seconds: float) -> int:
+    """For TLS inside of TLS: what a socket that does not block leaves over, it would lose."""
+    sock.settimeout(seconds)
+    sent: int = sock.send(data)
+    sock.settimeout(0)
+    return sent
 
 
 class ResponseStream:
@@ -438,21 +447,22 @@ class ResponseStream:
 
     def _receive(self, sock: Any, poller: Poller) -> Generator[bytes | Silence, None, None]:
         """What the socket has, read by read; nothing at its end."""
-        is_plain = isinstance(sock, socket.socket)
         pending = getattr(sock, "pending", None)
+        # TLS inside of TLS does not tell what is pending: a read is tried first.
+        is_nested = not isinstance(sock, socket.socket)
+        has_tried = False
         while True:
             deadline = time.monotonic() + self.timeout
-            if not is_plain:  # TLS inside of TLS, which has no reads that do not block
-                yield (yield from poller.call(lambda: sock.recv(READ_BYTES)))
-                continue
-            if pending is None or not pending():
+            if has_tried or not (is_nested or (pending and pending())):
                 while not poller.wait(sock.fileno(), deadline):
                     if time.monotonic() >= deadline:
                         raise TimeoutError("nothing was received")
                     yield SILENCE
             try:
-                read = sock.recv(READ_BYTES)
+                read = sock.recv(READ_BYTES) or b""  # the nested end is 0
+                has_tried = False
             except (BlockingIOError, ssl.SSLWantReadError):
+                has_tried = True
                 continue
             yield read
 
