@@ -385,7 +385,8 @@ class ResponseStream:
     def read_head(self) -> Waiting[None]:
         """Raises ProtocolError for what is no response, TimeoutError where none comes."""
         size = 0
-        for read in self._received:
+        while True:
+            read = next(self._received)
             if isinstance(read, Silence):
                 yield read
                 continue
