@@ -24,9 +24,10 @@ from translate.wire import Chunk
 
 from . import config, json_codec
 from .auth import Key
-from .connections import Adapter, ResponseStream, Timeouts
+from .connections import Adapter, Timeouts
 from .endpoints import Endpoint
 from .liveness import Poller, Silence, Waiting
+from .response_stream import ResponseStream
 
 COUNT_SECONDS = 10
 """For a count of tokens: a client that asks for a dozen at once waits for all of them."""
