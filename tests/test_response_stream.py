@@ -1,0 +1,227 @@
+"""proxy/response_stream.py: a response is the same however it is cut, and its end is known."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gzip
+import itertools
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from urllib3.exceptions import ProtocolError
+
+from proxy import response_stream
+from proxy.liveness import READABLE, Poller, run
+from proxy.response_stream import ResponseStream
+from tests.sockets import (
+    CHUNKED,
+    INTERIM,
+    LONG,
+    OK,
+    SOON,
+    TO_BE_CLOSED,
+    UNTIL_CLOSE,
+    Pair,
+    encrypt,
+    make_certificate,
+    scripted,
+)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+class Received(Poller):
+    """A response of which a piece comes with each silence (None: nothing); after the last, its peer
+    closes."""
+
+    def __init__(self, *pieces: bytes | None, pair: Pair | None = None) -> None:
+        super().__init__()
+        self.due = 0
+        self.deadlines: list[float] = []
+        self.pieces: Iterator[bytes | None] = iter(pieces)
+        self.sock, self.peer = pair or socket.socketpair()
+        self.sock.settimeout(0)
+        self.ends: list[str] = []
+        connection = SimpleNamespace(sock=self.sock, close=lambda: self.ends.append("closed"))
+        pool: Any = SimpleNamespace(give_back=lambda _: self.ends.append("given back"))
+        self.stream = ResponseStream(connection, pool, self, LONG)
+
+    def wait(self, fd: int, deadline: float, mask: int = READABLE) -> bool:
+        self.deadlines.append(deadline)
+        is_ready = super().wait(fd, deadline, mask)
+        if not is_ready and (piece := next(self.pieces, b"")):
+            self.peer.sendall(piece)
+        elif not is_ready and piece is not None:
+            self.peer.close()
+        return is_ready
+
+    def reads(self) -> list[bytes]:
+        """The body, read by read."""
+        run(self.stream.read_head())
+        return [read for read in self.stream.reads() if isinstance(read, bytes)]
+
+    def __enter__(self) -> Received:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        for _ in range(2):
+            self.stream.close()
+        self.sock.close()
+        self.peer.close()
+        assert len(self.ends) == 1
+
+
+def cut(raw: bytes, size: int) -> list[bytes]:
+    return [raw[at : at + size] for at in range(0, len(raw), size)]
+
+
+@pytest.mark.parametrize("size", [1, 40, 10_000])
+@pytest.mark.parametrize(
+    ("raw", "status", "body", "is_reusable"),
+    [
+        (OK, 200, b"ok", True),
+        (b"HTTP/1.1 429 Slow\r\ncontent-LENGTH:  2 \r\n\r\nno", 429, b"no", True),
+        (b"HTTP/1.1 500 \r\nContent-Length: 0\r\n\r\n", 500, b"", True),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", 204, b"", True),
+        (CHUNKED + b"1\r\no\r\n1;x=y\r\nk\r\n0\r\n\r\n", 200, b"ok", True),
+        (CHUNKED + b"2\r\nok\r\n0\r\nLink: x\r\nA: b\r\n\r\n", 200, b"ok", True),
+        (INTERIM + OK, 200, b"ok", True),
+        (UNTIL_CLOSE + b"ok", 200, b"ok", False),
+        (TO_BE_CLOSED, 200, b"ok", False),
+        (b"HTTP/1.0 200 OK\r\n\r\nok", 200, b"ok", False),
+        (b"HTTP/1.0" + OK[8:], 200, b"ok", False),
+    ],
+)
+def test_response_is_read_however_it_is_cut(
+    raw: bytes, status: int, body: bytes, is_reusable: bool, size: int
+) -> None:
+    with Received(*cut(raw, size)) as received:
+        assert b"".join(received.reads()) == body
+        assert received.stream.status == status
+        assert "link" not in received.stream.headers
+    assert received.ends == ["given back" if is_reusable else "closed"]
+
+
+def test_response_body_comes_in_a_piece_for_each_read() -> None:
+    chunks = [b"1\r\na\r\n2\r\nbc\r\n3", b"\r\nd", b"ef\r", b"\n0\r\n", b"\r\n"]
+    with Received(CHUNKED, *chunks) as received:
+        assert received.reads() == [b"abc", b"d", b"ef"]
+        assert received.stream.headers == {"transfer-encoding": "chunked"}
+
+
+@pytest.mark.parametrize("junk", [b"junk", OK])
+def test_response_that_something_follows_is_whole(junk: bytes) -> None:
+    """But nobody knows what comes next on its connection."""
+    with Received(OK + junk) as received:
+        assert (received.reads(), received.stream.status) == ([b"ok"], 200)
+    assert received.ends == ["closed"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"", "closed without a response"),
+        (OK[:20], "closed without a response"),
+        (INTERIM, "closed without a response"),
+        (b"SSH-2.0-OpenSSH_9\r\n", "not HTTP/1.1"),
+        (b"HTTP/1.1 two OK\r\n\r\n", "not HTTP/1.1"),
+        (b"HTTP/1.1 101 Hi\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nx", "not HTTP/1.1"),
+        (OK[:17] + b"X: " + b"x" * 99_000, "too large"),
+        (INTERIM * 2_000, "too large"),
+        (OK[:-1], "in the middle of the body"),
+        (CHUNKED + b"2\r\nok\r\n", "in the middle of the body"),
+        (CHUNKED + b"two\r\nok\r\n", "not HTTP/1.1"),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, bytes) else None,
+)
+def test_response_that_is_cut_or_garbled_is_an_error(raw: bytes, message: str) -> None:
+    """And its connection is not used again."""
+    with Received(*cut(raw, 50_000)) as received, pytest.raises(ProtocolError, match=message):
+        received.reads()
+    assert received.ends == ["closed"]
+
+
+PLAIN = bytes(range(256)) * 99
+ZIPPED = gzip.compress(PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "left_out", "error"),
+    [
+        ("GZip", ZIPPED, 0, ""),
+        ("identity", PLAIN, 0, ""),
+        ("gzip", ZIPPED, 1, "in the middle of the body"),
+        ("gzip", ZIPPED[:-5], 0, "has no end"),
+        ("gzip", PLAIN, 0, "not what its encoding says"),
+        ("br", ZIPPED, 0, "nobody asked for it"),
+    ],
+)
+def test_response_may_be_gzipped(encoding: str, body: bytes, left_out: int, error: str) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n"
+    raw = head.encode() + body
+    expected = pytest.raises(ProtocolError, match=error) if error else contextlib.nullcontext()
+    with Received(*cut(raw[: len(raw) - left_out], 70)) as received, expected:
+        assert b"".join(received.reads()) == PLAIN
+
+
+@pytest.mark.parametrize(("max_bytes", "expected"), [(9, b"okok"), (4, b"okok"), (3, b"oko")])
+def test_response_is_read_as_far_as_it_is_allowed(max_bytes: int, expected: bytes) -> None:
+    with Received(CHUNKED, b"2\r\nok\r\n", b"2\r\nok\r\n", b"0\r\n\r\n") as received:
+        run(received.stream.read_head())
+        assert run(received.stream.read_all(max_bytes)) == expected
+    assert received.ends == ["given back" if max_bytes == 9 else "closed"]
+
+
+@pytest.mark.parametrize("has_head", [False, True])
+def test_response_timeout_is_between_two_reads(has_head: bool) -> None:
+    """It may be changed, goes on over silences, and has no errno: that is for the system's."""
+    with Received(CHUNKED if has_head else None) as received:
+        received.pieces = itertools.chain(received.pieces, itertools.repeat(None))
+        if has_head:
+            run(received.stream.read_head())
+        received.stream.timeout = SOON
+        before = time.monotonic()
+        with pytest.raises(TimeoutError) as caught:
+            run(received.stream.read_all(9) if has_head else received.stream.read_head())
+        assert (time.monotonic() - before >= SOON, caught.value.errno) == (True, None)
+        assert len(received.deadlines) > 4
+    with Received(CHUNKED, b"0\r\n\r\n") as received:
+        received.reads()
+    first, again, second, last = received.deadlines
+    assert first == again < second == last
+
+
+def test_response_of_a_peer_that_vanished_is_no_silence() -> None:
+    """The system's timeout has a number. Where it is wrong about what is there, no harm is done."""
+    dead = TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+    pair = scripted(socket.socketpair(), BlockingIOError(), ssl.SSLWantReadError(), dead)
+    with Received(OK, pair=pair) as received, pytest.raises(TimeoutError) as caught:
+        received.reads()
+    assert (caught.value.errno, received.ends) == (errno.ETIMEDOUT, ["closed"])
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_response_behind_tls_has_silences_and_an_end(certificate: str, version: Any) -> None:
+    """TLS 1.3 sends tickets after the handshake: they make a socket readable, without data."""
+    pair = encrypt(socket.socketpair(), certificate, version)
+    with Received(UNTIL_CLOSE, b"a", b"b", pair=pair) as received:
+        assert received.reads() == [b"a", b"b"]
+
+
+def test_response_that_is_decrypted_already_is_not_waited_for(
+    certificate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(response_stream, "READ_BYTES", 10)
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + bytes(1000)
+    with Received(raw, pair=encrypt(socket.socketpair(), certificate)) as received:
+        assert len(received.reads()) >= 100
+    assert len(received.deadlines) < 5
