@@ -1,485 +1,437 @@
-"""proxy/connections.py: the connections on which one waits are those that requests uses."""
+"""proxy/connections.py: requests and responses on sockets that never block, and their pools."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
-import errno
-import io
+import http.client
+import math
+import select
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    LocationParseError,
-    NameResolutionError,
-    NewConnectionError,
-)
+import urllib3.exceptions
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProtocolError
 
-from proxy import connections, liveness
-from proxy.connections import (
-    PIECE_BYTES,
-    Patient,
-    PatientAdapter,
-    PatientConnection,
-    PatientPool,
-    PatientSecureConnection,
-    PatientSecurePool,
-    in_turn,
-)
-from proxy.liveness import ClientLeft, Sign, Work
+from proxy import connections, response_stream
+from proxy.connections import SEND_BYTES, Adapter, Connection, ResponseStream, Timeouts
+from proxy.liveness import READABLE, SILENCE, ClientDisconnected, Poller, Waiting, run
 from tests.servers import reset
-
-PROXY = "http://127.0.0.1:9"
-
-SOON = 0.02
-"""Seconds that are waited for in vain."""
+from tests.sockets import (
+    CHUNKED,
+    HOST,
+    INTERIM,
+    LONG,
+    OK,
+    SOON,
+    TO_BE_CLOSED,
+    UNTIL_CLOSE,
+    Pair,
+    connected,
+    drain,
+    encrypt,
+    make_certificate,
+    scripted,
+    server_context,
+    soon,
+)
 
 TIMEOUT = 0.3
-
-LONG = 30.0
-"""Seconds that nothing here takes: a test that waits for so long has found a fault."""
-
-Pair = tuple[socket.socket, socket.socket]
-Connection = PatientConnection | PatientSecureConnection
-
-
-@pytest.mark.parametrize(
-    ("url", "pool"), [("http://gemini.test/", PatientPool), ("https://g.test/", PatientSecurePool)]
-)
-@pytest.mark.parametrize("through_a_proxy", [False, True])
-def test_each_way_to_google_is_patient(url: str, pool: type, through_a_proxy: bool) -> None:
-    adapter = PatientAdapter()
-    manager = adapter.proxy_manager_for(PROXY) if through_a_proxy else adapter.poolmanager
-    made = manager.connection_from_url(url)
-    assert type(made) is pool
-    assert issubclass(made.ConnectionCls, PatientConnection)
-    assert made.ConnectionCls.default_port == {"http": 80, "https": 443}[made.scheme]
-    assert made.ConnectionCls.response_class.__name__ == "PatientResponse"
-
-
-def connected(buffer_bytes: int | None = None) -> Pair:
-    """The two sides of a connection on which little more than that can be on its way."""
-    with socket.socket() as server:
-        ours = socket.socket()
-        if buffer_bytes:
-            server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
-            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        ours.connect(server.getsockname())
-        theirs, _ = server.accept()
-        theirs.settimeout(LONG)
-        return ours, theirs
-
-
-@pytest.fixture
-def client() -> Iterator[Pair]:
-    ours, theirs = connected()
-    with ours, theirs:
-        yield ours, theirs
-
-
-# --- Reading ----------------------------------------------------------------------------------
-
-
-def test_closing_closes_what_is_under_it() -> None:
-    with socket.socket() as sock:
-        raw = sock.makefile("rb", buffering=0)
-        reader = Patient(sock, raw)  # type: ignore[arg-type]
-        assert reader.readable()
-        reader.close()
-        assert raw.closed
-
-
-def reading(sock: socket.socket, times: int = 1_000_000) -> Generator[bytes, None, None]:
-    """Reads of a byte, as urllib3 does them."""
-    raw: Any = sock.makefile("rb", buffering=0)
-    with io.BufferedReader(Patient(sock, raw)) as file:
-        while times and (read := file.read1(1)):
-            times -= 1
-            yield read
-
-
-def test_a_connection_is_left_as_it_was_found() -> None:
-    """While it is read from it does not block; the next request is sent as usual."""
-    ours, theirs = socket.socketpair()
-
-    with ours, theirs:
-        ours.settimeout(30)
-        work = Work(reading(ours, times=1))
-        assert work.take(0) is Sign.SILENCE
-        assert ours.gettimeout() == 0
-        theirs.sendall(b"a")
-        assert [work.take(30), work.take(30)] == [b"a", Sign.END]
-        assert ours.gettimeout() == 30
-
-
-def test_a_timeout_that_is_set_meanwhile_counts() -> None:
-    ours, theirs = socket.socketpair()
-
-    with ours, theirs:
-        ours.settimeout(30)
-        work = Work(reading(ours, times=2))
-        theirs.sendall(b"a")
-        assert work.take(30) == b"a"
-        ours.settimeout(0.02)
-        with pytest.raises(TimeoutError, match="nothing to read"):
-            work.take(30)
-
-
-class Dead(io.RawIOBase):
-    """The socket of a peer of which the system has heard nothing for too long."""
-
-    def readinto(self, buffer: Any) -> int:
-        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
-
-
-@pytest.mark.parametrize("in_a_work", [True, False])
-def test_a_peer_that_is_gone_is_not_silent(in_a_work: bool) -> None:
-    """A silence is the client's to hear of; a connection is made anew."""
-    ours, theirs = socket.socketpair()
-
-    def read() -> Generator[bytes, None, None]:
-        yield io.BufferedReader(Patient(ours, Dead())).read1(1)
-
-    with ours, theirs, pytest.raises(ConnectionAbortedError):
-        Work(read()).take(LONG) if in_a_work else next(read())
-
-
-def test_a_peer_that_goes_without_a_word_is_noticed(good: Address) -> None:
-    with contextlib.closing(PatientConnection(*good)) as made:
-        made.connect()
-        assert made.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        told = {
-            name: made.sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
-            for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
-            if hasattr(socket, name)
-        }
-    seen = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 60_000}
-    assert told == {name: seen[name] for name in told}
-
-
-def test_an_option_that_the_system_refuses_is_left_out(
-    good: Address, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "WATCHED", [(socket.IPPROTO_TCP, 9999, 1)])
-    with contextlib.closing(PatientConnection(*good)) as made:
-        made.connect()
-        assert made.sock.getpeername() == good
-
-
-@pytest.mark.parametrize(("rested", "is_used_again"), [(100, True), (130, False)])
-def test_a_connection_that_has_rested_for_long_is_not_used_again(
-    rested: int, is_used_again: bool, good: Address, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The clock goes on while a laptop sleeps."""
-    with contextlib.closing(PatientPool(*good)) as pool:
-        first = pool._get_conn()
-        first.connect()
-        pool._put_conn(first)
-        before = first.sock
-        now = time.time() + rested
-        monkeypatch.setattr(connections.time, "time", lambda: now)
-        pool._get_conn()
-        assert (first.sock is before) is is_used_again
-        first.close()
-        pool._put_conn(None)
-
-
-# --- Reading behind encryption ----------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A file with a key and a certificate that nobody need trust."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    start = datetime(2020, 1, 1, tzinfo=UTC)
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key())
-        .serial_number(1)
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=36_500))
-        .sign(key, hashes.SHA256())
-    )
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    path.write_bytes(secret + signed.public_bytes(Encoding.PEM))
-    return str(path)
-
-
-def encrypted(
-    pair: Pair, certificate: str, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
-) -> tuple[ssl.SSLSocket, ssl.SSLSocket]:
-    """The two sides of a connection after the handshake."""
-    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    theirs.load_cert_chain(certificate)
-    theirs.maximum_version = version
-    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ours.check_hostname, ours.verify_mode = False, ssl.CERT_NONE
-    with ThreadPoolExecutor(1) as other:
-        shaking = other.submit(theirs.wrap_socket, pair[1], server_side=True)
-        return ours.wrap_socket(pair[0]), shaking.result(LONG)
-
-
-versions = pytest.mark.parametrize(
-    "version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda version: version.name
-)
-
-
-@versions
-def test_silence_is_seen_behind_encryption(certificate: str, version: ssl.TLSVersion) -> None:
-    """TLS 1.3 sends tickets after the handshake: they make a socket readable, without data."""
-    ours, theirs = encrypted(socket.socketpair(), certificate, version)
-    with ours, theirs:
-        ours.settimeout(LONG)
-        work = Work(reading(ours))
-        before = time.monotonic()
-        assert [work.take(0), work.take(SOON)] == [Sign.SILENCE] * 2
-        assert time.monotonic() - before < LONG / 2
-        theirs.sendall(b"ab")
-        assert [work.take(LONG), work.take(LONG)] == [b"a", b"b"]
-        ours.settimeout(SOON)
-        with pytest.raises(TimeoutError, match="nothing to read"):
-            work.take(LONG)
-
-
-@versions
-def test_the_end_of_an_encrypted_stream_is_seen(certificate: str, version: ssl.TLSVersion) -> None:
-    ours, theirs = encrypted(socket.socketpair(), certificate, version)
-    with ours:
-        work = Work(reading(ours))
-        theirs.sendall(b"a")
-        assert work.take(LONG) == b"a"
-        theirs.close()
-        assert work.take(LONG) is Sign.END
-
-
-def test_what_is_decrypted_already_is_not_waited_for(certificate: str) -> None:
-    """A record is larger than what is read at once; its rest makes no socket readable."""
-    size = 2 * io.DEFAULT_BUFFER_SIZE
-    ours, theirs = encrypted(socket.socketpair(), certificate)
-    with ours, theirs:
-        work = Work(reading(ours))
-        theirs.sendall(bytes(size))
-        assert work.take(LONG) == b"\0"
-        assert [work.take(0) for _ in range(size)] == [b"\0"] * (size - 1) + [Sign.SILENCE]
-        work.stop()
-
-
-def test_outside_of_a_work_an_encrypted_read_waits_itself(certificate: str) -> None:
-    ours, theirs = encrypted(socket.socketpair(), certificate)
-    with ours, theirs:
-        ours.settimeout(LONG)
-        later = threading.Timer(SOON, theirs.sendall, [b"a"])
-        later.start()
-        assert next(reading(ours)) == b"a"
-        later.join()
-
-
-# --- Sending ----------------------------------------------------------------------------------
 
 BODY = bytes(range(256)) * 8_192
 """2 MB, of which little can be on its way."""
 
-Uploads = tuple[Connection, socket.socket]
+encrypted_too = pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 
 
-@pytest.fixture(params=["plain", "encrypted"])
-def uploads(request: pytest.FixtureRequest) -> Iterator[Uploads]:
-    """A connection that has been made, and its other side."""
-    pair = connected(buffer_bytes=65_536)
-    kind: type[Connection] = PatientConnection
-    if request.param == "encrypted":
-        kind, pair = (
-            PatientSecureConnection,
-            encrypted(pair, request.getfixturevalue("certificate")),
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+# --- Exchanges --------------------------------------------------------------------------------
+
+
+class Last(bytes):
+    """An answer after which the server closes."""
+
+
+Answer = bytes | Callable[[Any], None]
+
+
+class Server:
+    """Answers requests in turn: with bytes, or by a function of the socket."""
+
+    def __init__(self, *answers: Answer, context: ssl.SSLContext | None = None) -> None:
+        self.answers = list(answers)
+        self.context = context
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.listener = socket.create_server((HOST, 0))
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        self.address = self.listener.getsockname()
+        self.url = f"http{'s' if context else ''}://{HOST}:{self.address[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self.listener.accept()
+                self.connections += 1
+                threading.Thread(target=self.serve, args=[sock], daemon=True).start()
+
+    def serve(self, sock: Any) -> None:
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            stack.enter_context(sock)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.context:
+                sock = stack.enter_context(self.context.wrap_socket(sock, server_side=True))
+            while request := read_request(sock):
+                self.requests.append(request)
+                answer = self.answers.pop(0)
+                sock.sendall(answer) if isinstance(answer, bytes) else answer(sock)
+                if isinstance(answer, Last):
+                    break
+
+    def close(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def read_request(sock: Any) -> bytes:
+    """A head, and the first 100 bytes of its body; nothing at the end of the connection."""
+    request = b""
+    while not request.endswith(b"\r\n\r\n") and (read := sock.recv(1)):
+        request += read
+    _, _, length = request.partition(b"Content-Length: ")
+    for _ in range(min(100, int(length.split()[0] if length else 0))):
+        request += sock.recv(1)
+    return request
+
+
+def tunnel(target: Server) -> Answer:
+    """Answers a CONNECT, and then passes on what comes from either side."""
+
+    def connect(sock: Any) -> None:
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
+            other.connect(target.address)
+            sock.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+            others = {sock: other, other: sock}
+            while True:
+                for ready in select.select([sock, other], [], [])[0]:
+                    if not (read := ready.recv(65_536)):
+                        return sock.close()
+                    others[ready].sendall(read)
+
+    return connect
+
+
+class Web:
+    """Servers, and an adapter that asks them."""
+
+    def __init__(self, certificate: str, stack: contextlib.ExitStack) -> None:
+        self.certificate = certificate
+        self.stack = stack
+        self.adapter = stack.enter_context(contextlib.closing(Adapter()))
+
+    def serve(self, *answers: Answer, tls: bool = False) -> Server:
+        context = server_context(self.certificate) if tls else None
+        return self.stack.enter_context(contextlib.closing(Server(*answers, context=context)))
+
+    def exchange(
+        self,
+        url: str,
+        body: bytes = b"{}",
+        *,
+        poller: Poller | None = None,
+        connect: float = LONG,
+        proxy: Server | None = None,
+        verify: bool | str = "",
+        **headers: str,
+    ) -> Waiting[ResponseStream]:
+        request = requests.PreparedRequest()
+        request.method, request.url, request.body = "POST", url, body
+        request.headers = {"Content-Length": str(len(body)), **headers}  # type: ignore[assignment]
+        return self.adapter.exchange(
+            request,
+            poller or Poller(),
+            Timeouts(connect, LONG),
+            verify=verify or self.certificate,
+            cert=None,
+            proxies={"all": proxy.url.replace("://", "://me:pw@")} if proxy else None,
         )
-    connection = kind("localhost", timeout=TIMEOUT)
-    connection.sock = pair[0]
-    connection.sock.settimeout(TIMEOUT)
-    with pair[0], pair[1]:
-        yield connection, pair[1]
+
+    def ask(self, *given: Any, **options: Any) -> tuple[int, bytes]:
+        """Status and body."""
+        with contextlib.closing(run(self.exchange(*given, **options))) as stream:
+            return stream.status, run(stream.read_all(1_000_000))
 
 
-def sending(connection: Connection, data: Any) -> Generator[str, None, None]:
-    connection.send(data)
-    yield "sent"
+@pytest.fixture
+def web(certificate: str) -> Iterator[Web]:
+    with contextlib.ExitStack() as stack:
+        yield Web(certificate, stack)
 
 
-def all_of(sock: socket.socket, size: int, pause: float = 0.0) -> bytes:
-    """What is sent, read with pauses."""
-    read = b""
-    with sock.makefile("rb") as file:
-        while len(read) < size:
-            time.sleep(pause)
-            read += file.read(min(100_000, size - len(read)))
-    return read
+def test_exchange_sends_a_request_and_reads_its_response(web: Web) -> None:
+    server = web.serve(OK)
+    assert web.ask(f"{server.url}/a/b:c?alt=sse", b"body", key="caf\xe9") == (200, b"ok")
+    assert server.requests == [
+        b"POST /a/b:c?alt=sse HTTP/1.1\r\nHost: %b\r\nContent-Length: 4\r\nkey: caf\xe9\r\n\r\nbody"
+        % server.url[7:].encode()
+    ]
 
 
-@pytest.mark.parametrize("in_a_work", [True, False])
-def test_an_upload_may_take_longer_than_the_timeout(uploads: Uploads, in_a_work: bool) -> None:
-    connection, theirs = uploads
-    silences = 0
+@pytest.mark.parametrize("bad", ["a\r\nX: b", "a\nb", "a\rb"])
+def test_exchange_refuses_a_line_break_in_a_header(web: Web, bad: str) -> None:
+    server = web.serve()
+    for headers in ({"key": bad}, {bad: "value"}):
+        with pytest.raises(requests.exceptions.InvalidHeader):
+            web.ask(server.url, **headers)
+    assert (server.requests, server.connections) == ([], 0)
+
+
+@encrypted_too
+@pytest.mark.parametrize(
+    ("first", "idle", "connections"),
+    [
+        (OK, 0, 1),
+        (OK, 110, 1),
+        (OK, 130, 2),
+        (INTERIM + CHUNKED + b"2\r\nok\r\n0\r\n\r\n", 0, 1),
+        (OK + b"junk", 0, 2),
+        (OK + OK, 0, 2),
+        (TO_BE_CLOSED, 0, 2),
+        (Last(OK), 0, 2),
+        (Last(UNTIL_CLOSE + b"ok"), 0, 2),
+    ],
+)
+def test_connection_is_used_again_after_a_whole_response(
+    web: Web,
+    monkeypatch: pytest.MonkeyPatch,
+    first: Answer,
+    idle: int,
+    connections: int,
+    tls: bool,
+) -> None:
+    """Unless it was idle for long, by the clock that goes on while a laptop sleeps."""
+    server = web.serve(first, OK, tls=tls)
+    assert web.ask(server.url) == (200, b"ok")
+    now = time.time() + idle
+    monkeypatch.setattr("proxy.connections.time.time", lambda: now)
+    time.sleep(SOON)
+    assert web.ask(server.url) == (200, b"ok")
+    assert (len(server.requests), server.connections) == (2, connections)
+
+
+def test_connection_is_not_used_again_after_half_a_response(web: Web) -> None:
+    server = web.serve(CHUNKED + b"2\r\nok\r\n", OK)
+    run(web.exchange(server.url)).close()
+    assert web.ask(server.url) == (200, b"ok")
+    assert server.connections == 2
+
+
+def test_certificates_are_those_of_the_file(web: Web, tmp_path: Path) -> None:
+    """One that is missing is looked for on each request."""
+    server = web.serve(OK, tls=True)
+    path = tmp_path / "ca.pem"
+    for _ in range(2):
+        with pytest.raises(OSError, match=f"invalid path: {path}"):
+            web.ask(server.url, verify=str(path))
+    path.write_bytes(Path(web.certificate).read_bytes())
+    assert web.ask(server.url, verify=str(path)) == (200, b"ok")
+    web.adapter = Adapter()
+    with pytest.raises(ssl.SSLCertVerificationError):
+        web.ask(server.url, verify=True)
+
+
+# --- Proxies ----------------------------------------------------------------------------------
+
+CREDENTIALS = b"Proxy-Authorization: Basic " + base64.b64encode(b"me:pw")
+
+
+@encrypted_too
+def test_proxy_forwards_requests_over_http(web: Web, tls: bool) -> None:
+    proxy = web.serve(OK, tls=tls)
+    assert web.ask("http://gemini.test:8000/a?b", proxy=proxy) == (200, b"ok")
+    line, *headers = proxy.requests[0].split(b"\r\n")
+    assert line == b"POST http://gemini.test:8000/a?b HTTP/1.1"
+    assert {b"Host: gemini.test:8000", CREDENTIALS} < set(headers)
+
+
+@encrypted_too
+def test_proxy_makes_a_tunnel_for_requests_over_https(
+    web: Web, monkeypatch: pytest.MonkeyPatch, tls: bool
+) -> None:
+    """Encrypted itself, there is TLS inside of TLS: what is decrypted already is not waited for."""
+    monkeypatch.setattr(response_stream, "READ_BYTES", 10)
+    server = web.serve(OK, Last(UNTIL_CLOSE + b"ok"), Last(b""), tls=True)
+    proxy = web.serve(tunnel(server), tls=tls)
+    for _ in range(2):
+        assert web.ask(f"{server.url}/a", proxy=proxy) == (200, b"ok")
+    assert [request.split(b"\r\n")[0] for request in server.requests] == [b"POST /a HTTP/1.1"] * 2
+    assert b"Proxy-" not in b"".join(server.requests)
+    (connect,) = proxy.requests
+    assert connect.startswith(b"CONNECT %s:%d HTTP/1." % (HOST.encode(), server.address[1]))
+    assert CREDENTIALS in connect.split(b"\r\n")
+    assert (proxy.connections, server.connections) == (1, 1)
+    proxy.answers.append(tunnel(server))
+    with pytest.raises(ProtocolError, match="closed without a response"):
+        web.ask(server.url, proxy=proxy)
+
+
+@encrypted_too
+def test_proxy_lets_silences_through(web: Web, tls: bool) -> None:
+    """In an upload, before the response, and in it; who leaves then frees the upstream."""
+    body = BODY * 4
+    may_read, may_answer, is_freed = (threading.Event() for _ in range(3))
+
+    def answer(sock: Any) -> None:
+        may_read.wait(LONG)
+        left = len(body) - 100
+        while left:
+            left -= len(sock.recv(65_536))
+        may_answer.wait(LONG)
+        sock.sendall(CHUNKED)
+        if not sock.recv(1):
+            is_freed.set()
+
+    server = web.serve(answer, tls=True)
+    poller = Poller()
+    poller.due = 0
+    asking = web.exchange(server.url, body, poller=poller, proxy=web.serve(tunnel(server), tls=tls))
+    while not server.requests:
+        assert next(asking) is SILENCE
+    for event in (may_read, may_answer):
+        poller.due = soon()
+        assert next(asking) is SILENCE
+        event.set()
+    poller.due = math.inf
+    stream = run(asking)
+    poller.due = 0
+    assert next(stream.reads()) is SILENCE
+    stream.close()
+    assert is_freed.wait(LONG)
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 403 Forbidden\r\n\r\n", b"SSH-2.0\r\n\r\n"])
+def test_proxy_may_refuse_a_tunnel(web: Web, answer: bytes) -> None:
+    with pytest.raises((OSError, http.client.HTTPException), match=r"403 Forbidden|SSH"):
+        web.ask("https://gemini.test", proxy=web.serve(Last(answer)))
+
+
+# --- Uploads ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """The two sides of a connection."""
+    made = connected(buffer_bytes=65_536)
+    if request.param:
+        made = encrypt(made, request.getfixturevalue("certificate"))
+    made[0].settimeout(0)
+    with made[0], made[1]:
+        yield made
+
+
+def upload(
+    sock: socket.socket, poller: Poller, *parts: bytes, seconds: float = TIMEOUT
+) -> Waiting[None]:
+    connection = SimpleNamespace(sock=sock, host="localhost")
+    return connections.transmit(connection, parts or (b"head", BODY), poller, seconds)
+
+
+def test_upload_may_take_longer_than_the_timeout(pair: Pair) -> None:
+    poller = Poller()
+    poller.due = soon()
     before = time.monotonic()
-    with ThreadPoolExecutor(1) as server:
-        reads = server.submit(all_of, theirs, len(BODY), TIMEOUT / 10)
-        if in_a_work:
-            work = Work(sending(connection, BODY))
-            while (taken := work.take(SOON)) is Sign.SILENCE:
-                silences += 1
-            assert taken == "sent"
-        else:
-            connection.send(BODY)
-        assert time.monotonic() - before > TIMEOUT
-        assert reads.result(LONG) == BODY
-    assert (silences > 0) is in_a_work
-    assert connection.sock.gettimeout() == TIMEOUT
+    read = b""
+    for _ in upload(pair[0], poller):
+        read += drain(pair[1], 60_000)
+        poller.due = soon()
+    assert time.monotonic() - before > TIMEOUT
+    pair[0].shutdown(socket.SHUT_WR)
+    pair[1].settimeout(LONG)
+    assert read + pair[1].makefile("rb").read() == b"head" + BODY
 
 
-@pytest.mark.parametrize("in_a_work", [True, False])
-def test_an_upload_of_which_nothing_is_taken_ends(uploads: Uploads, in_a_work: bool) -> None:
-    connection, _ = uploads
-    work = Work(sending(connection, BODY))
+def test_upload_of_which_nothing_is_taken_ends(pair: Pair) -> None:
     before = time.monotonic()
     with pytest.raises(ConnectTimeoutError, match="Nothing was taken by localhost"):
-        work.take(LONG) if in_a_work else connection.send(BODY)
-    assert TIMEOUT <= time.monotonic() - before < 4 * TIMEOUT
-    assert connection.sock.gettimeout() == TIMEOUT
+        run(upload(pair[0], Poller()))
+    assert TIMEOUT <= time.monotonic() - before < LONG / 2
 
 
-def test_without_a_timeout_an_upload_may_stand_still(uploads: Uploads) -> None:
-    connection, theirs = uploads
-    connection.sock.settimeout(None)
-    work = Work(sending(connection, BODY))
-    assert [work.take(SOON), work.take(SOON)] == [Sign.SILENCE] * 2
-    with ThreadPoolExecutor(1) as server:
-        reads = server.submit(all_of, theirs, len(BODY))
-        assert work.take(LONG) == "sent"
-        assert reads.result(LONG) == BODY
-    assert connection.sock.gettimeout() is None
-
-
-def test_a_client_that_leaves_ends_an_upload(uploads: Uploads, client: Pair) -> None:
-    work = Work(sending(uploads[0], BODY))
-    work.watch(client[0])
-    assert work.take(0) is Sign.SILENCE
-    reset(client[1])
-    with pytest.raises(ClientLeft):
-        work.take(LONG)
-
-
-def test_a_server_that_does_not_read_is_a_timeout_of_requests() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(requests.ConnectTimeout):
-        ask(f"http://127.0.0.1:{server.getsockname()[1]}/", body=bytes(30_000_000))
-
-
-def ask(url: str, body: bytes = b"{}") -> requests.Response:
-    request = requests.Request("POST", url, data=body).prepare()
-    adapter = PatientAdapter()
-    try:
-        return adapter.send(request, stream=True, timeout=(TIMEOUT, LONG), proxies={})
-    finally:
-        adapter.close()
-
-
-def test_a_socket_is_tried_before_it_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system calls it writable only when much of what it holds has been taken."""
-    ours, theirs = connected(buffer_bytes=65_536)
-    theirs.settimeout(SOON)
+def test_upload_is_tried_once_more_before_it_is_given_up(pair: Pair) -> None:
+    """The system calls a socket writable only when much of what it holds has been taken."""
     read = []
 
-    def until_ready(*_: Any) -> bool:
-        with contextlib.suppress(TimeoutError):
-            while True:
-                read.append(theirs.recv(1_000_000))
-        return False
+    class Late(Poller):
+        def wait(self, fd: int, deadline: float, mask: int = READABLE) -> bool:
+            read.append(drain(pair[1]))
+            time.sleep(max(0, deadline - time.monotonic()))
+            return False
 
-    monkeypatch.setattr(liveness, "until_ready", until_ready)
-    connection = PatientConnection("localhost")
-    connection.sock = ours
+    run(upload(pair[0], Late(), seconds=SOON))
+    pair[0].shutdown(socket.SHUT_WR)
+    pair[1].settimeout(LONG)
+    assert b"".join(read) + pair[1].makefile("rb").read() == b"head" + BODY
+
+
+def test_upload_ends_when_the_client_leaves(pair: Pair) -> None:
+    ours, client = connected()
+    with ours:
+        poller = Poller(ours)
+        poller.due = 0
+        uploading = upload(pair[0], poller)
+        assert next(uploading) is SILENCE
+        reset(client)
+        with pytest.raises(ClientDisconnected):
+            run(uploading)
+
+
+@encrypted_too
+def test_upload_that_is_refused_in_its_middle_has_a_response(web: Web, tls: bool) -> None:
+    """The peer has closed, which a send finds out."""
+    server = web.serve(Last(b"HTTP/1.1 413 Large\r\nContent-Length: 2\r\n\r\nno"), tls=tls)
+    assert web.ask(server.url, bytes(30_000_000)) == (413, b"no")
+
+
+def test_upload_waits_for_what_tls_has_to_read_first() -> None:
+    ours, theirs = scripted(connected(), ssl.SSLWantWriteError(), ssl.SSLWantReadError())
     with ours, theirs:
-        connection.send(BODY)
-        until_ready()
-    assert b"".join(read) == BODY
-
-
-class Asking(socket.socket):
-    """Behind encryption, something may have to be read before more can be sent."""
-
-    def send(self, data: Any, flags: int = 0) -> int:
-        if not self.recv(1):
-            raise AssertionError
-        return super().send(data)
-
-    def recv(self, size: int, flags: int = 0) -> bytes:
-        try:
-            return super().recv(size, flags)
-        except BlockingIOError:
-            raise ssl.SSLWantReadError from None
-
-
-def test_what_has_to_be_read_first_is_waited_for() -> None:
-    pair = connected()
-    body = bytes(PIECE_BYTES + 1)
-    connection = PatientConnection("localhost")
-    connection.sock = ours = Asking(fileno=pair[0].detach())
-    ours.settimeout(TIMEOUT)
-    with ours, pair[1] as theirs:
-        work = Work(sending(connection, body))
-        assert work.take(0) is Sign.SILENCE
-        theirs.send(b"ab")
-        assert work.take(LONG) == "sent"
-        assert len(all_of(theirs, len(body))) == len(body)
-        with pytest.raises(ConnectTimeoutError):
-            connection.send(body)
+        poller = Poller()
+        poller.due = 0
+        uploading = upload(ours, poller, b"ok")
+        assert [next(uploading) for _ in range(3)] == [SILENCE] * 3
+        theirs.send(b"x")
+        run(uploading)
+        assert theirs.recv(100) == b"ok"
 
 
 @pytest.mark.parametrize(
-    "data", [b"head", bytes(PIECE_BYTES), io.BytesIO(b"file"), [b"some", b"pieces"], bytearray(99)]
+    ("head", "body", "sizes"),
+    [
+        (b"head", b"", [4]),
+        (b"head", bytes(SEND_BYTES - 4), [SEND_BYTES]),
+        (b"head", bytes(SEND_BYTES + 1), [4, SEND_BYTES, 1]),
+    ],
 )
-def test_what_is_small_or_no_bytes_is_sent_as_ever(data: Any) -> None:
-    class Plain(socket.socket):
-        def settimeout(self, value: float | None) -> None:
-            raise AssertionError
-
-    pair = connected()
-    connection = PatientConnection("localhost")
-    connection.sock = ours = Plain(fileno=pair[0].detach())
-    with ours, pair[1] as theirs, ThreadPoolExecutor(1) as server:
-        reads = server.submit(lambda: theirs.makefile("rb").read())
-        connection.send(data)
-        connection.close()
-        expected = b"".join(data) if isinstance(data, list) else data
-        assert reads.result(LONG) == getattr(expected, "getvalue", lambda: expected)()
-
-
-def test_a_large_body_on_something_like_a_socket_is_sent_as_ever() -> None:
-    """urllib3's encryption inside of encryption, through a proxy."""
-
-    class Like:
-        sent = b""
-
-        def sendall(self, data: bytes) -> None:
-            self.sent += data
-
-    connection = PatientConnection("localhost")
-    connection.sock = like = Like()  # type: ignore[assignment]
-    connection.send(BODY)
-    assert like.sent == BODY
+def test_upload_is_one_send_where_it_is_small(head: bytes, body: bytes, sizes: list[int]) -> None:
+    ours, theirs = scripted(socket.socketpair())
+    with ours, theirs:
+        run(upload(ours, Poller(), head, body))
+        ours.close()
+        assert (ours.sizes, drain(theirs)) == (sizes, head + body)
 
 
 # --- Connecting -------------------------------------------------------------------------------
@@ -490,8 +442,8 @@ Resolve = Callable[..., None]
 
 @pytest.fixture
 def good() -> Iterator[Address]:
-    """The address of a server."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    """The address of a server that says nothing."""
+    with socket.create_server((HOST, 0)) as server:
         yield server.getsockname()
 
 
@@ -499,7 +451,7 @@ def good() -> Iterator[Address]:
 def hole() -> Iterator[Address]:
     """An address that does not answer: as many are waiting there as may."""
     with socket.socket() as server, contextlib.ExitStack() as waiting_there:
-        server.bind(("127.0.0.1", 0))
+        server.bind((HOST, 0))
         server.listen(0)
         for _ in range(4):
             sock = waiting_there.enter_context(socket.socket())
@@ -512,178 +464,198 @@ def hole() -> Iterator[Address]:
 def refusing() -> Iterator[Address]:
     """An address that nobody listens on, nor will."""
     with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+        sock.bind((HOST, 0))
         yield sock.getsockname()
 
 
 @pytest.fixture
 def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
-    """Give the name that is asked for these addresses."""
+    """Give each name these addresses."""
 
-    def give(*addresses: Address) -> None:
-        found = [
-            (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", address)
-            for address in addresses
-        ]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
+    def give(*addresses: Address, after: Callable[[], Any] = lambda: None) -> None:
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address) for address in addresses]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_: (after(), found)[1])
 
     return give
 
 
-def connecting(connection: Connection) -> Generator[Address, None, None]:
-    connection.connect()
-    yield connection.sock.getpeername()
-
-
 @pytest.fixture
-def connection() -> Iterator[PatientConnection]:
-    with contextlib.closing(PatientConnection("gemini.test", timeout=TIMEOUT)) as made:
+def connection() -> Iterator[Connection]:
+    with contextlib.closing(Connection("gemini.test", timeout=TIMEOUT)) as made:
         yield made
 
 
-def test_addresses_that_do_not_answer_do_not_keep_the_others_from_being_tried(
-    connection: PatientConnection,
-    resolve: Resolve,
-    hole: Address,
-    good: Address,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.fixture
+def shares(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The seconds that each address is given."""
+    seconds: list[Any] = []
+    real = Connection._connect_to
+
+    def connect_to(self: Connection, address: Any, share: float | None) -> socket.socket:
+        seconds.append(share)
+        return real(self, address, share)
+
+    monkeypatch.setattr(Connection, "_connect_to", connect_to)
+    return seconds
+
+
+def test_addresses_that_do_not_answer_leave_time_for_others(
+    connection: Connection, resolve: Resolve, hole: Address, good: Address, shares: list[Any]
 ) -> None:
-    """The times they have are counted: an address on this machine needs none."""
-    times: list[float] = []
-    real = liveness.until_ready
-
-    def until_ready(sock: socket.socket, seconds: float, writes: bool) -> bool:
-        times.append(seconds)
-        return real(sock, seconds, writes)
-
-    monkeypatch.setattr(liveness, "until_ready", until_ready)
     resolve(hole, hole, hole, good)
     connection.connect()
-    assert times[0] > TIMEOUT / 8
-    assert all(seconds <= TIMEOUT / 4 + 0.001 for seconds in times)
-    assert connection.sock.getpeername() == good
-    assert connection.sock.gettimeout() == TIMEOUT
+    assert TIMEOUT / 8 < shares[0] <= TIMEOUT / 4
+    assert all(share <= TIMEOUT / 4 + 0.001 for share in shares[:3])
+    assert (len(shares), connection.sock.getpeername()) == (4, good)
+    assert connection.sock.gettimeout() == 0
     assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_of_many_addresses_the_first_has_time_enough(
-    connection: PatientConnection,
-    resolve: Resolve,
-    refusing: Address,
-    monkeypatch: pytest.MonkeyPatch,
+def test_addresses_have_one_timeout_together(
+    web: Web, resolve: Resolve, hole: Address, shares: list[Any]
 ) -> None:
-    times: list[float] = []
-
-    def refuse(found: Any, seconds: float) -> socket.socket:
-        times.append(seconds)
-        raise TimeoutError
-
-    monkeypatch.setattr(connection, "_connected_to", refuse)
-    resolve(*[refusing] * 20)
-    with pytest.raises(ConnectTimeoutError):
-        connection.connect()
-    assert len(times) == 20
-    assert TIMEOUT / 8 < times[0] <= TIMEOUT / 4
-
-
-def test_where_one_family_has_no_way_out_the_other_is_tried_soon() -> None:
-    six, four = (socket.AF_INET6,), (socket.AF_INET,)
-    assert in_turn([six, six, six, four]) == [six, four, six, six]
-    assert in_turn([four, four]) == [four, four]
-    assert in_turn([]) == []
-
-
-def test_a_connection_is_waited_for_visibly(
-    connection: PatientConnection, resolve: Resolve, hole: Address, good: Address
-) -> None:
-    resolve(hole, good)
-    work = Work(connecting(connection))
-    assert [work.take(0), work.take(SOON)] == [Sign.SILENCE] * 2
-    assert work.take(LONG) == good
-    assert connection.sock.gettimeout() == TIMEOUT
-
-
-def test_a_client_that_leaves_ends_the_connecting(
-    connection: PatientConnection, resolve: Resolve, hole: Address, client: Pair
-) -> None:
-    resolve(hole, hole)
-    work = Work(connecting(connection))
-    work.watch(client[0])
-    assert work.take(0) is Sign.SILENCE
-    reset(client[1])
-    with pytest.raises(ClientLeft):
-        work.take(LONG)
-    assert connection.sock is None
-
-
-def test_one_timeout_holds_for_all_addresses(resolve: Resolve, hole: Address) -> None:
+    """Of many, the first has time enough."""
     resolve(*[hole] * 20)
     before = time.monotonic()
-    with pytest.raises(requests.ConnectTimeout, match=f"timed out. .connect timeout={TIMEOUT}"):
-        ask("http://gemini.test/")
-    assert TIMEOUT <= time.monotonic() - before < 10 * TIMEOUT
+    with pytest.raises(ConnectTimeoutError, match=rf"timed out. \(connect timeout={TIMEOUT}\)"):
+        web.ask("http://gemini.test/", connect=TIMEOUT)
+    assert TIMEOUT <= time.monotonic() - before < LONG / 2
+    assert (len(shares), shares[0] > TIMEOUT / 8) == (20, True)
 
 
-def test_an_address_without_a_way_to_it_is_passed_over(
-    connection: PatientConnection, resolve: Resolve, refusing: Address, good: Address
+def test_addresses_without_a_way_to_them_are_passed_over(
+    connection: Connection, resolve: Resolve, refusing: Address, good: Address
 ) -> None:
     resolve(("224.0.0.1", 9), refusing, good)
     connection.connect()
     assert connection.sock.getpeername() == good
 
 
-@pytest.mark.parametrize("timeout", [TIMEOUT, None])
-def test_a_connection_that_is_refused(
-    connection: PatientConnection, resolve: Resolve, refusing: Address, timeout: float | None
+def test_addresses_of_both_families_are_tried_in_turn() -> None:
+    six, four = (socket.AF_INET6,), (socket.AF_INET,)
+    assert connections.interleave_families([six, six, six, four]) == [six, four, six, six]
+    assert connections.interleave_families([four, four]) == [four, four]
+    assert connections.interleave_families([]) == []
+
+
+def test_connecting_may_be_refused(
+    connection: Connection, resolve: Resolve, refusing: Address, shares: list[Any]
 ) -> None:
     resolve(refusing)
-    connection.timeout = timeout
+    connection.timeout = None
     with pytest.raises(NewConnectionError, match="refused") as caught:
         connection.connect()
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
+    assert shares == [None]
 
 
-def test_a_name_without_addresses(connection: PatientConnection, resolve: Resolve) -> None:
+def test_connecting_needs_a_name_that_has_addresses(
+    connection: Connection, resolve: Resolve
+) -> None:
+    def fail() -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with pytest.raises(urllib3.exceptions.LocationParseError, match="label empty or too long"):
+        Connection("gemini..test").connect()
     resolve()
     with pytest.raises(NewConnectionError, match="no address"):
         connection.connect()
-
-
-def test_a_name_that_nobody_knows(
-    connection: PatientConnection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: Any) -> Any:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", fail)
-    with pytest.raises(NameResolutionError, match=r"gemini\.test"):
+    resolve(after=fail)
+    with pytest.raises(urllib3.exceptions.NameResolutionError, match=r"gemini\.test"):
         connection.connect()
 
 
-def test_a_name_that_is_none() -> None:
-    with pytest.raises(LocationParseError, match="label empty or too long"):
-        PatientConnection("gemini..test").connect()
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "[127.0.0.1]"])
-def test_a_connection_is_made_as_it_was_asked_for(good: Address, host: str) -> None:
-    made = PatientConnection(
-        host, good[1], timeout=None, source_address=("127.0.0.2", 0), socket_options=None
-    )
+@pytest.mark.parametrize("host", [HOST, f"[{HOST}]"])
+def test_connecting_uses_the_options_of_the_connection(good: Address, host: str) -> None:
+    source = ("127.0.0.2", 0)
+    made = Connection(host, good[1], timeout=None, source_address=source, socket_options=None)
     with contextlib.closing(made):
         made.connect()
-        assert made.sock.getsockname()[0] == "127.0.0.2"
-        assert made.sock.gettimeout() is None
+        assert (made.sock.getsockname()[0], made.sock.gettimeout()) == ("127.0.0.2", 0)
         assert not made.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_the_timeout_of_all_sockets_is_used_where_no_other_is_given(good: Address) -> None:
-    given = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(LONG)
-    try:
-        with contextlib.closing(PatientConnection(*good)) as made:
-            made.timeout = connections.Timeout.DEFAULT_TIMEOUT  # type: ignore[assignment]
+def test_connecting_sets_keepalive_as_far_as_the_system_has_it(
+    good: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peer that goes without a word is noticed; an option that is refused is left out."""
+    refused = (socket.IPPROTO_TCP, 9999, 1)
+    options = [refused, *connections.KEEPALIVE_OPTIONS]
+    monkeypatch.setattr(connections, "KEEPALIVE_OPTIONS", options)
+    with contextlib.closing(Connection(*good)) as made:
+        made.connect()
+        assert made.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        expected = {"KEEPIDLE": 30, "KEEPINTVL": 10, "KEEPCNT": 3, "USER_TIMEOUT": 60_000}
+        for name, value in expected.items():
+            if option := getattr(socket, f"TCP_{name}", None):
+                assert made.sock.getsockopt(socket.IPPROTO_TCP, option) == value
+
+
+@pytest.mark.parametrize("stage", ["handshake", "tunnel", "upload"])
+def test_connecting_to_a_server_that_says_nothing_times_out(
+    web: Web, good: Address, stage: str
+) -> None:
+    place = f"{HOST}:{good[1]}"
+    url = {"handshake": f"https://{place}", "tunnel": "https://gemini.test"}.get(stage)
+    proxy: Any = SimpleNamespace(url=f"http://{place}") if stage == "tunnel" else None
+    with pytest.raises(ConnectTimeoutError):
+        web.ask(url or f"http://{place}", bytes(30_000_000), connect=TIMEOUT, proxy=proxy)
+
+
+@pytest.mark.parametrize("stage", ["look-up", "connect", "handshake"])
+def test_connecting_is_aborted_when_the_client_leaves(
+    web: Web, resolve: Resolve, hole: Address, stage: str
+) -> None:
+    """A silence is seen before. A look-up alone goes on, and nothing is connected after it."""
+    ours, client = connected()
+    has_left = threading.Event()
+    with ours, socket.create_server((HOST, 0)) as server:
+        address = hole if stage == "connect" else server.getsockname()
+        after = has_left.wait if stage == "look-up" else lambda: None
+        resolve(address, address, after=after)
+        server.settimeout(LONG)
+        threads = set(threading.enumerate())
+        poller = Poller(ours)
+        poller.due = 0
+        asking = web.exchange("https://gemini.test", poller=poller)
+        assert [next(asking) for _ in range(3)] == [SILENCE] * 3
+        (thread,) = set(threading.enumerate()) - threads
+        time.sleep(SOON)
+        accepted = server.accept()[0] if stage == "handshake" else ours
+        if stage == "handshake":
+            assert accepted.recv(1)
+        reset(client)
+        poller.due = math.inf
+        with pytest.raises(ClientDisconnected):
+            run(asking)
+        has_left.set()
+        thread.join(LONG / 3)
+        assert not thread.is_alive()
+        with accepted:
+            while stage == "handshake" and accepted.recv(100_000):
+                pass
+        server.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_connecting_may_be_aborted_at_any_time(good: Address) -> None:
+    class AbortedMeanwhile(Connection):
+        def _connect_to(self, *given: Any) -> socket.socket:
+            sock = super()._connect_to(*given)
+            self.abort()
+            return sock
+
+    made = Connection(*good)
+    made.abort()
+    with pytest.raises(NewConnectionError, match="aborted"):
+        made.connect()
+    assert made.sock is None
+    for kind in (Connection, AbortedMeanwhile):
+        with socket.create_server((HOST, 0)) as server:
+            made = kind(*server.getsockname())
             made.connect()
-            assert made.sock.gettimeout() == LONG
-    finally:
-        socket.setdefaulttimeout(given)
+            assert (made.sock is None) is (kind is AbortedMeanwhile)
+            made.abort()
+            with server.accept()[0] as accepted:
+                assert (accepted.recv(1), made.sock) == (b"", None)
