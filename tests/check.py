@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from tests.servers import ROOT
 
@@ -145,26 +146,31 @@ class Result:
 def run(part: Part, environ: dict[str, str]) -> Result:
     """A part's commands, up to the first that fails; its result is printed."""
     started = time.monotonic()
-    output = ""
-    for command in part.commands:
+    log = FOLDER / f"{part.name}.log"
+    with log.open("w") as file:
+        failed = any(_fails(command, file, environ) for command in part.commands)
+    result = Result(part, time.monotonic() - started, failed, log.read_text(errors="replace"))
+    words = "FAILED" if result.failed else "ok"
+    print(f"{words:7}{part.name:9}{result.seconds:4.0f} s  {result.summary}", flush=True)
+    return result
+
+
+def _fails(command: Command, log: IO[str], environ: dict[str, str]) -> bool:
+    log.flush()
+    try:
         ran = subprocess.run(
             command,
             cwd=ROOT,
             env=environ,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            stdout=log,
+            stderr=log,
             timeout=HANG_SECONDS,
         )
-        output += ran.stdout
-        if ran.returncode:
-            break
-    result = Result(part, time.monotonic() - started, ran.returncode != 0, output)
-    (FOLDER / f"{part.name}.log").write_text(output)
-    words = "FAILED" if result.failed else "ok"
-    print(f"{words:7}{part.name:9}{result.seconds:4.0f} s  {result.summary}", flush=True)
-    return result
+    except subprocess.TimeoutExpired as problem:
+        log.write(f"{problem}\n")
+        return True
+    return ran.returncode != 0
 
 
 def check(name: str) -> list[Result]:

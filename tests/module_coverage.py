@@ -1,4 +1,4 @@
-"""`make coverage`: each module of translate/ is covered completely by its own test file alone.
+"""Each module of translate/ is covered completely by its own test file alone: in `make check`.
 
 Reads the data of one run of the whole suite, in which conftest.py wrote down which test file ran
 each line and branch. Code that runs at import, before any test file, counts for all of them.
