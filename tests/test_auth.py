@@ -38,65 +38,33 @@ def test_credentials(headers: dict[str, str], expected: list[str]) -> None:
     assert credentials(Headers(headers)) == expected
 
 
+KEYS_USED: dict[str, Any] = {
+    "everybody's own key": ({}, bearer("mine"), REMOTE, "mine"),
+    "the server's, on a laptop": (SERVER, bearer("dummy"), LOCAL, "server-key"),
+    "also without any credential": (SERVER, {}, "::1", "server-key"),
+    "others bring their own": (SERVER, bearer("mine"), REMOTE, "mine"),
+    "others behind a local proxy too": (SERVER, {**bearer("mine"), "X-Forwarded-For": REMOTE},
+        LOCAL, "mine"),
+    "also where the proxy's header is empty": (SERVER, {**bearer("mine"), "Via": ""}, LOCAL,
+        "mine"),
+    "another host name is not local": (SERVER, {**bearer("mine"), "Host": "messages.example:8080"},
+        LOCAL, "mine"),
+    "so is a broken one": (SERVER, {**bearer("mine"), "Host": "[::1"}, LOCAL, "mine"),
+    "version 6 is local": (SERVER, {"Host": "[::1]:8080"}, "::1", "server-key"),
+    "an Anthropic secret is passed over": ({}, {**bearer("sk-ant-oat01-x"), "x-api-key": "mine"},
+        LOCAL, "mine"),
+    "an unknown address is not local": (SERVER, bearer("mine"), None, "mine"),
+    "with the token": (WITH_TOKEN, bearer("token"), REMOTE, "server-key"),
+    "in either header": (WITH_TOKEN, {"x-api-key": "token"}, LOCAL, "server-key"),
+    "a left-over key beside the token goes nowhere": (WITH_TOKEN,
+        {**bearer("token"), "x-api-key": "sk-left-over"}, REMOTE, "server-key"),
+    "a token without a server key": ({"PROXY_TOKEN": "token"},
+        {**bearer("token"), "x-api-key": "mine"}, REMOTE, "mine"),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("environ", "headers", "address", "expected"),
-    [
-        pytest.param({}, bearer("mine"), REMOTE, "mine", id="everybody's own key"),
-        pytest.param(SERVER, bearer("dummy"), LOCAL, "server-key", id="the server's, on a laptop"),
-        pytest.param(SERVER, {}, "::1", "server-key", id="also without any credential"),
-        pytest.param(SERVER, bearer("mine"), REMOTE, "mine", id="others bring their own"),
-        pytest.param(
-            SERVER,
-            {**bearer("mine"), "X-Forwarded-For": REMOTE},
-            LOCAL,
-            "mine",
-            id="others behind a local proxy too",
-        ),
-        pytest.param(
-            SERVER,
-            {**bearer("mine"), "Via": ""},
-            LOCAL,
-            "mine",
-            id="also where the proxy's header is empty",
-        ),
-        pytest.param(
-            SERVER,
-            {**bearer("mine"), "Host": "messages.example:8080"},
-            LOCAL,
-            "mine",
-            id="another host name is not local",
-        ),
-        pytest.param(
-            SERVER, {**bearer("mine"), "Host": "[::1"}, LOCAL, "mine", id="so is a broken one"
-        ),
-        pytest.param(SERVER, {"Host": "[::1]:8080"}, "::1", "server-key", id="version 6 is local"),
-        pytest.param(
-            {},
-            {**bearer("sk-ant-oat01-x"), "x-api-key": "mine"},
-            LOCAL,
-            "mine",
-            id="an Anthropic secret is passed over",
-        ),
-        pytest.param(SERVER, bearer("mine"), None, "mine", id="an unknown address is not local"),
-        pytest.param(WITH_TOKEN, bearer("token"), REMOTE, "server-key", id="with the token"),
-        pytest.param(
-            WITH_TOKEN, {"x-api-key": "token"}, LOCAL, "server-key", id="in either header"
-        ),
-        pytest.param(
-            WITH_TOKEN,
-            {**bearer("token"), "x-api-key": "sk-left-over"},
-            REMOTE,
-            "server-key",
-            id="a left-over key beside the token goes nowhere",
-        ),
-        pytest.param(
-            {"PROXY_TOKEN": "token"},
-            {**bearer("token"), "x-api-key": "mine"},
-            REMOTE,
-            "mine",
-            id="a token without a server key",
-        ),
-    ],
+    ("environ", "headers", "address", "expected"), KEYS_USED.values(), ids=KEYS_USED
 )
 def test_the_key_that_is_used(
     environ: dict[str, str], headers: dict[str, str], address: str | None, expected: str
@@ -130,29 +98,18 @@ def test_a_caller_id_does_not_reveal_the_key() -> None:
     assert re.fullmatch("key-[0-9a-f]{8}", caller_id(bearer("mine")))
 
 
-@pytest.mark.parametrize(
-    ("environ", "headers", "address", "beginning"),
-    [
-        ({}, {}, LOCAL, "No API key in the request. Set ANTHROPIC_AUTH_TOKEN to a Gemini API key"),
-        (SERVER, {}, REMOTE, "No API key in the request."),
-        (SERVER, {"Origin": "https://evil.example"}, LOCAL, "No API key in the request."),
-        (WITH_TOKEN, {}, LOCAL, "This server asks for its access token: set ANTHROPIC_AUTH_TOKEN"),
-        (WITH_TOKEN, bearer("wrong"), LOCAL, "This server asks for its access token"),
-        (WITH_TOKEN, bearer("tökén"), LOCAL, "This server asks for its access token"),
-        (
-            {"PROXY_TOKEN": "token"},
-            bearer("token"),
-            LOCAL,
-            "No API key in the request. This server has no Gemini key of its own:",
-        ),
-        (
-            {},
-            {"x-api-key": "sk-ant-api03-x"},
-            LOCAL,
-            "The request holds an Anthropic key, which is not sent to Google. Set ANTHROPIC_AUTH",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("environ", "headers", "address", "beginning"), [
+    ({}, {}, LOCAL, "No API key in the request. Set ANTHROPIC_AUTH_TOKEN to a Gemini API key"),
+    (SERVER, {}, REMOTE, "No API key in the request."),
+    (SERVER, {"Origin": "https://evil.example"}, LOCAL, "No API key in the request."),
+    (WITH_TOKEN, {}, LOCAL, "This server asks for its access token: set ANTHROPIC_AUTH_TOKEN"),
+    (WITH_TOKEN, bearer("wrong"), LOCAL, "This server asks for its access token"),
+    (WITH_TOKEN, bearer("tökén"), LOCAL, "This server asks for its access token"),
+    ({"PROXY_TOKEN": "token"}, bearer("token"), LOCAL,
+        "No API key in the request. This server has no Gemini key of its own:"),
+    ({}, {"x-api-key": "sk-ant-api03-x"}, LOCAL,
+        "The request holds an Anthropic key, which is not sent to Google. Set ANTHROPIC_AUTH"),
+])  # fmt: skip
 def test_a_refused_caller_learns_what_is_missing(
     environ: Any, headers: Any, address: str, beginning: str
 ) -> None:

@@ -319,56 +319,37 @@ def with_blocks(*blocks: Any) -> dict[str, Any]:
     return {**MINIMAL, "messages": [user("Hi"), user(*blocks)]}
 
 
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        ({**MINIMAL, "model": None}, "model: expected a string"),
-        ({**MINIMAL, "max_tokens": "9"}, "max_tokens: expected an integer"),
-        ({**MINIMAL, "max_tokens": -1}, "max_tokens: must be at least 1"),
-        ({**MINIMAL, "stream": "yes"}, "stream: expected true or false"),
-        ({**MINIMAL, "thinking": True}, "thinking: expected an object"),
-        ({**MINIMAL, "thinking": {}}, "thinking.type: field required"),
-        ({**MINIMAL, "messages": "Hi"}, "messages: expected a list"),
-        (
-            {**MINIMAL, "messages": [{"role": "robot", "content": "Hi"}]},
-            "messages.0.role: expected one of user, assistant, system",
-        ),
-        ({**MINIMAL, "system": [{"type": "text"}]}, "system.0.text: field required"),
-        (with_tool(name=5), "tools.0.name: expected a string"),
-        (with_tool(input_schema="{}"), "tools.0.input_schema: expected an object"),
-        (with_tool(type="rocket"), "tools.0.type: 'rocket' is not supported here"),
-        (
-            {**with_tool(), "tool_choice": {"type": "tool", "name": "Read"}},
-            "tool_choice.name: expected the name of one of the tools",
-        ),
-        (with_blocks(5), "messages.1.content.0: expected an object"),
-        (with_blocks({"type": []}), "messages.1.content.0.type: expected a string"),
-        (
-            with_blocks("Hi", {"type": "text", "text": ["Hi"]}),
-            "messages.1.content.1.text: expected a string",
-        ),
-        (
-            with_blocks({"type": "hologram"}),
-            "messages.1.content.0: a 'hologram' block is not supported here",
-        ),
-        (
-            with_blocks({"type": "image", "source": {**IMAGE, "data": 5}}),
-            "messages.1.content.0.source.data: expected a string",
-        ),
-        (
-            with_blocks({"type": "document", "source": {"type": "content", "content": [{}]}}),
-            "messages.1.content.0.source.content.0.type: field required",
-        ),
-        (
-            with_blocks({"type": "tool_result", "tool_use_id": 5}),
-            "messages.1.content.0.tool_use_id: expected a string",
-        ),
-        (
-            with_blocks(result("toolu_1", [{"type": "text", "text": {}}])),
-            "messages.1.content.0.content.0.text: expected a string",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("body", "message"), [
+    ({**MINIMAL, "model": None}, "model: expected a string"),
+    ({**MINIMAL, "max_tokens": "9"}, "max_tokens: expected an integer"),
+    ({**MINIMAL, "max_tokens": -1}, "max_tokens: must be at least 1"),
+    ({**MINIMAL, "stream": "yes"}, "stream: expected true or false"),
+    ({**MINIMAL, "thinking": True}, "thinking: expected an object"),
+    ({**MINIMAL, "thinking": {}}, "thinking.type: field required"),
+    ({**MINIMAL, "messages": "Hi"}, "messages: expected a list"),
+    ({**MINIMAL, "messages": [{"role": "robot", "content": "Hi"}]},
+        "messages.0.role: expected one of user, assistant, system"),
+    ({**MINIMAL, "system": [{"type": "text"}]}, "system.0.text: field required"),
+    (with_tool(name=5), "tools.0.name: expected a string"),
+    (with_tool(input_schema="{}"), "tools.0.input_schema: expected an object"),
+    (with_tool(type="rocket"), "tools.0.type: 'rocket' is not supported here"),
+    ({**with_tool(), "tool_choice": {"type": "tool", "name": "Read"}},
+        "tool_choice.name: expected the name of one of the tools"),
+    (with_blocks(5), "messages.1.content.0: expected an object"),
+    (with_blocks({"type": []}), "messages.1.content.0.type: expected a string"),
+    (with_blocks("Hi", {"type": "text", "text": ["Hi"]}),
+        "messages.1.content.1.text: expected a string"),
+    (with_blocks({"type": "hologram"}),
+        "messages.1.content.0: a 'hologram' block is not supported here"),
+    (with_blocks({"type": "image", "source": {**IMAGE, "data": 5}}),
+        "messages.1.content.0.source.data: expected a string"),
+    (with_blocks({"type": "document", "source": {"type": "content", "content": [{}]}}),
+        "messages.1.content.0.source.content.0.type: field required"),
+    (with_blocks({"type": "tool_result", "tool_use_id": 5}),
+        "messages.1.content.0.tool_use_id: expected a string"),
+    (with_blocks(result("toolu_1", [{"type": "text", "text": {}}])),
+        "messages.1.content.0.content.0.text: expected a string"),
+])  # fmt: skip
 def test_the_path_of_a_field_of_a_wrong_type(
     client: FlaskClient, key: str, body: Any, message: str
 ) -> None:

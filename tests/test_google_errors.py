@@ -143,89 +143,49 @@ def unpaid(body: Any, said: str) -> Case:
 KEYS = {
     "an invalid key": refused_key(
         google("INVALID_ARGUMENT", NOT_VALID, info("API_KEY_INVALID"), localized(NOT_VALID)),
-        NOT_VALID,
-    ),
-    "a deleted key": refused_key(
-        google("INVALID_ARGUMENT", NOT_FOUND, info("API_KEY_INVALID")), NOT_FOUND
-    ),
-    "an expired key": refused_key(
-        google("INVALID_ARGUMENT", EXPIRED, info("API_KEY_EXPIRED")), EXPIRED
-    ),
+        NOT_VALID),
+    "a deleted key": refused_key(google("INVALID_ARGUMENT", NOT_FOUND, info("API_KEY_INVALID")),
+        NOT_FOUND),
+    "an expired key": refused_key(google("INVALID_ARGUMENT", EXPIRED, info("API_KEY_EXPIRED")),
+        EXPIRED),
     "an invalid key, by its text": refused_key(google("INVALID_ARGUMENT", NOT_VALID), NOT_VALID),
     "a deleted key, by its text": refused_key(google("INVALID_ARGUMENT", NOT_FOUND), NOT_FOUND),
     "an expired key, by its text": refused_key(google("INVALID_ARGUMENT", EXPIRED), EXPIRED),
     "an invalid key, by its reason": refused_key(
-        google("PERMISSION_DENIED", "No.", info("API_KEY_INVALID")), "No."
-    ),
+        google("PERMISSION_DENIED", "No.", info("API_KEY_INVALID")), "No."),
     "no key": refused_key(google("PERMISSION_DENIED", NO_KEY), NO_KEY),
     "a bad bearer token": refused_key(
-        google("UNAUTHENTICATED", NOT_OAUTH, info("ACCESS_TOKEN_TYPE_UNSUPPORTED")), NOT_OAUTH
-    ),
-    "no credential": refused_key(
-        google("UNAUTHENTICATED", NOT_OAUTH, info("CREDENTIALS_MISSING")), NOT_OAUTH
-    ),
-    "a leaked key": Case(
-        google("PERMISSION_DENIED", LEAKED),
-        401,
-        "authentication_error",
-        SAY_LEAKED,
-        Cause.KEY,
-        STOP,
-    ),
-    "a leaked key, as a bad request": Case(
-        google("INVALID_ARGUMENT", LEAKED), 401, "authentication_error", SAY_LEAKED, Cause.KEY, STOP
-    ),
+        google("UNAUTHENTICATED", NOT_OAUTH, info("ACCESS_TOKEN_TYPE_UNSUPPORTED")), NOT_OAUTH),
+    "no credential": refused_key(google("UNAUTHENTICATED", NOT_OAUTH, info("CREDENTIALS_MISSING")),
+        NOT_OAUTH),
+    "a leaked key": Case(google("PERMISSION_DENIED", LEAKED), 401, "authentication_error",
+        SAY_LEAKED, Cause.KEY, STOP),
+    "a leaked key, as a bad request": Case(google("INVALID_ARGUMENT", LEAKED), 401,
+        "authentication_error", SAY_LEAKED, Cause.KEY, STOP),
     "a key that may not call this API": restricted(
-        google("PERMISSION_DENIED", BLOCKED, info("API_KEY_SERVICE_BLOCKED")), BLOCKED
-    ),
+        google("PERMISSION_DENIED", BLOCKED, info("API_KEY_SERVICE_BLOCKED")), BLOCKED),
     "a key for another site": restricted(
-        google("PERMISSION_DENIED", REFERRER, info("API_KEY_HTTP_REFERRER_BLOCKED")), REFERRER
-    ),
+        google("PERMISSION_DENIED", REFERRER, info("API_KEY_HTTP_REFERRER_BLOCKED")), REFERRER),
     "a key for another address": restricted(
-        google("PERMISSION_DENIED", "No.", info("API_KEY_IP_ADDRESS_BLOCKED")), "No."
-    ),
+        google("PERMISSION_DENIED", "No.", info("API_KEY_IP_ADDRESS_BLOCKED")), "No."),
     "a restricted key, by its text": restricted(google("PERMISSION_DENIED", BLOCKED), BLOCKED),
-    "a disabled API": Case(
-        google("PERMISSION_DENIED", UNUSED, info("SERVICE_DISABLED")),
-        403,
-        "permission_error",
-        SAY_DISABLED,
-        Cause.DISABLED,
-        STOP,
-    ),
-    "a disabled API, by its text": Case(
-        google("PERMISSION_DENIED", UNUSED),
-        403,
-        "permission_error",
-        SAY_DISABLED,
-        Cause.DISABLED,
-        STOP,
-    ),
-    "forbidden": Case(
-        google("PERMISSION_DENIED", "The caller does not have permission"),
-        403,
-        "permission_error",
-        "Google refused the request: The caller does not have permission",
-        Cause.FORBIDDEN,
-        STOP,
-    ),
-    "a region": Case(
-        google("FAILED_PRECONDITION", REGION),
-        403,
-        "permission_error",
-        SAY_REGION,
-        Cause.REGION,
-        STOP,
-    ),
-    "a region, forbidden": Case(
-        google("PERMISSION_DENIED", REGION), 403, "permission_error", SAY_REGION, Cause.REGION, STOP
-    ),
+    "a disabled API": Case(google("PERMISSION_DENIED", UNUSED, info("SERVICE_DISABLED")), 403,
+        "permission_error", SAY_DISABLED, Cause.DISABLED, STOP),
+    "a disabled API, by its text": Case(google("PERMISSION_DENIED", UNUSED), 403,
+        "permission_error", SAY_DISABLED, Cause.DISABLED, STOP),
+    "forbidden": Case(google("PERMISSION_DENIED", "The caller does not have permission"), 403,
+        "permission_error", "Google refused the request: The caller does not have permission",
+        Cause.FORBIDDEN, STOP),
+    "a region": Case(google("FAILED_PRECONDITION", REGION), 403, "permission_error", SAY_REGION,
+        Cause.REGION, STOP),
+    "a region, forbidden": Case(google("PERMISSION_DENIED", REGION), 403, "permission_error",
+        SAY_REGION, Cause.REGION, STOP),
     "a country without a free tier": unpaid(google("FAILED_PRECONDITION", NOT_FREE), NOT_FREE),
     "that country, forbidden": unpaid(google("PERMISSION_DENIED", NOT_FREE), NOT_FREE),
     "no billing": unpaid(google("PERMISSION_DENIED", UNBILLED, info("BILLING_DISABLED")), UNBILLED),
     "nothing paid": unpaid(google("", NOT_FREE, code=402), NOT_FREE),
     "spent credits": unpaid(google("RESOURCE_EXHAUSTED", PREPAID), PREPAID),
-}
+}  # fmt: skip
 
 
 # --- Quotas -----------------------------------------------------------------------------------
@@ -375,14 +335,11 @@ WRONG = {
         f"{UNKNOWN}\"$schema\" at 'tools[0].function_declarations[0].parameters': Cannot find"
         " field.",
         f"{UNKNOWN}\"type\" at '{PROPERTY}.value': Proto field is not repeating, cannot start"
-        " list.",
-        f"Invalid value at '{PROPERTY}.value.enum[0]' (TYPE_STRING), 7",
+        " list.", f"Invalid value at '{PROPERTY}.value.enum[0]' (TYPE_STRING), 7",
         f"{DECLARED}.properties: should be non-empty for OBJECT type",
         f"{DECLARED}.properties[x].items: missing field.",
         f"{DECLARED}.properties[url].format: only 'enum' and 'date-time' are supported for STRING"
-        " type",
-        f"{DECLARED}.required[0]: property is not defined",
-        VERTEX_SCHEMA,
+        " type", f"{DECLARED}.required[0]: property is not defined", VERTEX_SCHEMA,
         VERTEX_SCHEMA.partition(" schema ")[0] + " schema didn't specify the schema type field.",
         "schema at properties.draft can only contain properties starting with '$' when $ref is"
         " present",
@@ -390,51 +347,38 @@ WRONG = {
         " set, then only description and default can be set alongside it",
         "reference to undefined schema at properties.x",
         "The specified schema produces a constraint that has too many states for serving.",
-        "A schema in GenerationConfig in the request exceeds the maximum allowed nesting depth.",
-    ],
+        "A schema in GenerationConfig in the request exceeds the maximum allowed nesting depth."],
     Cause.SIGNATURE: [
-        UNSIGNED,
-        UNSIGNED_OLDER,
-        "Corrupted thought signature.",
-        "Invalid thought signature.",
+        UNSIGNED, UNSIGNED_OLDER, "Corrupted thought signature.", "Invalid thought signature.",
         "Invalid value at 'contents[1].parts[0].thought_signature' (TYPE_BYTES), Base64 decoding"
-        ' failed for "???"',
-    ],
+        ' failed for "???"'],
     Cause.THINKING: [
         "You can only set only one of thinking budget and thinking level.",
         "The model does not support setting thinking_budget to 0.",
         "The thinking budget (52428) is invalid.",
         "Thinking budget is not supported for this model.",
         "Thinking level is not supported for this model.",
-        f"{UNKNOWN}\"thinkingLevel\" at 'generation_config.thinking_config': Cannot find field.",
-    ],
+        f"{UNKNOWN}\"thinkingLevel\" at 'generation_config.thinking_config': Cannot find field."],
     Cause.PARAMETER: [
-        "Request contains an invalid argument.",
-        f'{UNKNOWN}"max_tokens": Cannot find field.',
-        "Penalty is not enabled for this model",
-    ],
+        "Request contains an invalid argument.", f'{UNKNOWN}"max_tokens": Cannot find field.',
+        "Penalty is not enabled for this model"],
     Cause.REQUEST: [
         "Please ensure that function call turn comes immediately after a user turn or after a"
         " function response turn.",
         "Please ensure that function response turn comes immediately after a function call turn.",
         COUNTS,
         "Please ensure that single turn requests end with a user role or the role field is empty.",
-        "Please use a valid role: user, model.",
-        f"{REQUEST}contents: contents is not specified",
+        "Please use a valid role: user, model.", f"{REQUEST}contents: contents is not specified",
         f"{REQUEST}contents[1].parts: contents.parts must not be empty.",
         "Unable to submit request because it must include at least one parts field, which"
-        " describes the prompt input.",
-        "Duplicate function declaration found: Bash",
+        " describes the prompt input.", "Duplicate function declaration found: Bash",
         "Please enable tool_config.include_server_side_tool_invocations to use Built-in tools"
         " with Function calling.",
         "Google Maps tool with a response mime type: 'application/json' is unsupported",
-        "Tool use with function calling is unsupported",
-        BAD_NAME,
-        BAD_NAME_LONG,
+        "Tool use with function calling is unsupported", BAD_NAME, BAD_NAME_LONG,
         "The input token count is too large for a maximum number of 65536 output tokens.",
-        "maxOutputTokens must be in the range from 1 to 65537.",
-    ],
-}
+        "maxOutputTokens must be in the range from 1 to 65537."],
+}  # fmt: skip
 """Cause -> the texts that have it. They are shown as they are."""
 
 
@@ -463,53 +407,24 @@ LEGACY = [{"message": COUNTS, "domain": "global", "reason": "badRequest"}]
 REQUESTS = {
     **{
         f"{cause} {i}": wrong(said, cause)
-        for cause, texts in WRONG.items()
-        for i, said in enumerate(texts)
-    },
-    "with a legacy list of errors": Case(
-        google("INVALID_ARGUMENT", COUNTS, errors=LEGACY),
-        400,
-        "invalid_request_error",
-        COUNTS,
-        Cause.REQUEST,
-    ),
+        for cause, texts in WRONG.items() for i, said in enumerate(texts)},
+    "with a legacy list of errors": Case(google("INVALID_ARGUMENT", COUNTS, errors=LEGACY), 400,
+        "invalid_request_error", COUNTS, Cause.REQUEST),
     "a full context": overflow(OVERFLOW, 1200345, 1048576),
     "a full context of an older kind": overflow(OVERFLOW_OLDER, 1048577, 1048576),
     "a full context on Vertex": overflow(OVERFLOW_VERTEX, 1200345, 1048576),
     "a full context in another place": overflow(OVERFLOW_OLDER[:-8] + "65536.", 65537, 65536),
-    "a payload": Case(
-        google("INVALID_ARGUMENT", PAYLOAD), 413, "request_too_large", PAYLOAD, Cause.PAYLOAD
-    ),
-    "a payload, with its own status": Case(
-        google("INVALID_ARGUMENT", PAYLOAD, code=413),
-        413,
-        "request_too_large",
-        PAYLOAD,
-        Cause.PAYLOAD,
-    ),
-    "a payload that a server before Google's refused": Case(
-        "<html>",
-        413,
-        "request_too_large",
-        "Gemini answered with status 413.",
-        Cause.PAYLOAD,
-        given=413,
-    ),
-    "a model that is not there": Case(
-        google("NOT_FOUND", NO_MODEL),
-        404,
-        "not_found_error",
-        f"{NO_MODEL} {CHOOSE}; /v1/models lists some.",
-        Cause.MODEL,
-    ),
-    "something that cannot be processed": Case(
-        google("INVALID_ARGUMENT", "No.", code=422),
-        400,
-        "invalid_request_error",
-        "No.",
-        Cause.REQUEST,
-    ),
-}
+    "a payload": Case(google("INVALID_ARGUMENT", PAYLOAD), 413, "request_too_large", PAYLOAD,
+        Cause.PAYLOAD),
+    "a payload, with its own status": Case(google("INVALID_ARGUMENT", PAYLOAD, code=413), 413,
+        "request_too_large", PAYLOAD, Cause.PAYLOAD),
+    "a payload that a server before Google's refused": Case("<html>", 413, "request_too_large",
+        "Gemini answered with status 413.", Cause.PAYLOAD, given=413),
+    "a model that is not there": Case(google("NOT_FOUND", NO_MODEL), 404, "not_found_error",
+        f"{NO_MODEL} {CHOOSE}; /v1/models lists some.", Cause.MODEL),
+    "something that cannot be processed": Case(google("INVALID_ARGUMENT", "No.", code=422), 400,
+        "invalid_request_error", "No.", Cause.REQUEST),
+}  # fmt: skip
 
 
 # --- Failures of Google's own -----------------------------------------------------------------
@@ -572,34 +487,25 @@ FAILURES = {
 }
 
 MID_STREAM = {
-    "in mid-stream, with a code": overloaded(
-        google("UNAVAILABLE", OVERLOADED), OVERLOADED, given=200
-    ),
-    "in mid-stream, without a code": overloaded(
-        google("UNAVAILABLE", OVERLOADED, code=None), OVERLOADED, given=200
-    ),
+    "in mid-stream, with a code": overloaded(google("UNAVAILABLE", OVERLOADED), OVERLOADED,
+        given=200),
+    "in mid-stream, without a code": overloaded(google("UNAVAILABLE", OVERLOADED, code=None),
+        OVERLOADED, given=200),
     "in mid-stream, an exhausted quota": exhausted(SAY_DAY, EXHAUSTED, violated(DAY))._replace(
-        given=200
-    ),
+        given=200),
     "in mid-stream, with a code that is none": internal(
-        google("INTERNAL", INTERNAL_SHORT, code=600), INTERNAL_SHORT, given=200
-    ),
-    "in mid-stream, with the first code of an error": Case(
-        google("", COUNTS, code=400), 400, "invalid_request_error", COUNTS, Cause.REQUEST, given=200
-    ),
-    "in mid-stream, with the last code of an error": internal(
-        google("", INTERNAL_SHORT, code=599), INTERNAL_SHORT, 502, given=200
-    ),
-    "in mid-stream, with a code in letters": late(
-        google("DEADLINE_EXCEEDED", DEADLINE, code="504"), DEADLINE, given=200
-    ),
-    "in mid-stream, with nothing to go by": internal(
-        {"error": {"code": None, "message": "Oops."}}, "Oops.", given=500
-    ),
-    "in mid-stream, without a message": internal(
-        {"error": {"code": 500}}, "Gemini answered with status 500.", given=200
-    ),
-}
+        google("INTERNAL", INTERNAL_SHORT, code=600), INTERNAL_SHORT, given=200),
+    "in mid-stream, with the first code of an error": Case(google("", COUNTS, code=400), 400,
+        "invalid_request_error", COUNTS, Cause.REQUEST, given=200),
+    "in mid-stream, with the last code of an error": internal(google("", INTERNAL_SHORT, code=599),
+        INTERNAL_SHORT, 502, given=200),
+    "in mid-stream, with a code in letters": late(google("DEADLINE_EXCEEDED", DEADLINE, code="504"),
+        DEADLINE, given=200),
+    "in mid-stream, with nothing to go by": internal({"error": {"code": None, "message": "Oops."}},
+        "Oops.", given=500),
+    "in mid-stream, without a message": internal({"error": {"code": 500}},
+        "Gemini answered with status 500.", given=200),
+}  # fmt: skip
 
 CASES = {**KEYS, **QUOTAS, **REQUESTS, **FAILURES, **MID_STREAM}
 

@@ -25,136 +25,70 @@ def property_of(node: Any) -> Any:
     return parameters({"type": "object", "properties": {"x": node}})["properties"]["x"]
 
 
-@pytest.mark.parametrize(
-    ("node", "expected"),
-    [
-        pytest.param({"type": "string"}, {"type": "string"}, id="plain"),
-        pytest.param(
-            {"type": ["string", "null"], "format": "uri", "title": "T", "minItems": 1},
-            {"type": ["string", "null"], "format": "uri", "title": "T", "minItems": 1},
-            id="understood",
-        ),
-        pytest.param(
-            {"$schema": "s", "$id": "i", "$comment": "c", "type": "string"},
-            {"type": "string"},
-            id="without meaning",
-        ),
-        pytest.param(
-            {"type": "string", "pattern": "^a", "minLength": 2, "description": "A name."},
-            {"type": "string", "description": 'A name. (minLength: 2; pattern: "^a")'},
-            id="noted after the description",
-        ),
-        pytest.param(
-            {"type": "number", "default": 0.5},
-            {"type": "number", "description": "(default: 0.5)"},
-            id="noted without a description",
-        ),
-        pytest.param({"const": "deleted"}, {"enum": ["deleted"], "type": "string"}, id="const"),
-        pytest.param({"const": 3, "type": "number"}, {"type": "number", "enum": [3]}, id="number"),
-        pytest.param({"const": 1.5}, {"enum": [1.5], "type": "number"}, id="const float"),
-        pytest.param({"const": True}, {"description": "(const: true)"}, id="const without enum"),
-        pytest.param(
-            {"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 10},
-            {"type": "integer", "minimum": 1, "maximum": 9},
-            id="exclusive bounds of integers",
-        ),
-        pytest.param(
-            {"type": "number", "exclusiveMinimum": 0},
-            {"type": "number", "minimum": 0, "description": "(exclusiveMinimum: 0)"},
-            id="exclusive bound of a number",
-        ),
-        pytest.param(
-            {"type": "number", "minimum": 1, "exclusiveMinimum": True},
-            {"type": "number", "minimum": 1, "description": "(exclusiveMinimum: true)"},
-            id="exclusive bound of draft 4",
-        ),
-        pytest.param({"type": "string", "enum": []}, {"type": "string"}, id="an empty enum"),
-        pytest.param({"enum": "a"}, {}, id="an enum that is no list"),
-        pytest.param(
-            {"type": "object", "required": ["a", 1]},
-            {"type": "object", "required": ["a"]},
-            id="required with something else",
-        ),
-        pytest.param({"required": True}, {"required": []}, id="required of draft 3"),
-        pytest.param(
-            {"type": "array", "items": {"const": 1}},
-            {"type": "array", "items": {"enum": [1], "type": "integer"}},
-            id="items",
-        ),
-        pytest.param(
-            {"type": "array", "items": [{"type": "string"}, True]},
-            {"type": "array", "prefixItems": [{"type": "string"}, {}]},
-            id="a tuple",
-        ),
-        pytest.param({"anyOf": []}, {}, id="no alternatives"),
-        pytest.param(
-            {"anyOf": [{"const": 1}, False]},
-            {
-                "anyOf": [
-                    {"enum": [1], "type": "integer"},
-                    {"description": "No value is valid here."},
-                ]
-            },
-            id="alternatives",
-        ),
-        pytest.param(
-            {"type": "object", "additionalProperties": {"pattern": "a"}},
-            {"type": "object", "additionalProperties": {"description": '(pattern: "a")'}},
-            id="a map",
-        ),
-        pytest.param(
-            {"type": "object", "additionalProperties": False, "propertyNames": {"pattern": "a"}},
-            {
-                "type": "object",
-                "additionalProperties": False,
-                "description": '(propertyNames: {"pattern": "a"})',
-            },
-            id="closed, with property names",
-        ),
-        pytest.param(
-            {"type": "object", "properties": {"const": {}, "$ref": {"type": "string"}}},
-            {"type": "object", "properties": {"const": {}, "$ref": {"type": "string"}}},
-            id="properties named like keywords",
-        ),
-        pytest.param({"properties": 1}, {}, id="properties that are none"),
-        pytest.param(
-            {
-                "description": "Both.",
-                "allOf": [
-                    {"properties": {"a": {}}, "required": ["a"], "type": "object"},
-                    {"properties": {"b": {}}, "required": ["a", "b"], "description": "No."},
-                    False,
-                ],
-            },
-            {
-                "description": "Both.",
-                "properties": {"a": {}, "b": {}},
-                "required": ["a", "b"],
-                "type": "object",
-            },
-            id="all of",
-        ),
-        pytest.param({"allOf": 1}, {"description": "(allOf: 1)"}, id="all of nothing"),
-        pytest.param(
-            {"minimum": 1, "allOf": [{"minimum": 5}]},
-            {"minimum": 1, "description": '(conflicting constraints: [{"minimum": 5}])'},
-            id="all of what contradicts itself",
-        ),
-        pytest.param(
-            {
-                "type": "object",
-                "patternProperties": {"^A": {"type": "string"}},
-                "additionalProperties": False,
-            },
-            {
-                "type": "object",
-                "additionalProperties": {"type": "string"},
-                "description": '(patternProperties: {"^A": {"type": "string"}})',
-            },
-            id="a map with patterns",
-        ),
-    ],
-)
+ONE_PROPERTY: dict[str, Any] = {
+    "plain": ({"type": "string"}, {"type": "string"}),
+    "understood": ({"type": ["string", "null"], "format": "uri", "title": "T", "minItems": 1},
+        {"type": ["string", "null"], "format": "uri", "title": "T", "minItems": 1}),
+    "without meaning": ({"$schema": "s", "$id": "i", "$comment": "c", "type": "string"},
+        {"type": "string"}),
+    "noted after the description": (
+        {"type": "string", "pattern": "^a", "minLength": 2, "description": "A name."},
+        {"type": "string", "description": 'A name. (minLength: 2; pattern: "^a")'}),
+    "noted without a description": ({"type": "number", "default": 0.5},
+        {"type": "number", "description": "(default: 0.5)"}),
+    "const": ({"const": "deleted"}, {"enum": ["deleted"], "type": "string"}),
+    "number": ({"const": 3, "type": "number"}, {"type": "number", "enum": [3]}),
+    "const float": ({"const": 1.5}, {"enum": [1.5], "type": "number"}),
+    "const without enum": ({"const": True}, {"description": "(const: true)"}),
+    "exclusive bounds of integers": (
+        {"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 10},
+        {"type": "integer", "minimum": 1, "maximum": 9}),
+    "exclusive bound of a number": ({"type": "number", "exclusiveMinimum": 0},
+        {"type": "number", "minimum": 0, "description": "(exclusiveMinimum: 0)"}),
+    "exclusive bound of draft 4": ({"type": "number", "minimum": 1, "exclusiveMinimum": True},
+        {"type": "number", "minimum": 1, "description": "(exclusiveMinimum: true)"}),
+    "an empty enum": ({"type": "string", "enum": []}, {"type": "string"}),
+    "an enum that is no list": ({"enum": "a"}, {}),
+    "required with something else": ({"type": "object", "required": ["a", 1]},
+        {"type": "object", "required": ["a"]}),
+    "required of draft 3": ({"required": True}, {"required": []}),
+    "items": ({"type": "array", "items": {"const": 1}},
+        {"type": "array", "items": {"enum": [1], "type": "integer"}}),
+    "a tuple": ({"type": "array", "items": [{"type": "string"}, True]},
+        {"type": "array", "prefixItems": [{"type": "string"}, {}]}),
+    "no alternatives": ({"anyOf": []}, {}),
+    "alternatives": ({"anyOf": [{"const": 1}, False]},
+        {"anyOf": [{"enum": [1], "type": "integer"}, {"description": "No value is valid here."}]}),
+    "a map": ({"type": "object", "additionalProperties": {"pattern": "a"}},
+        {"type": "object", "additionalProperties": {"description": '(pattern: "a")'}}),
+    "closed, with property names": (
+        {"type": "object", "additionalProperties": False, "propertyNames": {"pattern": "a"}},
+        {
+            "type": "object", "additionalProperties": False,
+            "description": '(propertyNames: {"pattern": "a"})'}),
+    "properties named like keywords": (
+        {"type": "object", "properties": {"const": {}, "$ref": {"type": "string"}}},
+        {"type": "object", "properties": {"const": {}, "$ref": {"type": "string"}}}),
+    "properties that are none": ({"properties": 1}, {}),
+    "all of": ({
+        "description": "Both.", "allOf": [
+            {"properties": {"a": {}}, "required": ["a"], "type": "object"},
+            {"properties": {"b": {}}, "required": ["a", "b"], "description": "No."}, False]},
+        {
+            "description": "Both.", "properties": {"a": {}, "b": {}}, "required": ["a", "b"],
+            "type": "object"}),
+    "all of nothing": ({"allOf": 1}, {"description": "(allOf: 1)"}),
+    "all of what contradicts itself": ({"minimum": 1, "allOf": [{"minimum": 5}]},
+        {"minimum": 1, "description": '(conflicting constraints: [{"minimum": 5}])'}),
+    "a map with patterns": ({
+        "type": "object", "patternProperties": {"^A": {"type": "string"}},
+        "additionalProperties": False}, {
+            "type": "object", "additionalProperties": {"type": "string"},
+            "description": '(patternProperties: {"^A": {"type": "string"}})'}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("node", "expected"), ONE_PROPERTY.values(), ids=ONE_PROPERTY)
 def test_one_property(node: Any, expected: Any) -> None:
     before = copy.deepcopy(node)
     cleaned = property_of(node)
@@ -355,48 +289,30 @@ DEFINITIONS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("schema", "expected"),
-    [
-        pytest.param({"type": "string"}, {"type": "string"}, id="nothing to unite"),
-        pytest.param({"allOf": 1}, {"allOf": 1}, id="no list"),
-        pytest.param(
-            {"allOf": [{"$ref": "B"}, {"properties": {"c": {}}, "required": ["c"]}]},
-            {
-                "type": "object",
-                "properties": {"a": {"type": "string"}, "b": {}, "c": {}},
-                "required": ["a", "c"],
-            },
-            id="through two references",
-        ),
-        pytest.param({"allOf": [{"$ref": "Loop"}]}, {"title": "again"}, id="a cycle"),
-        pytest.param(
-            {"allOf": [False, {"$ref": "none"}, {"title": "t"}]}, {"title": "t"}, id="odd"
-        ),
-        pytest.param(
-            {"description": "D", "minimum": 1, "allOf": [{"minimum": 5, "description": "E"}]},
-            {"description": "D", "minimum": 1, "conflicting constraints": [{"minimum": 5}]},
-            id="a contradiction",
-        ),
-        pytest.param(
-            {
-                "properties": {"k": {"type": "string"}, "l": True},
-                "allOf": [{"properties": {"k": {"enum": ["a"]}, "l": {}}, "required": 1}],
-                "required": ["k"],
-            },
-            {
-                "properties": {"k": {"enum": ["a"], "type": "string"}, "l": True},
-                "required": ["k"],
-            },
-            id="one property twice",
-        ),
-        pytest.param(
-            {"properties": 1, "allOf": [{"properties": {"a": {}}}]},
-            {"properties": 1},
-            id="properties that are none",
-        ),
-    ],
-)
+ALL_OF: dict[str, Any] = {
+    "nothing to unite": ({"type": "string"}, {"type": "string"}),
+    "no list": ({"allOf": 1}, {"allOf": 1}),
+    "through two references": (
+        {"allOf": [{"$ref": "B"}, {"properties": {"c": {}}, "required": ["c"]}]},
+        {
+            "type": "object", "properties": {"a": {"type": "string"}, "b": {}, "c": {}},
+            "required": ["a", "c"]}),
+    "a cycle": ({"allOf": [{"$ref": "Loop"}]}, {"title": "again"}),
+    "odd": ({"allOf": [False, {"$ref": "none"}, {"title": "t"}]}, {"title": "t"}),
+    "a contradiction": (
+        {"description": "D", "minimum": 1, "allOf": [{"minimum": 5, "description": "E"}]},
+        {"description": "D", "minimum": 1, "conflicting constraints": [{"minimum": 5}]}),
+    "one property twice": ({
+        "properties": {"k": {"type": "string"}, "l": True},
+        "allOf": [{"properties": {"k": {"enum": ["a"]}, "l": {}}, "required": 1}],
+        "required": ["k"]},
+        {"properties": {"k": {"enum": ["a"], "type": "string"}, "l": True}, "required": ["k"]}),
+    "properties that are none": ({"properties": 1, "allOf": [{"properties": {"a": {}}}]},
+        {"properties": 1}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "expected"), ALL_OF.values(), ids=ALL_OF)
 def test_all_of(schema: Any, expected: Any) -> None:
     before = copy.deepcopy(schema)
     assert merge_all_of(schema, DEFINITIONS.get) == expected

@@ -40,99 +40,48 @@ def check(node: Any) -> None:
         check(node["items"])
 
 
-@pytest.mark.parametrize(
-    ("node", "expected"),
-    [
-        pytest.param({"type": "string"}, {"type": "STRING"}, id="string"),
-        pytest.param(
-            {"type": "string", "format": "date-time", "enum": ["a", ""]},
-            {"type": "STRING", "format": "date-time", "enum": ["a"]},
-            id="a format that is taken",
-        ),
-        pytest.param(
-            {"type": "string", "format": "uri", "description": "Where."},
-            {"type": "STRING", "description": "Where. (format: uri)"},
-            id="a format that is noted",
-        ),
-        pytest.param(
-            {"type": "integer", "exclusiveMinimum": 0, "enum": [1, 2]},
-            {"type": "INTEGER", "minimum": 1, "description": "(one of [1, 2])"},
-            id="numbers are not enumerated",
-        ),
-        pytest.param({"type": "boolean"}, {"type": "BOOLEAN"}, id="boolean"),
-        pytest.param(
-            {"type": ["integer", "null"], "maximum": 5},
-            {"type": "INTEGER", "maximum": 5, "nullable": True},
-            id="nullable",
-        ),
-        pytest.param(
-            {"type": ["string", "integer"], "description": "Either."},
-            {
-                "anyOf": [
-                    {"type": "STRING", "description": "Either."},
-                    {"type": "INTEGER", "description": "Either."},
-                ]
-            },
-            id="two types",
-        ),
-        pytest.param(
-            {
-                "anyOf": [{"type": "string", "description": "Own."}, {"const": 1}],
-                "description": "Said.",
-            },
-            {
-                "anyOf": [
-                    {"type": "STRING", "description": "Own."},
-                    {"type": "INTEGER", "description": "Said. (one of [1])"},
-                ]
-            },
-            id="alternatives stand alone",
-        ),
-        pytest.param(
-            {"oneOf": [{"type": "null"}, {"type": "string"}], "description": "Said."},
-            {"type": "STRING", "description": "Said.", "nullable": True},
-            id="one alternative is none",
-        ),
-        pytest.param(
-            {"type": "array", "minItems": 1},
-            {
-                "type": "ARRAY",
-                "minItems": 1,
-                "items": {"type": "STRING", "description": "(any JSON value, written as text)"},
-            },
-            id="a list of anything",
-        ),
-        pytest.param(
-            {"type": "array", "prefixItems": [{"type": "string"}], "items": {"type": "string"}},
-            {
-                "type": "ARRAY",
-                "description": '(in order: [{"type": "string"}])',
-                "items": {"type": "STRING"},
-            },
-            id="a tuple",
-        ),
-        pytest.param(
-            {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a", "b"]},
-            {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}, "required": ["a"]},
-            id="an object",
-        ),
-        pytest.param(
-            {"type": "object", "additionalProperties": True, "description": "Headers."},
-            {"type": "STRING", "description": "Headers. (a JSON object, written as text)"},
-            id="a free object",
-        ),
-        pytest.param(
-            {"enum": [1, "a"]},
-            {"type": "STRING", "description": '(one of [1, "a"])'},
-            id="an untyped enumeration",
-        ),
-        pytest.param(
-            {"type": 5},
-            {"type": "STRING", "description": "(any JSON value, written as text)"},
-            id="no type",
-        ),
-    ],
-)
+ONE_PROPERTY: dict[str, Any] = {
+    "string": ({"type": "string"}, {"type": "STRING"}),
+    "a format that is taken": ({"type": "string", "format": "date-time", "enum": ["a", ""]},
+        {"type": "STRING", "format": "date-time", "enum": ["a"]}),
+    "a format that is noted": ({"type": "string", "format": "uri", "description": "Where."},
+        {"type": "STRING", "description": "Where. (format: uri)"}),
+    "numbers are not enumerated": ({"type": "integer", "exclusiveMinimum": 0, "enum": [1, 2]},
+        {"type": "INTEGER", "minimum": 1, "description": "(one of [1, 2])"}),
+    "boolean": ({"type": "boolean"}, {"type": "BOOLEAN"}),
+    "nullable": ({"type": ["integer", "null"], "maximum": 5},
+        {"type": "INTEGER", "maximum": 5, "nullable": True}),
+    "two types": ({"type": ["string", "integer"], "description": "Either."}, {"anyOf": [
+        {"type": "STRING", "description": "Either."},
+        {"type": "INTEGER", "description": "Either."}]}),
+    "alternatives stand alone": ({
+        "anyOf": [{"type": "string", "description": "Own."}, {"const": 1}], "description": "Said."},
+        {"anyOf": [
+            {"type": "STRING", "description": "Own."},
+            {"type": "INTEGER", "description": "Said. (one of [1])"}]}),
+    "one alternative is none": (
+        {"oneOf": [{"type": "null"}, {"type": "string"}], "description": "Said."},
+        {"type": "STRING", "description": "Said.", "nullable": True}),
+    "a list of anything": ({"type": "array", "minItems": 1}, {
+        "type": "ARRAY", "minItems": 1,
+        "items": {"type": "STRING", "description": "(any JSON value, written as text)"}}),
+    "a tuple": ({"type": "array", "prefixItems": [{"type": "string"}], "items": {"type": "string"}},
+        {
+            "type": "ARRAY", "description": '(in order: [{"type": "string"}])',
+            "items": {"type": "STRING"}}),
+    "an object": (
+        {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a", "b"]},
+        {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}, "required": ["a"]}),
+    "a free object": ({"type": "object", "additionalProperties": True, "description": "Headers."},
+        {"type": "STRING", "description": "Headers. (a JSON object, written as text)"}),
+    "an untyped enumeration": ({"enum": [1, "a"]},
+        {"type": "STRING", "description": '(one of [1, "a"])'}),
+    "no type": ({"type": 5},
+        {"type": "STRING", "description": "(any JSON value, written as text)"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("node", "expected"), ONE_PROPERTY.values(), ids=ONE_PROPERTY)
 def test_one_property(node: Any, expected: Any) -> None:
     assert property_of(node) == expected
 

@@ -23,65 +23,40 @@ UNKNOWN = "Invalid JSON payload received. Unknown name "
 CURRENT = RequestOverrides(model="m", openapi=frozenset({"Read"}), without=frozenset({"topK"}))
 
 
-@pytest.mark.parametrize(
-    ("override", "expected"),
-    [
-        (
-            drop_signatures,
-            RequestOverrides("m", unsigned=True, openapi=CURRENT.openapi, without=CURRENT.without),
-        ),
-        (
-            validate_calls,
-            RequestOverrides("m", validated=True, openapi=CURRENT.openapi, without=CURRENT.without),
-        ),
-        (
-            drop_thinking,
-            RequestOverrides(
-                "m", openapi=CURRENT.openapi, without=CURRENT.without | THINKING_FIELDS
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize(("override", "expected"), [
+    (drop_signatures,
+        RequestOverrides("m", unsigned=True, openapi=CURRENT.openapi, without=CURRENT.without)),
+    (validate_calls,
+        RequestOverrides("m", validated=True, openapi=CURRENT.openapi, without=CURRENT.without)),
+    (drop_thinking,
+        RequestOverrides("m", openapi=CURRENT.openapi, without=CURRENT.without | THINKING_FIELDS)),
+])  # fmt: skip
 def test_an_override_adds_to_those_before(override: Override, expected: RequestOverrides) -> None:
     assert override(CURRENT, FUNCTIONS, "") == expected
     assert override(expected, FUNCTIONS, "") == expected
 
 
-@pytest.mark.parametrize(
-    ("message", "expected"),
-    [
-        pytest.param(
-            f"{UNKNOWN}\"const\" at 'tools[0].function_declarations[1].parameters.properties[3]'",
-            {"Read"},
-            id="by its place",
-        ),
-        pytest.param(
-            "* tools[0].function_declarations[0].parameters.properties: should be non-empty\n"
-            "* tools[0].function_declarations[2].parameters.items: missing field.",
-            {"Bash", "mcp__x__move"},
-            id="several",
-        ),
-        pytest.param(
-            "Unable to submit request because `mcp__x__move` functionDeclaration"
-            " `parameters.entries` schema didn't specify the schema type field.",
-            {"mcp__x__move"},
-            id="by its name",
-        ),
-        pytest.param(
-            "Unable to submit request because `other` functionDeclaration `parameters.x` schema",
-            set(FUNCTIONS),
-            id="by a name that is none of them",
-        ),
-        pytest.param(
-            "* tools[0].function_declarations[3].parameters.items: missing field.",
-            set(FUNCTIONS),
-            id="by a place where none is",
-        ),
-        pytest.param(
-            "reference to undefined schema at properties.x", set(FUNCTIONS), id="not at all"
-        ),
-    ],
-)
+FORMS = {
+    "by its place": (
+        f"{UNKNOWN}\"const\" at 'tools[0].function_declarations[1].parameters.properties[3]'",
+        {"Read"}),
+    "several": (
+        "* tools[0].function_declarations[0].parameters.properties: should be non-empty\n"
+        "* tools[0].function_declarations[2].parameters.items: missing field.",
+        {"Bash", "mcp__x__move"}),
+    "by its name": (
+        "Unable to submit request because `mcp__x__move` functionDeclaration"
+        " `parameters.entries` schema didn't specify the schema type field.", {"mcp__x__move"}),
+    "by a name that is none of them": (
+        "Unable to submit request because `other` functionDeclaration `parameters.x` schema",
+        set(FUNCTIONS)),
+    "by a place where none is": (
+        "* tools[0].function_declarations[3].parameters.items: missing field.", set(FUNCTIONS)),
+    "not at all": ("reference to undefined schema at properties.x", set(FUNCTIONS)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("message", "expected"), FORMS.values(), ids=FORMS)
 def test_a_schema_is_put_in_the_other_form(message: str, expected: set[str]) -> None:
     assert use_openapi_schema(NO_OVERRIDES, FUNCTIONS, message) == RequestOverrides(
         openapi=frozenset(expected)

@@ -29,45 +29,22 @@ TOOLS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "args", "expected"),
-    [
-        pytest.param("read", {"file_path": "a"}, ("Read", {"file_path": "a"}, ["name"]), id="case"),
-        pytest.param(
-            "default_api:Read",
-            {"file_path": "a"},
-            ("Read", {"file_path": "a"}, ["name"]),
-            id="prefix",
-        ),
-        pytest.param(
-            "Read",
-            {"parameters": {"file_path": "a"}},
-            ("Read", {"file_path": "a"}, ["unwrapped"]),
-            id="wrapped",
-        ),
-        pytest.param(
-            "Read",
-            {"limit": 5, "path": "a"},
-            ("Read", {"limit": 5, "file_path": "a"}, ["renamed"]),
-            id="one wrong key",
-        ),
-        pytest.param(
-            "Read", {"filename": "a"}, ("Read", {"file_path": "a"}, ["renamed"]), id="alike"
-        ),
-        pytest.param(
-            "TodoWrite",
-            {"todos": '[{"a": 1}]', "meta": "{}", "note": "[1]"},
-            ("TodoWrite", {"todos": [{"a": 1}], "meta": {}, "note": "[1]"}, ["parsed"]),
-            id="written as strings",
-        ),
-        pytest.param(
-            "default_api.read",
-            {"args": {"path": "a"}},
-            ("Read", {"args": {"path": "a"}}, ["name"]),
-            id="wrapped and wrong is two slips",
-        ),
-    ],
-)
+SLIPS: dict[str, Any] = {
+    "case": ("read", {"file_path": "a"}, ("Read", {"file_path": "a"}, ["name"])),
+    "prefix": ("default_api:Read", {"file_path": "a"}, ("Read", {"file_path": "a"}, ["name"])),
+    "wrapped": ("Read", {"parameters": {"file_path": "a"}},
+        ("Read", {"file_path": "a"}, ["unwrapped"])),
+    "one wrong key": ("Read", {"limit": 5, "path": "a"},
+        ("Read", {"limit": 5, "file_path": "a"}, ["renamed"])),
+    "alike": ("Read", {"filename": "a"}, ("Read", {"file_path": "a"}, ["renamed"])),
+    "written as strings": ("TodoWrite", {"todos": '[{"a": 1}]', "meta": "{}", "note": "[1]"},
+        ("TodoWrite", {"todos": [{"a": 1}], "meta": {}, "note": "[1]"}, ["parsed"])),
+    "wrapped and wrong is two slips": ("default_api.read", {"args": {"path": "a"}},
+        ("Read", {"args": {"path": "a"}}, ["name"])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "args", "expected"), SLIPS.values(), ids=SLIPS)
 def test_slips_with_one_reading_are_repaired(name: str, args: Any, expected: Any) -> None:
     before = copy.deepcopy(args)
     assert repair(name, args, TOOLS) == RepairedCall(*expected)
