@@ -73,7 +73,7 @@ STYLE = Part(
 )
 CLOUDS = Part(
     "clouds",
-    100,
+    130,
     "gcloud, SAM, osls and the AWS CLI as far as they go; the zip for Lambda",
     "tests/hosting/test_*.py tests/test_lambda_*.py tests/test_rie.py tests/e2e/test_lambda.py",
     before=(("make", "--no-print-directory", ".venv-sam/done"),),
@@ -83,15 +83,15 @@ CLIENTS = Part(
 )
 RECOVERY = Part(
     "recovery",
-    105,
+    110,
     "how the real client lives through failures; a minute of it is silence",
     "tests/e2e/test_recovery.py",
 )
 FAULTS = Part("faults", 36, "every fault of Gemini's", "tests/e2e/test_faults.py")
-LOAD = Part("load", 25, "hundreds of clients at once", "tests/e2e/test_load.py")
+LOAD = Part("load", 40, "hundreds of clients at once", "tests/e2e/test_load.py")
 COVERED = Part(
     "unit",
-    65,
+    55,
     "everything in this process, all of main, proxy and translate covered",
     UNIT,
     COVERAGE,
