@@ -152,7 +152,7 @@ def make_client(
     """
 
     def make(**environ: str) -> FlaskClient:
-        monkeypatch.setattr(liveness, "pause", lambda seconds: None)
+        monkeypatch.setattr(liveness.Poller, "pause", lambda poller, seconds: iter(()))
         for name in config.VARIABLES:
             monkeypatch.delenv(name, raising=False)
         for name, value in {"GEMINI_ENDPOINT": emulator.url, **environ}.items():

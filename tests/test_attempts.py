@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from proxy.attempts import CURES, Recovery, told
+from proxy import attempts, config
+from proxy.attempts import NO_RETRY, RETRY_POLICIES, Plan
 from proxy.auth import Key
+from tests import fake_gemini
+from tests.answers import call, chunk, text, thought
+from tests.fake_gemini import BROKEN, CARBON, END, EXHAUSTED, FLASH, HI, MODEL, OVERLOADED, Stream
 from tests.messages import assistant, result, thinking, use, user
-from translate import ApiError, InvalidRequest, RequestOverrides, Translation, translate
+from translate import ApiError, Cause, InvalidRequest, RequestOverrides, Translation, translate
+from translate.request.overrides import NO_OVERRIDES
 from translate.response.google_errors import RULES
 from translate.signatures import CALL, SENTINEL, wrap
 
-MODEL = "gemini-4-hydrogen"
 SCHEMA = {"type": "object", "properties": {"q": {"type": "string"}}}
+TOOLS = [{"name": name, "input_schema": SCHEMA} for name in "ABCDE"]
 BODY: dict[str, Any] = {
     "model": MODEL,
     "max_tokens": 1000,
     "thinking": {"type": "adaptive"},
-    "tools": [{"name": name, "input_schema": SCHEMA} for name in "ABCDE"],
+    "tools": TOOLS,
     "messages": [
         user("go"),
         assistant(thinking(wrap(CALL, MODEL, "AAAA")), use("a", "A")),
@@ -29,422 +33,498 @@ BODY: dict[str, Any] = {
     ],
 }
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+RETIRED, SUCCESSOR = "gemini-3-pro-preview", "gemini-3.1-pro-preview"
 
 
-class Gemini:
-    """Notes what it is asked, and answers nothing."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, Any, str]] = []
-
-    def stream(self, model: str, body: bytes, key: Key) -> Any:
-        self.asked.append((model, json.loads(body), key.value))
-        return "stream"
-
-
-class Attempts:
-    """A recovery with a fake Gemini, asked as answer.py does it."""
+class Trial(Plan):
+    """A plan whose attempts fail. refuses: models that cannot serve the request. planned:
+    overrides that were translated; models, keys: of each attempt."""
 
     def __init__(
         self,
-        body: Any = BODY,
+        *fallbacks: str,
         keys: Sequence[str] = ("key",),
-        fallbacks: Sequence[str] = (),
         refuses: Sequence[str] = (),
+        **fields: Any,
     ) -> None:
-        """refuses: models that cannot serve the request."""
-        self.gemini = Gemini()
-        self.plans: list[RequestOverrides] = []
+        self.planned: list[RequestOverrides] = []
 
-        def plan(overrides: RequestOverrides) -> Translation:
-            self.plans.append(overrides)
+        def translate_with(overrides: RequestOverrides) -> Translation:
+            self.planned.append(overrides)
             if overrides.model in refuses:
                 raise ApiError(400, "It cannot.")
-            return translate(body, {}, overrides=overrides)
+            return translate({**BODY, **fields}, {}, overrides=overrides)
 
-        pairs = [Key(key) for key in keys]
-        self.recovery = Recovery(self.gemini, plan, pairs, fallbacks)  # type: ignore[arg-type]
-        self.recovery.ask(None)
+        super().__init__(translate_with, [Key(key) for key in keys], fallbacks)
+        self.models, self.keys = [self.translation.model.name], [self.key.value]
 
-    def fail(self, cause: str, said: str = "") -> float | None:
-        pause = self.recovery.prepare(cause, ApiError(400, said))
-        if pause is not None:
-            self.recovery.ask(None)
-        return pause
+    def fail(self, cause: Cause, *messages: str) -> list[float | None]:
+        """Fail once for each message of Google's; the pauses before the next attempts."""
+        pauses = []
+        for message in messages or [""]:
+            pauses.append(self.next_attempt(cause, ApiError(400, message)))
+            if pauses[-1] is not None:
+                self.models.append(self.translation.model.name)
+                self.keys.append(self.key.value)
+        return pauses
 
-    def fails(self, cause: str, *said: str) -> list[float | None]:
-        return [self.fail(cause, each) for each in said]
-
-    @property
-    def models(self) -> list[str]:
-        return [model for model, _, _ in self.gemini.asked]
-
-    @property
-    def keys(self) -> list[str]:
-        return [key for _, _, key in self.gemini.asked]
-
-    @property
-    def last(self) -> Any:
-        """The body of the last request."""
-        return self.gemini.asked[-1][1]
-
-
-def forms(request: Any) -> dict[str, bool]:
-    """Function -> whether it is declared in the OpenAPI form."""
-    (entry,) = request["tools"]
-    return {each["name"]: "parameters" in each for each in entry["functionDeclarations"]}
-
-
-def refused(index: int) -> str:
-    return f"* tools[0].function_declarations[{index}].parameters.items: missing field."
-
-
-def unknown(name: str) -> str:
-    return f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.'
+    def fail_by(self, causes: Sequence[Cause]) -> list[float | None]:
+        return [self.fail(cause)[0] for cause in causes]
 
 
 # --- How often, and after what pause ----------------------------------------------------------
 
-PAUSES: dict[str, list[float]] = {
-    "connection": [0.0, 0.5],
-    "overloaded": [0.5, 1.5],
-    "internal": [0.5, 1.5],
-    "timeout": [0.5],
-    "broken": [0.0, 0.5],
-    "empty": [0.0, 0.5],
-    "thoughts": [0.0, 0.5],
-    "malformed": [0.0, 0.0],
-    "signature": [0.0],
-    "schema": [0.0],
-    "thinking": [0.0],
-    "parameter": [0.0],
-    "exhausted": [],
-    "key": [],
-    "model": [],
+PAUSES: dict[Cause, list[float]] = {
+    **{cause: [] for cause in Cause},
+    Cause.CONNECTION: [0.0, 0.5],
+    Cause.OVERLOADED: [0.5, 1.5],
+    Cause.INTERNAL: [0.5, 1.5],
+    Cause.TIMEOUT: [0.5],
+    Cause.BROKEN: [0.0, 0.5],
+    Cause.EMPTY: [0.0, 0.5],
+    Cause.THOUGHTS: [0.0, 0.5],
+    Cause.MALFORMED: [0.0, 0.0],
+    Cause.SIGNATURE: [0.0],
+    Cause.SCHEMA: [0.0],
+    Cause.THINKING: [0.0],
+    Cause.PARAMETER: [0.0],
 }
+"""Of a request that has one key, a model of today and no fallback."""
+
+NEVER_RETRIED = {cause for cause, policy in RETRY_POLICIES.items() if policy is NO_RETRY}
+GOOGLES = {Cause.QUOTA, Cause.REQUEST, Cause.PAYLOAD, Cause.REGION, Cause.BILLING} | {
+    *(Cause.DISABLED, Cause.RESTRICTED, Cause.FORBIDDEN)
+}
+"""Refusals that the client, or the owner of a key or a server, has to read."""
 
 
-def test_each_cure_has_its_pauses_here() -> None:
-    assert set(PAUSES) == set(CURES)
+def test_policies_cover_every_cause() -> None:
+    assert set(RETRY_POLICIES) == set(PAUSES) == set(Cause)
+    assert {*GOOGLES, Cause.CONTEXT, Cause.SILENCE, Cause.BUSY} == NEVER_RETRIED
+    assert {rule.cause for rule in RULES} - (set(Cause) - NEVER_RETRIED) == GOOGLES
 
 
-@pytest.mark.parametrize("cause", PAUSES)
-def test_each_cause_has_its_own_bound(cause: str) -> None:
-    attempts = Attempts()
-    pauses = PAUSES[cause]
-    assert attempts.fails(cause, *[""] * (len(pauses) + 2)) == [*pauses, None, None]
-    assert attempts.recovery.tried == [cause] * len(pauses)
-    assert attempts.models == [MODEL] * (1 + len(pauses))
-    assert attempts.recovery.warning == ""
+@pytest.mark.parametrize("cause", Cause)
+def test_pauses_of_each_cause(cause: Cause) -> None:
+    trial, pauses = Trial(), PAUSES[cause]
+    assert trial.fail(cause, *[""] * (len(pauses) + 2)) == [*pauses, None, None]
+    assert trial.failed_attempts == [cause] * len(pauses)
+    assert (trial.models, trial.warning) == ([MODEL] * (1 + len(pauses)), "")
 
 
-@pytest.mark.parametrize("cause", ["quota", "context", "request", "billing", "silence", "new", ""])
-def test_what_has_no_cure_is_not_tried_again(cause: str) -> None:
-    attempts = Attempts(keys=["a", "b"], fallbacks=["gemini-3.8-flash"])
-    assert attempts.fails(cause, "", "") == [None, None]
-    assert (attempts.recovery.tried, len(attempts.gemini.asked)) == ([], 1)
+@pytest.mark.parametrize("cause", sorted(NEVER_RETRIED))
+def test_no_retry_in_spite_of_keys_and_fallbacks(cause: Cause) -> None:
+    trial = Trial(FLASH, keys=["a", "b"])
+    assert trial.fail(cause, "", "") == [None, None]
+    assert (trial.failed_attempts, len(trial.models)) == ([], 1)
 
 
-def test_causes_are_counted_apart() -> None:
-    attempts = Attempts()
-    causes = ["empty", "overloaded", "empty", "overloaded", "malformed", "empty"]
-    assert [attempts.fail(cause) for cause in causes] == [0.0, 0.5, 0.5, 1.5, 0.0, None]
-    assert attempts.recovery.tried == causes[:-1]
-
-
-def test_each_refusal_is_cured_or_the_clients_to_read() -> None:
-    assert {rule.cause for rule in RULES} - set(CURES) == {
-        *("quota", "request", "payload"),
-        *("region", "billing", "disabled", "restricted", "forbidden"),
-    }
+def test_failures_are_counted_by_cause() -> None:
+    trial = Trial()
+    causes = [Cause.EMPTY, Cause.OVERLOADED] * 2 + [Cause.MALFORMED, Cause.EMPTY]
+    assert trial.fail_by(causes) == [0.0, 0.5, 0.5, 1.5, 0.0, None]
+    assert trial.failed_attempts == causes[:-1]
 
 
 # --- With what change -------------------------------------------------------------------------
 
-SAME = ["connection", "overloaded", "internal", "timeout", "broken", "empty", "thoughts"]
+
+def openapi_functions(request: Any) -> str:
+    """The functions that are declared in the OpenAPI form."""
+    (entry,) = request["tools"]
+    names = (each["name"] for each in entry["functionDeclarations"] if "parameters" in each)
+    return "".join(sorted(names))
 
 
-@pytest.mark.parametrize("cause", SAME)
-def test_a_failure_by_chance_is_followed_by_the_same_request(cause: str) -> None:
-    attempts = Attempts()
-    first = attempts.gemini.asked[0]
-    attempts.fails(cause, "", "")
-    assert attempts.gemini.asked == [first] * (1 + len(PAUSES[cause]))
-    assert len(attempts.plans) == 1
+def refused(*indexes: int) -> list[str]:
+    place = "* tools[0].function_declarations[{}].parameters.items: missing field."
+    return [place.format(index) for index in indexes]
 
 
-def test_a_malformed_call_is_followed_by_calls_held_to_their_schemas() -> None:
-    attempts = Attempts()
-    assert "toolConfig" not in attempts.last
-    attempts.fail("malformed")
-    second = attempts.last
-    assert second["toolConfig"] == {"functionCallingConfig": {"mode": "VALIDATED"}}
-    attempts.fail("malformed")
-    assert (attempts.last, len(attempts.gemini.asked)) == (second, 3)
+def unknown(*names: str) -> list[str]:
+    text = 'Invalid JSON payload received. Unknown name "{}": Cannot find field.'
+    return [text.format(name) for name in names]
 
 
-def test_a_refused_signature_is_followed_by_the_sentinel() -> None:
-    def signature() -> Any:
-        return attempts.last["contents"][1]["parts"][0]["thoughtSignature"]
-
-    attempts = Attempts()
-    assert signature() == "AAAA"
-    attempts.fail("signature")
-    assert signature() == SENTINEL
+def signature(request: Any) -> Any:
+    return request["contents"][1]["parts"][0]["thoughtSignature"]
 
 
-def test_each_refused_schema_is_followed_by_its_other_form() -> None:
-    attempts = Attempts()
-    assert not any(forms(attempts.last).values())
-    for i, name in enumerate("AB"):
-        assert attempts.fail("schema", refused(i)) == 0.0
-        assert forms(attempts.last) == {each: each <= name for each in "ABCDE"}
-    assert attempts.fail("schema", refused(2)) == 0.0
-    assert all(forms(attempts.last).values()), "the others are not waited for"
-    assert attempts.fail("schema", refused(3)) is None
-    assert attempts.recovery.tried == ["schema"] * 3
+def has_thinking(request: Any) -> bool:
+    return "thinkingConfig" in request["generationConfig"]
 
 
-def test_a_schema_that_is_refused_in_both_forms_is_the_clients_to_read() -> None:
-    attempts = Attempts()
-    assert attempts.fails("schema", refused(1), refused(1)) == [0.0, None]
-    assert attempts.recovery.tried == ["schema"]
+def stores(request: Any) -> Any:
+    return request.get("store")
 
 
-def test_refused_thinking_is_followed_by_a_request_without() -> None:
-    attempts = Attempts()
-    assert "thinkingConfig" in attempts.last["generationConfig"]
-    attempts.fail("thinking")
-    assert "thinkingConfig" not in attempts.last["generationConfig"]
+def mode(request: Any) -> Any:
+    return request.get("toolConfig", {}).get("functionCallingConfig", {}).get("mode")
 
 
-def test_each_unknown_field_is_left_out() -> None:
-    attempts = Attempts()
-    assert attempts.fails("parameter", unknown("store"), "an invalid argument") == [0.0, 0.0]
-    assert "store" not in attempts.last
-    assert set(attempts.last["generationConfig"]) == {"maxOutputTokens"}
-    assert attempts.fails("parameter", unknown("x"), unknown("y")) == [0.0, None]
+CONFIG = {"thinkingConfig"}
+Look = Callable[[Any], Any]
 
 
-def test_changes_add_up() -> None:
-    attempts = Attempts()
-    attempts.fail("signature")
-    attempts.fail("malformed")
-    attempts.fail("schema", refused(0))
-    attempts.fail("thinking")
-    assert attempts.plans[-1] == RequestOverrides(
-        unsigned=True,
-        validated=True,
-        openapi=frozenset("A"),
-        without=frozenset({"thinkingConfig"}),
-    )
-    assert attempts.recovery.asked == translate(BODY, {}, overrides=attempts.plans[-1])
+TRANSIENT = [Cause.CONNECTION, Cause.OVERLOADED, Cause.INTERNAL, Cause.TIMEOUT, Cause.BROKEN]
 
 
-def test_a_change_that_cannot_be_made_leaves_all_as_it_was() -> None:
-    def plan(overrides: RequestOverrides) -> Translation:
+@pytest.mark.parametrize("cause", [*TRANSIENT, Cause.EMPTY, Cause.THOUGHTS])
+def test_transient_failures_repeat_the_same_request(cause: Cause) -> None:
+    trial = Trial()
+    first = trial.translation
+    trial.fail(cause, "", "")
+    assert (trial.translation is first, trial.planned) == (True, [NO_OVERRIDES])
+
+
+@pytest.mark.parametrize(
+    ("cause", "messages", "changed", "look", "before", "after"),
+    [
+        (Cause.MALFORMED, [""], {"validated": True}, mode, None, "VALIDATED"),
+        (Cause.MALFORMED, ["", ""], {"validated": True}, mode, None, "VALIDATED"),
+        (Cause.SIGNATURE, [""], {"unsigned": True}, signature, "AAAA", SENTINEL),
+        (Cause.THINKING, [""], {"without": CONFIG}, has_thinking, True, False),
+        (Cause.PARAMETER, ["an invalid argument"], {"without": CONFIG}, has_thinking, True, False),
+        (Cause.PARAMETER, unknown("store"), {"without": {"store"}}, stores, False, None),
+        (Cause.PARAMETER, unknown(*"xyz"), {"without": {*"xyz"}}, has_thinking, True, True),
+        (Cause.SCHEMA, refused(0), {"openapi": {*"A"}}, openapi_functions, "", "A"),
+        (Cause.SCHEMA, refused(0, 1), {"openapi": {*"AB"}}, openapi_functions, "", "AB"),
+        (Cause.SCHEMA, refused(0, 1, 2), {"openapi": {*"ABCDE"}}, openapi_functions, "", "ABCDE"),
+    ],
+)
+def test_refused_request_is_changed(
+    cause: Cause, messages: list[str], changed: Any, look: Look, before: Any, after: Any
+) -> None:
+    """A schema in its other form; after the second the others are not waited for."""
+    trial = Trial()
+    assert look(trial.translation.request) == before
+    assert trial.fail(cause, *messages) == [0.0] * len(messages)
+    sets = {name: frozenset(value) for name, value in changed.items() if isinstance(value, set)}
+    overrides = RequestOverrides(**{**changed, **sets})
+    assert trial.translation == translate(BODY, {}, overrides=overrides)
+    assert look(trial.translation.request) == after
+
+
+@pytest.mark.parametrize(
+    ("cause", "messages"),
+    [
+        (Cause.SCHEMA, refused(1, 1)),
+        (Cause.SCHEMA, refused(0, 1, 2, 3)),
+        (Cause.PARAMETER, unknown(*"wxyz")),
+        (Cause.THINKING, ["", ""]),
+    ],
+)
+def test_change_that_did_not_help_is_final(cause: Cause, messages: list[str]) -> None:
+    trial = Trial()
+    assert trial.fail(cause, *messages) == [*[0.0] * (len(messages) - 1), None]
+    assert trial.failed_attempts == [cause] * (len(messages) - 1)
+
+
+def test_overrides_add_up() -> None:
+    trial = Trial()
+    trial.fail_by([Cause.SIGNATURE, Cause.MALFORMED])
+    trial.fail(Cause.SCHEMA, *refused(0))
+    trial.fail(Cause.THINKING)
+    overrides = RequestOverrides(None, True, frozenset("A"), True, frozenset({"thinkingConfig"}))
+    assert trial.planned[-1] == overrides
+    assert trial.translation == translate(BODY, {}, overrides=overrides)
+
+
+def test_override_that_cannot_be_translated_is_undone() -> None:
+    def translate_with(overrides: RequestOverrides) -> Translation:
         if overrides.validated:
             raise InvalidRequest("tools", "no")
         return translate(BODY, {}, overrides=overrides)
 
-    gemini = Gemini()
-    recovery = Recovery(gemini, plan, [Key("key")], [])  # type: ignore[arg-type]
-    asked = recovery.asked
-    assert recovery.prepare("malformed", None) == 0.0
-    assert recovery.asked is asked
-    assert recovery.prepare("signature", ApiError(400, "")) == 0.0
-    assert recovery.asked == translate(BODY, {}, overrides=RequestOverrides(unsigned=True))
+    plan = Plan(translate_with, [Key("key")])
+    first = plan.translation
+    assert (plan.next_attempt(Cause.MALFORMED, None), plan.translation) == (0.0, first)
+    assert plan.next_attempt(Cause.SIGNATURE, ApiError(400, "")) == 0.0
+    assert plan.translation == translate(BODY, {}, overrides=RequestOverrides(unsigned=True))
 
 
-def test_a_request_that_cannot_be_served_at_all_is_not_begun() -> None:
+def test_bad_request_has_no_plan() -> None:
     with pytest.raises(InvalidRequest):
-        Attempts({**BODY, "messages": [{"role": "user", "content": ""}]})
+        Trial(messages=[{"role": "user", "content": ""}])
 
 
 # --- Other models -----------------------------------------------------------------------------
 
-FLASH, CARBON = "gemini-3.8-flash", "gemini-4-carbon"
-
-
-def test_a_quota_that_is_spent_is_followed_by_the_fallback_models_in_turn() -> None:
-    attempts = Attempts(fallbacks=[FLASH, CARBON])
-    assert attempts.fails("exhausted", "", "", "") == [0.0, 0.0, None]
-    assert attempts.models == [MODEL, FLASH, CARBON]
-    assert attempts.recovery.tried == ["exhausted", "exhausted"]
-    assert (attempts.recovery.asked.model.name, attempts.recovery.warning) == (CARBON, "")
-
-
-def test_an_overload_that_lasts_is_followed_by_a_fallback_model_with_its_own_attempts() -> None:
-    attempts = Attempts(fallbacks=[FLASH])
-    pauses = attempts.fails("overloaded", *[""] * 6)
-    assert pauses == [0.5, 1.5, 0.0, 0.5, 1.5, None]
-    assert attempts.models == [MODEL] * 3 + [FLASH] * 3
+NO_QUOTA, LOAD, GONE = Cause.EXHAUSTED, Cause.OVERLOADED, Cause.MODEL
+UNKNOWN, LAST = "gemini-9-unobtainium", "gemini-3.7-flash"
+OVERLOAD = [0.5, 1.5, 0, 0.5, 1.5, None]
+LONG = [NO_QUOTA, Cause.CONTEXT, *[Cause.EMPTY] * 3]
 
 
 @pytest.mark.parametrize(
-    "cause", [*sorted(set(CURES) - {"overloaded", "exhausted", "model"}), "quota", "context"]
+    ("models", "refuses", "causes", "pauses", "used"),
+    [
+        ([MODEL, FLASH, CARBON], [], [NO_QUOTA] * 3, [0, 0, None], [FLASH, CARBON]),
+        ([MODEL, FLASH], [], [LOAD] * 6, OVERLOAD, [MODEL, MODEL, FLASH, FLASH, FLASH]),
+        ([MODEL, MODEL, FLASH], [FLASH], [NO_QUOTA], [None], []),
+        ([MODEL, "gemini-2.5-flash", MODEL, FLASH], [], [NO_QUOTA] * 2, [0, None], [FLASH]),
+        ([MODEL, FLASH, CARBON, LAST], [], LONG, [0, 0, 0, 0.5, 0], [FLASH, *[CARBON] * 3, LAST]),
+        *[
+            ([MODEL, FLASH, CARBON], [], [NO_QUOTA, cause], [0, None], [FLASH])
+            for cause in (Cause.KEY, Cause.REGION, Cause.DISABLED, Cause.RESTRICTED)
+        ],
+        ([RETIRED, FLASH], [], [GONE] * 4, [0, 0, None, None], [SUCCESSOR, FLASH]),
+        ([RETIRED, FLASH], [SUCCESSOR], [GONE], [0], [FLASH]),
+        ([UNKNOWN, FLASH], [], [GONE] * 2, [0, None], [FLASH]),
+    ],
 )
-def test_nothing_else_is_followed_by_another_model(cause: str) -> None:
-    attempts = Attempts(fallbacks=[FLASH])
-    attempts.fails(cause, *[""] * 10)
-    assert set(attempts.models) == {MODEL}
+def test_fallback_models(
+    models: list[str], refuses: list[str], causes: list[Cause], pauses: Any, used: list[str]
+) -> None:
+    """gemini-2.5-flash has no search beside functions, so it cannot serve this request."""
+    trial = Trial(*models[1:], model=models[0], refuses=refuses, tools=[*TOOLS, SEARCH])
+    assert trial.fail_by(causes) == pauses
+    assert trial.models == [models[0], *used]
+    assert trial.failed_attempts == causes[: len(used)]
+    assert bool(trial.warning) is (SUCCESSOR in used)
 
 
-def test_another_model_gets_no_signatures_and_no_remedies_of_the_first() -> None:
-    attempts = Attempts(fallbacks=[FLASH])
-    attempts.fail("malformed")
-    attempts.fail("schema", refused(0))
-    attempts.fail("exhausted")
-    assert attempts.plans[-1] == RequestOverrides(model=FLASH)
-    assert attempts.last["contents"][1]["parts"][0]["thoughtSignature"] == SENTINEL
-    attempts.fail("malformed")
-    assert attempts.plans[-1] == RequestOverrides(model=FLASH, validated=True)
+@pytest.mark.parametrize("cause", sorted(set(Cause) - {NO_QUOTA, LOAD, GONE}))
+def test_other_causes_do_not_fall_back(cause: Cause) -> None:
+    trial = Trial(FLASH)
+    trial.fail(cause, *[""] * 10)
+    assert set(trial.models) == {MODEL}
 
 
-def test_a_fallback_model_that_cannot_serve_the_request_is_passed_over() -> None:
-    body = {**BODY, "tools": [*BODY["tools"], SEARCH]}
-    attempts = Attempts(body, fallbacks=["gemini-2.5-flash", MODEL, FLASH])
-    assert attempts.fails("exhausted", "", "") == [0.0, None]
-    assert attempts.models == [MODEL, FLASH]
-
-
-def test_without_a_fallback_model_that_can_the_error_is_shown() -> None:
-    attempts = Attempts(fallbacks=[MODEL, FLASH], refuses=[FLASH])
-    assert attempts.fail("exhausted") is None
-    assert (attempts.recovery.tried, attempts.recovery.asked.model.name) == ([], MODEL)
-
-
-def test_a_fallback_model_that_fails_in_its_own_way_is_followed_by_the_next() -> None:
-    attempts = Attempts(fallbacks=[FLASH, CARBON, "gemini-3.7-flash"])
-    assert attempts.fails("exhausted", "") == [0.0]
-    assert attempts.fail("context") == 0.0
-    assert attempts.recovery.prepare("empty", None) == 0.0
-    assert attempts.recovery.prepare("empty", None) == 0.5
-    assert attempts.recovery.prepare("empty", None) == 0.0
-    assert attempts.recovery.asked.model.name == "gemini-3.7-flash"
-
-
-OURS = ApiError(429, "Spent.", retry=False)
+def test_fallback_begins_without_overrides() -> None:
+    trial = Trial(FLASH)
+    trial.fail(Cause.MALFORMED)
+    trial.fail(Cause.SCHEMA, *refused(0))
+    trial.fail(Cause.EXHAUSTED)
+    assert trial.planned[-1] == RequestOverrides(model=FLASH)
+    assert signature(trial.translation.request) == SENTINEL
+    trial.fail(Cause.MALFORMED)
+    assert trial.planned[-1] == RequestOverrides(model=FLASH, validated=True)
 
 
 @pytest.mark.parametrize(
-    ("theirs", "is_told"),
+    ("error", "is_shown"),
     [
         (ApiError(529, "Overloaded."), True),
         (ApiError(500, "Oops."), True),
         (ApiError(429, "Slow down.", retry_after=7), True),
         (ApiError(429, "limit: 0", retry=False), False),
-        (ApiError(401, "The key was found in public.", cause="key", retry=False), True),
-        (ApiError(403, "Not from here.", cause="region", retry=False), True),
-        (ApiError(402, "Not on the free tier.", cause="billing", retry=False), False),
+        (ApiError(401, "The key was found in public.", cause=Cause.KEY, retry=False), True),
+        (ApiError(403, "Not from here.", cause=Cause.REGION, retry=False), True),
+        (ApiError(402, "Not on the free tier.", cause=Cause.BILLING, retry=False), False),
         (ApiError(404, "There is none."), False),
         (ApiError(400, "prompt is too long: 3 tokens > 2 maximum"), False),
+        (None, False),
     ],
 )
-def test_of_a_fallback_model_only_what_passes_is_told(theirs: ApiError, is_told: bool) -> None:
-    recovery = Attempts(fallbacks=[FLASH, CARBON]).recovery
-    assert recovery.verdict(theirs) is theirs
-    recovery.prepare("exhausted", OURS)
-    recovery.prepare("exhausted", theirs)
-    assert recovery.asked.model.name == CARBON
-    assert recovery.verdict(theirs) is (theirs if is_told else OURS)
+def test_final_error_of_a_fallback(error: ApiError | None, is_shown: bool) -> None:
+    trial = Trial(FLASH, CARBON)
+    assert trial.final_error(error) is error
+    trial.next_attempt(Cause.EXHAUSTED, EXHAUSTED)
+    trial.next_attempt(Cause.EXHAUSTED, error)
+    assert trial.translation.model.name == CARBON
+    assert trial.final_error(error) is (error if is_shown else EXHAUSTED)
 
 
-def test_of_a_fallback_model_that_says_nothing_nothing_is_told() -> None:
-    recovery = Attempts(fallbacks=[FLASH]).recovery
-    assert recovery.verdict(None) is None
-    recovery.prepare("exhausted", OURS)
-    assert recovery.verdict(None) is OURS
-
-
-@pytest.mark.parametrize("cause", ["key", "region", "disabled", "restricted"])
-def test_what_is_the_same_with_every_model_is_not_asked_of_the_next(cause: str) -> None:
-    attempts = Attempts(fallbacks=[FLASH, CARBON])
-    assert attempts.fails("exhausted", "") == [0.0]
-    assert attempts.fail(cause) is None
-    assert attempts.models == [MODEL, FLASH]
-
-
-# --- Models of the past -----------------------------------------------------------------------
-
-
-def gone(**more: Any) -> Attempts:
-    return Attempts({**BODY, "model": "gemini-3-pro-preview"}, **more)
-
-
-def test_a_model_that_is_gone_is_followed_by_its_successor_and_a_warning() -> None:
-    attempts = gone(fallbacks=[FLASH])
-    assert attempts.fail("model") == 0.0
-    assert attempts.models == ["gemini-3-pro-preview", "gemini-3.1-pro-preview"]
-    assert attempts.recovery.tried == ["model"]
-    assert attempts.recovery.warning.startswith("gemini-3-pro-preview is gone, ")
-    assert "gemini-3.1-pro-preview" in attempts.recovery.warning
-
-
-def test_a_successor_that_is_gone_too_is_followed_by_a_fallback_model() -> None:
-    attempts = gone(fallbacks=[FLASH])
-    assert attempts.fails("model", "", "", "") == [0.0, 0.0, None]
-    assert attempts.models == ["gemini-3-pro-preview", "gemini-3.1-pro-preview", FLASH]
-
-
-def test_a_successor_that_cannot_serve_the_request_is_passed_over() -> None:
-    attempts = gone(fallbacks=[FLASH], refuses=["gemini-3.1-pro-preview"])
-    assert attempts.fail("model") == 0.0
-    assert attempts.models == ["gemini-3-pro-preview", FLASH]
-    assert attempts.recovery.warning == ""
-
-
-def test_a_model_nobody_has_heard_of_is_followed_by_a_fallback_model() -> None:
-    attempts = Attempts({**BODY, "model": "gemini-9-unobtainium"}, fallbacks=[FLASH])
-    assert attempts.fails("model", "", "") == [0.0, None]
-    assert (attempts.models[1:], attempts.recovery.warning) == ([FLASH], "")
-
-
-# --- Keys -------------------------------------------------------------------------------------
-
-
-def test_a_refused_key_is_followed_by_the_next() -> None:
-    attempts = Attempts(keys=["new", "old", "oldest"])
-    assert attempts.fails("key", "", "", "") == [0.0, 0.0, None]
-    assert attempts.keys == ["new", "old", "oldest"]
-    assert len(attempts.plans) == 1
-
-
-def test_the_key_that_was_taken_stays() -> None:
-    attempts = Attempts(keys=["new", "old"], fallbacks=[FLASH])
-    attempts.fail("key")
-    attempts.fail("empty")
-    attempts.fail("exhausted")
-    assert attempts.keys == ["new", "old", "old", "old"]
-    assert attempts.fail("key") is None
-    attempts.recovery.ask("T1")
-    assert attempts.keys[-1] == "old"
-
-
-def test_even_many_keys_have_an_end() -> None:
-    attempts = Attempts(keys=[str(i) for i in range(20)])
-    assert attempts.fails("key", *[""] * 9) == [0.0] * 8 + [None]
-
-
-# --- A request, and what is told of it --------------------------------------------------------
-
-
-def test_the_rest_of_an_answer_is_asked_for_with_a_token() -> None:
-    attempts = Attempts()
-    assert attempts.recovery.ask("T1") == "stream"
-    (_, first, _), (_, more, _) = attempts.gemini.asked
-    assert more == {**first, "continuationToken": "T1"}
-    attempts.recovery.ask(None)
-    assert attempts.last == first
+# --- Keys and headers -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("tried", "expected"),
+    ("keys", "causes", "used"),
+    [
+        (["new", "old", "oldest"], [Cause.KEY] * 3, ["new", "old", "oldest"]),
+        (
+            ["new", "old"],
+            [Cause.KEY, Cause.EMPTY, NO_QUOTA, Cause.KEY],
+            ["new", "old", "old", "old"],
+        ),
+        ([*"abcdefghijklm"], [Cause.KEY] * 10, [*"abcdefghi"]),
+    ],
+    ids=["in turn", "the one that was taken stays", "even many have an end"],
+)
+def test_refused_key_is_followed_by_the_next(
+    keys: list[str], causes: list[Cause], used: list[str]
+) -> None:
+    trial = Trial(FLASH, keys=keys)
+    assert trial.fail_by(causes)[-1] is None
+    assert (trial.keys, trial.key.value) == (used, used[-1])
+
+
+@pytest.mark.parametrize(
+    ("failed", "header"),
     [
         ([], ""),
         (["empty"], "empty"),
         (["overloaded", "malformed", "overloaded"], "overloaded x2, malformed"),
     ],
 )
-def test_what_was_tried_in_short(tried: list[str], expected: str) -> None:
-    assert told(tried) == ({"x-gemini-tried": expected} if expected else {})
+def test_header_of_failed_attempts(failed: list[str], header: str) -> None:
+    assert attempts.attempts_header(failed) == ({"x-gemini-tried": header} if header else {})
+
+
+def test_headers_of_a_plan() -> None:
+    trial = Trial(model=RETIRED)
+    assert trial.headers() == {"x-gemini-model": RETIRED}
+    trial.fail(Cause.MODEL)
+    assert trial.headers() == {
+        "x-gemini-model": SUCCESSOR,
+        "x-gemini-tried": "model",
+        "x-gemini-warning": f"{RETIRED} is gone, ask for {SUCCESSOR}.",
+    }
+
+
+# --- The events of one answer -----------------------------------------------------------------
+
+
+class Run:
+    """All events of an answer, or the error that it ended with."""
+
+    def __init__(self, *streams: list[Any], **more: Any) -> None:
+        self.case = fake_gemini.make_case(*(Stream(*steps) for steps in streams), **more)
+        self.gemini, self.poller = self.case.gemini, self.case.poller
+        self.events: list[Any] = []
+        self.error: ApiError | None = None
+        try:
+            for item in self.case.attempts.events():
+                self.events += item  # type: ignore[operator]
+        except ApiError as error:
+            self.error = error
+        self.failed_attempts = self.case.attempts.plan.failed_attempts
+
+    @property
+    def text(self) -> str:
+        deltas = [each["delta"] for each in self.events if each["type"] == "content_block_delta"]
+        return "".join(delta.get("text", "") for delta in deltas)
+
+
+END_ALONE = chunk(**END)
+HEL, LO = chunk(text("Hel")), chunk(text("lo."), **END)
+CHECKPOINT = chunk(text("Hel"), continuationToken="t1")
+HM = chunk(thought("Hm."))
+NO_KEY = ApiError(401, "No.", cause=Cause.KEY)
+REFUSED = ApiError(400, "No.", cause=Cause.REQUEST)
+TOO_LONG = ApiError(400, "prompt is too long: 3 tokens > 2 maximum", cause=Cause.CONTEXT)
+
+
+def test_attempt_follows_with_its_pause_key_and_change() -> None:
+    malformed = chunk(finish="MALFORMED_FUNCTION_CALL")
+    run = Run([NO_KEY], [OVERLOADED], [malformed], [HI], keys=["new", "old"], tools=TOOLS)
+    assert (run.text, run.poller.pauses) == ("Hi.", [0.0, 0.5, 0.0])
+    assert run.failed_attempts == ["key", "overloaded", "malformed"]
+    assert [key for _, _, key in run.gemini.requests] == ["new", "old", "old", "old"]
+    assert ["toolConfig" in body for _, body, _ in run.gemini.requests] == [False] * 3 + [True]
+    assert all(stream.is_closed for stream in run.gemini.streams)
+
+
+@pytest.mark.parametrize(
+    ("streams", "text", "failed"),
+    [
+        ([[HM, BROKEN], [HI]], "Hi.", ["broken"]),
+        ([[HM, OVERLOADED], [HI]], "Hi.", ["overloaded"]),
+        ([[chunk(call("c", "Bash", {})), BROKEN], [HI]], "Hi.", ["broken"]),
+        ([[END_ALONE]] * 3, "", ["empty", "empty"]),
+        ([[HI, BROKEN]], "Hi.", []),
+        ([[CHECKPOINT, BROKEN], [BROKEN], [LO]], "Hello.", ["resumed", "resumed"]),
+        ([[HEL, BROKEN]], "Hel", None),
+        ([[HEL], [HI]], "Hel", None),
+        ([[chunk(text("Hel"), **END), chunk(text("lo")), OVERLOADED]], "Hello", None),
+        ([[CHECKPOINT, chunk(text("lo")), BROKEN]], "Hello", None),
+        ([[CHECKPOINT, REFUSED]], "Hel", None),
+    ],
+)
+def test_failure_is_retried_until_a_text_is_shown(
+    streams: list[Any], text: str, failed: list[str] | None
+) -> None:
+    run = Run(*streams)
+    assert (run.text, run.error is None) == (text, failed is not None)
+    assert run.failed_attempts == (failed or [])
+    assert len(run.gemini.requests) == 1 + len(run.failed_attempts)
+    types = [event["type"] for event in run.events]
+    assert (types.count("message_start"), types[-1] == "message_stop") == (1, failed is not None)
+
+
+@pytest.mark.parametrize(
+    ("streams", "error"),
+    [
+        ([[ApiError(404, "No.")]], (404, "No.")),
+        ([[REFUSED]], (400, "No.")),
+        ([[HM]] * 3, (529, BROKEN.message)),
+        ([[EXHAUSTED], *[[END_ALONE]] * 3], (429, "Exhausted.")),
+        ([[EXHAUSTED], [TOO_LONG]], (429, "Exhausted.")),
+        ([[HM, EXHAUSTED], [TOO_LONG]], (429, "Exhausted.")),
+    ],
+)
+def test_error_of_the_last_attempt(streams: list[Any], error: tuple[int, str]) -> None:
+    """A fallback's context is smaller: the client is not to compact a conversation for that."""
+    run = Run(*streams)
+    assert run.error is not None
+    assert (run.error.status, run.error.message) == error
+    assert len(run.gemini.requests) == len(streams)
+
+
+def test_whole_answer_is_retried_behind_a_text() -> None:
+    run = Run([HEL, BROKEN], [HI], whole=True)
+    assert (run.error, [event["type"] for event in run.events].count("message_start")) == (None, 2)
+
+
+@pytest.mark.parametrize("is_claude_code", [True, False])
+@pytest.mark.parametrize("kind", ["adaptive", "disabled"])
+def test_signatures_are_carried_by_thinking_clients(kind: str, is_claude_code: bool) -> None:
+    signed = chunk(call("c", "Bash", {}, thoughtSignature="AAAA"), **END)
+    run = Run([signed], tools=TOOLS, thinking={"type": kind}, is_claude_code=is_claude_code)
+    has_signature = "signature_delta" in str(run.events)
+    assert has_signature is (is_claude_code or kind == "adaptive")
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_resumable_causes(cause: Cause) -> None:
+    run = Run([CHECKPOINT, ApiError(400, "No.", cause=cause)], [LO])
+    is_resumed = cause in attempts.RESUMABLE
+    assert (run.text, run.error is None) == (("Hello.", True) if is_resumed else ("Hel", False))
+    assert run.gemini.tokens == ([None, "t1"] if is_resumed else [None])
+    assert run.gemini.requests[-1][1] == {
+        **run.gemini.requests[0][1],
+        **({"continuationToken": "t1"} if is_resumed else {}),
+    }
+
+
+def test_resumptions_are_counted_at_each_checkpoint() -> None:
+    cut = [[chunk(text("a"), continuationToken=f"t{i}"), BROKEN] for i in range(5)]
+    run = Run(*cut, [LO])
+    assert (run.text, run.poller.pauses) == ("aaaaalo.", [0.0] * 5)
+    assert run.gemini.tokens == [None, *(f"t{i}" for i in range(5))]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(
+    ("first", "requests"),
+    [
+        ([CHECKPOINT, BROKEN], 4),
+        ([chunk(text("a"), continuationToken="t1", finish="CONTINUATION")], 5),
+    ],
+    ids=["it is cut", "it is long"],
+)
+def test_failed_resumptions_are_final(first: list[Any], requests: int, whole: bool) -> None:
+    """After a while, and for good: from its beginning it would cost as much once more."""
+    run = Run(first, *[[OVERLOADED] for _ in range(9)], whole=whole)
+    assert (run.error, run.gemini.tokens) == (OVERLOADED, [None, *["t1"] * (requests - 1)])
+    assert [stream.is_closed for stream in run.gemini.streams].count(True) == requests
+    assert run.poller.pauses == list(attempts.RESUMPTION_PAUSES) == [0.0, 0.5, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("tool", "seconds"),
+    [(TOOLS[0], attempts.END_OF_BODY_SECONDS), (SEARCH, attempts.BUILT_IN_TOOL_SECONDS)],
+)
+def test_end_of_body_is_waited_for(tool: Any, seconds: float) -> None:
+    rounds = [HEL, chunk(text("l"), **END), chunk(text("o")), chunk(text("."), **END)]
+    run = Run(rounds, tools=[tool])
+    silence = float(config.DEFAULTS["PROXY_SILENCE_SECONDS"])
+    assert run.text == "Hello."
+    assert run.gemini.streams[0].timeouts == [seconds, silence, seconds]
+
+
+def test_stop_sequence_ends_the_request() -> None:
+    run = Run([chunk(text("a<stop>b")), BROKEN], stop_sequences=["<stop>"])
+    assert (run.text, run.error, run.gemini.streams[0].is_closed) == ("a", None, True)
+    assert run.events[-2]["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": "<stop>"}
