@@ -83,10 +83,11 @@ def create_message(request: flask.Request, log_entry: RequestLog) -> flask.Respo
         if log_entry.stream:
             response = flask.Response(answer, mimetype="text/event-stream")
             response.headers["Cache-Control"] = "no-cache"
-            response.call_on_close(stack.pop_all().close)
         else:
             response = json_response(answer.message())
-    response.headers.extend(answer.headers())
+        response.headers.extend(answer.headers())
+        if log_entry.stream:
+            response.call_on_close(stack.pop_all().close)
     return response
 
 

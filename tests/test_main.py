@@ -384,6 +384,16 @@ def test_client_that_left_is_logged_as_499(
     assert front.post().status_code == 499, "its place was given back"
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_answer_that_cannot_be_sent_gives_its_place_back(
+    front: Front, stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front.set(PROXY_CONCURRENCY="1")
+    front.script({**HELLO, "repeat": True})
+    monkeypatch.setattr(sys.modules["main"].Answer, "headers", lambda _: {"x-gemini-model": "a\nb"})
+    assert [front.post(stream=stream).status_code for _ in range(2)] == [500, 500]
+
+
 # --- Token counts -----------------------------------------------------------------------------
 
 
