@@ -317,7 +317,7 @@ def test_an_exceptions_causes_are_not_told_either(lines: Lines) -> None:
     assert SECRET not in json.dumps([lines(), shown.message])
 
 
-def test_a_request_that_is_nested_too_deeply_is_the_clients_fault(lines: Lines) -> None:
+def test_request_nested_too_deeply_is_the_clients_fault(lines: Lines) -> None:
     def sink(depth: int = 0) -> int:
         return sink(depth + 1)
 
