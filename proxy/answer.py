@@ -82,8 +82,9 @@ class Answer:
         try:
             yield self._encode(self._events)
             for item in self._items:
-                if item is not SILENCE and item:
+                if item is not SILENCE:
                     self._log_entry.mark_first_byte()
+                if item is not SILENCE and item:
                     self._last_event = time.monotonic()
                     yield self._encode(item)
                 elif time.monotonic() >= self._poller.due:
