@@ -58,11 +58,17 @@ SAME_FOR_ALL_MODELS = frozenset({Cause.KEY, Cause.REGION, Cause.DISABLED, Cause.
 
 class RetryPolicy(NamedTuple):
     """pauses: seconds before each attempt, as many as there may be. change: what is different in
-    the next one; false: nothing is left to change. other_model: whether a fallback model helps."""
+    the next one; false: nothing is left to change. last_change: the same for the last one, where it
+    is another. other_model: whether a fallback model helps."""
 
     pauses: tuple[float, ...]
     change: Callable[[Plan, str], bool]
+    last_change: Callable[[Plan, str], bool] | None = None
     other_model: bool = False
+
+    def change_before(self, attempt: int) -> Callable[[Plan, str], bool]:
+        is_last = attempt == len(self.pauses) - 1
+        return self.last_change if is_last and self.last_change else self.change
 
 
 def _unchanged(plan: Plan, message: str) -> bool:
@@ -73,10 +79,9 @@ def _apply(override: overrides.Override) -> Callable[[Plan, str], bool]:
     return lambda plan, message: plan.apply(override, message)
 
 
-def _validated_mode(plan: Plan, message: str) -> bool:
-    """Calls held to their schemas, where they are not yet; the same again in any case."""
-    plan.apply(overrides.validate_calls, message)
-    return True
+def _apply_or_repeat(override: overrides.Override) -> Callable[[Plan, str], bool]:
+    """With the override where it changes something; the same again in any case."""
+    return lambda plan, message: plan.apply(override, message) or True
 
 
 class Plan:
@@ -116,7 +121,7 @@ class Plan:
         policy = RETRY_POLICIES[cause]
         failures = self._failures[cause]
         self._failures[cause] += 1
-        if failures < len(policy.pauses) and policy.change(self, message):
+        if failures < len(policy.pauses) and policy.change_before(failures)(self, message):
             self.failed_attempts.append(cause)
             return policy.pauses[failures]
         is_fallback_error = self._original_error is not None and cause not in SAME_FOR_ALL_MODELS
@@ -189,6 +194,7 @@ class Plan:
 
 NO_RETRY = RetryPolicy((), _unchanged)
 AT_ONCE = (0.0,) * 8
+ANSWER_NOW = _apply_or_repeat(overrides.ask_for_answer)
 
 RETRY_POLICIES = {
     # A pooled connection may have died while the instance was frozen: at once, then in a while.
@@ -197,9 +203,13 @@ RETRY_POLICIES = {
     Cause.INTERNAL: RetryPolicy((0.5, 1.5), _unchanged),
     Cause.TIMEOUT: RetryPolicy((0.5,), _unchanged),
     Cause.BROKEN: RetryPolicy((0.0, 0.5), _unchanged),
-    Cause.EMPTY: RetryPolicy((0.0, 0.5), _unchanged),
-    Cause.THOUGHTS: RetryPolicy((0.0, 0.5), _unchanged),
-    Cause.MALFORMED: RetryPolicy((0.0, 0.0), _validated_mode),
+    Cause.EMPTY: RetryPolicy((0.0, 0.5), _unchanged, ANSWER_NOW),
+    Cause.THOUGHTS: RetryPolicy((0.0, 0.5), _unchanged, ANSWER_NOW),
+    Cause.MALFORMED: RetryPolicy(
+        (0.0, 0.0),
+        _apply_or_repeat(overrides.validate_calls),
+        _apply_or_repeat(overrides.ask_for_pieces),
+    ),
     Cause.SIGNATURE: RetryPolicy((0.0,), _apply(overrides.drop_signatures)),
     Cause.SCHEMA: RetryPolicy((0.0,) * 4, _apply(overrides.use_openapi_schema)),
     Cause.THINKING: RetryPolicy((0.0,), _apply(overrides.drop_thinking)),

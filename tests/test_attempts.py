@@ -15,7 +15,7 @@ from tests.answers import call, chunk, text, thought
 from tests.fake_gemini import BROKEN, CARBON, END, EXHAUSTED, FLASH, HI, MODEL, OVERLOADED, Stream
 from tests.messages import assistant, result, thinking, use, user
 from translate import ApiError, Cause, InvalidRequest, RequestOverrides, Translation, translate
-from translate.request.overrides import NO_OVERRIDES
+from translate.request.overrides import ANSWER_NOW, CALL_IN_PIECES, NO_OVERRIDES
 from translate.response.google_errors import RULES
 from translate.signatures import CALL, SENTINEL, wrap
 
@@ -162,18 +162,28 @@ def mode(request: Any) -> Any:
     return request.get("toolConfig", {}).get("functionCallingConfig", {}).get("mode")
 
 
+def last_text(request: Any) -> Any:
+    """The instruction behind all else, as the override that it was; None where there is none."""
+    text = request["contents"][-1]["parts"][-1].get("text", "")
+    instruction = text.removeprefix("<system-reminder>\n").removesuffix("\n</system-reminder>")
+    return {"instruction": instruction} if instruction else None
+
+
 CONFIG = {"thinkingConfig"}
+PIECES = {"instruction": CALL_IN_PIECES}
+ANSWER = {"instruction": ANSWER_NOW}
 Look = Callable[[Any], Any]
 
 
+LAST_DIFFERS = [Cause.EMPTY, Cause.THOUGHTS]
 TRANSIENT = [Cause.CONNECTION, Cause.OVERLOADED, Cause.INTERNAL, Cause.TIMEOUT, Cause.BROKEN]
 
 
-@pytest.mark.parametrize("cause", [*TRANSIENT, Cause.EMPTY, Cause.THOUGHTS])
+@pytest.mark.parametrize("cause", [*TRANSIENT, *LAST_DIFFERS])
 def test_transient_failures_repeat_the_same_request(cause: Cause) -> None:
     trial = Trial()
     first = trial.translation
-    trial.fail(cause, "", "")
+    trial.fail(cause, *[""] * (1 if cause in LAST_DIFFERS else 2))
     assert (trial.translation is first, trial.planned) == (True, [NO_OVERRIDES])
 
 
@@ -181,7 +191,10 @@ def test_transient_failures_repeat_the_same_request(cause: Cause) -> None:
     ("cause", "messages", "changed", "look", "before", "after"),
     [
         (Cause.MALFORMED, [""], {"validated": True}, mode, None, "VALIDATED"),
-        (Cause.MALFORMED, ["", ""], {"validated": True}, mode, None, "VALIDATED"),
+        (Cause.MALFORMED, ["", ""], {"validated": True, **PIECES}, mode, None, "VALIDATED"),
+        (Cause.MALFORMED, ["", ""], {"validated": True, **PIECES}, last_text, None, PIECES),
+        (Cause.EMPTY, ["", ""], ANSWER, last_text, None, ANSWER),
+        (Cause.THOUGHTS, ["", ""], ANSWER, last_text, None, ANSWER),
         (Cause.SIGNATURE, [""], {"unsigned": True}, signature, "AAAA", SENTINEL),
         (Cause.THINKING, [""], {"without": CONFIG}, has_thinking, True, False),
         (Cause.PARAMETER, ["an invalid argument"], {"without": CONFIG}, has_thinking, True, False),
@@ -198,7 +211,8 @@ def test_refused_request_is_changed(
     """A schema in its other form; after the second the others are not waited for."""
     trial = Trial()
     assert look(trial.translation.request) == before
-    assert trial.fail(cause, *messages) == [0.0] * len(messages)
+    pauses = PAUSES[cause] if cause in LAST_DIFFERS else [0.0] * len(messages)
+    assert trial.fail(cause, *messages) == pauses
     sets = {name: frozenset(value) for name, value in changed.items() if isinstance(value, set)}
     overrides = RequestOverrides(**{**changed, **sets})
     assert trial.translation == translate(BODY, {}, overrides=overrides)

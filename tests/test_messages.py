@@ -26,11 +26,13 @@ TRACE: Any = {"toolCall": {"id": "s1", "toolType": "URL_CONTEXT"}, "thoughtSigna
 INLINE = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
 
 
-def translated(*messages: Any, model: str = HYDROGEN, signed: bool = True) -> Any:
+def translated(
+    *messages: Any, model: str = HYDROGEN, signed: bool = True, instruction: str = ""
+) -> Any:
     body = {"model": model, "messages": list(messages)}
     before = copy.deepcopy(body)
     normal = normalise(body, counting=True)["messages"]
-    result = contents(normal, find(model), signed=signed)
+    result = contents(normal, find(model), signed=signed, instruction=instruction)
     assert body == before
     return result
 
@@ -41,6 +43,25 @@ def call(identity: str, name: str = "Bash", args: Any = None, **more: Any) -> di
 
 def response(identity: str, answer: Any, name: str = "Bash", **more: Any) -> dict[str, Any]:
     return {"functionResponse": {"name": name, "response": answer, "id": identity, **more}}
+
+
+@pytest.mark.parametrize(
+    ("messages", "model"),
+    [
+        ([user("go")], HYDROGEN),
+        ([user("go"), assistant(use("a")), user(result("a"))], HYDROGEN),
+        ([user("go"), assistant(use("a"))], HYDROGEN),
+        ([user("go"), assistant("I go")], "gemini-2.5-flash"),
+    ],
+    ids=["a text", "a result", "a call without a result", "a model's turn to go on with"],
+)
+def test_instruction_stands_behind_all_else(messages: list[Any], model: str) -> None:
+    """In the user's turn, so that all before it is what Gemini has cached."""
+    last = {"text": "<system-reminder>\nMind.\n</system-reminder>"}
+    before = translated(*messages, model=model)
+    told = translated(*messages, model=model, instruction="Mind.")
+    assert (told[-1]["role"], told[-1]["parts"].pop()) == ("user", last)
+    assert [turn for turn in told if turn["parts"]] == before
 
 
 def test_turns_alternate_whoever_spoke_twice() -> None:

@@ -1,15 +1,19 @@
 """translate/request/overrides.py: what is changed after a refusal, as Google's text names it."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
 from translate.request.overrides import (
+    ANSWER_NOW,
+    CALL_IN_PIECES,
     NO_OVERRIDES,
     RESPONSE_FORMAT_FIELDS,
     THINKING_FIELDS,
     Override,
     RequestOverrides,
+    ask_for_answer,
+    ask_for_pieces,
     drop_signatures,
     drop_thinking,
     drop_unknown_fields,
@@ -30,6 +34,8 @@ CURRENT = RequestOverrides(model="m", openapi=frozenset({"Read"}), without=froze
         RequestOverrides("m", validated=True, openapi=CURRENT.openapi, without=CURRENT.without)),
     (drop_thinking,
         RequestOverrides("m", openapi=CURRENT.openapi, without=CURRENT.without | THINKING_FIELDS)),
+    (ask_for_pieces, replace(CURRENT, instruction=CALL_IN_PIECES)),
+    (ask_for_answer, replace(CURRENT, instruction=ANSWER_NOW)),
 ])  # fmt: skip
 def test_an_override_adds_to_those_before(override: Override, expected: RequestOverrides) -> None:
     assert override(CURRENT, FUNCTIONS, "") == expected
@@ -123,4 +129,5 @@ def test_another_model_is_asked_without_overrides() -> None:
         "openapi": frozenset(),
         "validated": False,
         "without": frozenset(),
+        "instruction": "",
     }

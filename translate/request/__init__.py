@@ -126,7 +126,10 @@ def _conversation(
     if config:
         gemini_request["toolConfig"] = config
     gemini_request["contents"] = messages.contents(
-        request["messages"], model, signed=not overrides.unsigned
+        request["messages"],
+        model,
+        signed=not overrides.unsigned,
+        instruction=overrides.instruction,
     )
     return gemini_request
 

@@ -29,11 +29,14 @@ Call = tuple[str, FunctionCall]
 """The id that a tool_result will name, and the function call that waits for its response."""
 
 
-def contents(messages: Iterable[Message], model: Model, *, signed: bool = True) -> list[Content]:
+def contents(
+    messages: Iterable[Message], model: Model, *, signed: bool = True, instruction: str = ""
+) -> list[Content]:
     """The conversation as Gemini's contents.
 
     Consecutive messages of one side are one turn; system messages speak on the user's side.
-    signed: whether the thought signatures in it are trusted.
+    signed: whether the thought signatures in it are trusted. instruction: a system message behind
+    all others, if any.
     Raises InvalidRequest with the path of a block that has no counterpart.
     """
     history: list[Content] = []
@@ -50,6 +53,10 @@ def contents(messages: Iterable[Message], model: Model, *, signed: bool = True) 
                 add(block if role != "system" else _as_reminder(block))
     except InvalidValue as problem:
         raise problem.at("messages", str(i), "content", str(j)) from None
+    if instruction:
+        _append(history, turn)
+        turn = UserTurn(turn.calls, model)
+        turn.add({"type": "text", "text": reminder(instruction)})
     _append(history, turn)
     return _complete(history, turn.calls, model)
 

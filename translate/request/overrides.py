@@ -19,6 +19,14 @@ IN_RESPONSE_FORMAT = re.compile(
 RESPONSE_FORMAT_FIELDS = frozenset({"responseMimeType", "responseJsonSchema"})
 """The fields that set the form of an answer; without them its schema goes into the prompt."""
 THINKING_FIELDS = frozenset({"thinkingConfig"})
+CALL_IN_PIECES = (
+    "Your last tool call was not valid JSON, so it was not run: make it again, and write a long "
+    "argument in several smaller calls."
+)
+"""Arguments of the size of a whole file fail again in the same way (seen in other projects' issues,
+2026-11-28)."""
+ANSWER_NOW = "Your last response was empty: answer now, or call a tool."
+"""What gemini-cli says then, too (0.61)."""
 MAX_SINGLE_SCHEMAS = 2
 """Refused schemas, after which the others need not be refused one by one."""
 
@@ -29,7 +37,8 @@ class RequestOverrides:
 
     model: the Gemini model to ask instead. unsigned: no thought signature is trusted.
     openapi: functions whose schemas go in the OpenAPI subset. validated: calls are held to their
-    schemas. without: fields left out, of the request or of its generationConfig.
+    schemas. without: fields left out, of the request or of its generationConfig. instruction: what
+    the model is told at the end of the conversation.
     """
 
     model: str | None = None
@@ -37,6 +46,7 @@ class RequestOverrides:
     openapi: frozenset[str] = frozenset()
     validated: bool = False
     without: frozenset[str] = frozenset()
+    instruction: str = ""
 
 
 NO_OVERRIDES = RequestOverrides()
@@ -55,6 +65,18 @@ def validate_calls(
     current: RequestOverrides, functions: Sequence[str], message: str
 ) -> RequestOverrides:
     return replace(current, validated=True)
+
+
+def ask_for_pieces(
+    current: RequestOverrides, functions: Sequence[str], message: str
+) -> RequestOverrides:
+    return replace(current, instruction=CALL_IN_PIECES)
+
+
+def ask_for_answer(
+    current: RequestOverrides, functions: Sequence[str], message: str
+) -> RequestOverrides:
+    return replace(current, instruction=ANSWER_NOW)
 
 
 def drop_thinking(
