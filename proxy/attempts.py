@@ -24,7 +24,7 @@ from translate import (
 )
 from translate.models import Platform
 from translate.request import overrides
-from translate.wire import Event
+from translate.wire import Chunk, Event
 
 from . import json_codec, tool_cache
 from .auth import Key
@@ -374,7 +374,7 @@ class Attempts:
                 if chunks is SILENCE:
                     yield SILENCE
                     continue
-                yield [event for chunk in chunks for event in translator.feed(chunk)]
+                yield from self._feed(chunks)
                 if translator.is_cut:
                     return
                 if translator.is_finished or awaiting_end_of_body:
@@ -398,6 +398,18 @@ class Attempts:
     def _read_timeout(self, awaiting_end_of_body: bool) -> float:
         """Longer when built-in tools may continue after a finishReason."""
         if not awaiting_end_of_body:
+    def _feed(self, chunks: list[Chunk]) -> Iterator[list[Event]]:
+        """The events of one read; those before a chunk that is broken are not lost."""
+        events: list[Event] = []
+        try:
+            for chunk in chunks:
+                events += self.translator.feed(chunk)
+        except ApiError:
+            if events:
+                yield events
+            raise
+        yield events
+
             return self._call.settings.silence
         has_built_in = self.plan.translation.has_built_in
         return BUILT_IN_TOOL_SECONDS if has_built_in else END_OF_BODY_SECONDS

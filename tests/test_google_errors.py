@@ -4,10 +4,12 @@ The texts are Google's own, as they were seen in its answers until 2026-11-23.
 """
 
 import re
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
 
+from tests.mutations import changed, places
 from translate.errors import ApiError, Cause
 from translate.response.google_errors import (
     KEY_HINT,
@@ -572,6 +574,26 @@ def test_numbers_beyond_all_bounds_are_none(digits: str) -> None:
 def test_message_with_braces_is_shown_as_it_is() -> None:
     said = "Invalid value at 'contents' {hint} {0} {message}"
     assert from_google(403, google("PERMISSION_DENIED", said)).message.endswith(f": {said}")
+
+
+MUTATIONS = 5_000
+WRONG_TYPES = [
+    *(None, True, -1, 1.5, 10**30, 503, "", "7s", "\ud83d", [], {}, [None], ["x"], [[]], [{}]),
+    *({"a": []}, {"message": 7}, {"error": {}}),
+]
+
+
+def test_mutated_errors_are_errors_all_the_same() -> None:
+    random = Random(20261128)
+    bodies = [case.body for case in CASES.values()]
+    for _ in range(MUTATIONS):
+        body = random.choice(bodies)
+        mutated = changed(body, random.choice([*places(body)]), random.choice(WRONG_TYPES))
+        error = from_google(random.choice([200, 302, 400, 403, 429, 503]), mutated)
+        assert 400 <= error.status <= 599
+        assert error.message.encode()
+        assert "None" not in error.message
+        assert error.headers().keys() <= {"x-should-retry", "retry-after"}
 
 
 HTTP = {

@@ -660,6 +660,13 @@ PARTS = st.one_of(
     st.builds(call, st.sampled_from(["f1", "f2", None]), args=st.just({"x": 1})),
     st.builds(call, st.just("f3"), thoughtSignature=st.just("CCCC")),
     st.just({"executableCode": {"code": "1"}}),
+def test_tokens_that_are_null_count_nothing() -> None:
+    machine = translator()
+    machine.feed({"usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": None}})
+    machine.feed({"usageMetadata": {"promptTokenCount": None, "candidatesTokenCount": 2}})
+    assert (machine.tokens["in"], machine.tokens["out"]) == (7, 2)
+
+
 )
 
 

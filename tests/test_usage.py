@@ -4,10 +4,10 @@ from translate.response.usage import UsageTotals
 from translate.wire import UsageMetadata
 
 
-def test_usage_ignores_null() -> None:
+def test_usage_counts_the_last_of_each_field() -> None:
     totals = UsageTotals()
-    totals.update({"promptTokenCount": 7, "candidatesTokenCount": None})  # type: ignore[typeddict-item]
-    totals.update({"promptTokenCount": None, "candidatesTokenCount": 2})  # type: ignore[typeddict-item]
+    totals.update({"promptTokenCount": 7, "candidatesTokenCount": 1})
+    totals.update({"candidatesTokenCount": 2})
     usage = totals.usage()
     assert (usage["input_tokens"], usage["output_tokens"]) == (7, 2)
 

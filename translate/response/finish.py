@@ -67,7 +67,7 @@ class Finish:
         self.reason = reason
         blocking = [
             str(rating.get("category"))
-            for rating in candidate.get("safetyRatings") or []
+            for rating in candidate.get("safetyRatings", ())
             if rating.get("blocked")
         ]
         if blocking:

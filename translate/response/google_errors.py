@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..errors import ApiError, Cause
+from .surrogates import replace_halves
 
 RPC_STATUSES = {
     "INVALID_ARGUMENT": 400,
@@ -189,7 +190,7 @@ def from_google(
     """
     error = _error_object(body)
     status = _status(error, status)
-    message = str(error.get("message") or f"Gemini answered with status {status}.")
+    message = _string(error.get("message")) or f"Gemini answered with status {status}."
     too_long = TOO_LONG.search(message) if status == 400 else None
     if too_long:
         return _context_error(too_long)
@@ -231,21 +232,21 @@ def _status(error: Mapping[str, Any], http_status: int) -> int:
     code = error.get("code")
     if isinstance(code, int) and 400 <= code <= 599:
         return code
-    return RPC_STATUSES.get(str(error.get("status")), http_status)
+    return RPC_STATUSES.get(_string(error.get("status")), http_status)
 
 
 def _reasons(error: Mapping[str, Any]) -> Iterator[str]:
     """What the details name: reasons and quota ids."""
     for detail in _details(error):
-        yield str(detail.get("reason", ""))
+        yield _string(detail.get("reason"))
         for violation in _objects(detail.get("violations")):
-            yield str(violation.get("quotaId", ""))
+            yield _string(violation.get("quotaId"))
 
 
 def _wait(error: Mapping[str, Any], message: str, header: str | None) -> int | None:
     """Whole seconds until a quota is back; None where Google does not say."""
     for detail in _details(error):
-        delay = RETRY_DELAY.fullmatch(str(detail.get("retryDelay")))
+        delay = RETRY_DELAY.fullmatch(_string(detail.get("retryDelay")))
         if delay:
             return _seconds(*delay.groups())
     match = RETRY_TEXT.search(message)
@@ -271,6 +272,11 @@ def _error_object(body: Any) -> Mapping[str, Any]:
 
 def _details(error: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return _objects(error.get("details"))
+
+
+def _string(value: Any) -> str:
+    """A string as it can be sent on; "" for what is none."""
+    return replace_halves(value) if isinstance(value, str) else ""
 
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:

@@ -42,7 +42,7 @@ class Grounding:
     @property
     def searches(self) -> int:
         """How many searches Google made."""
-        return len(self._search.get("webSearchQueries") or [])
+        return len(self._search.get("webSearchQueries", ()))
 
     def usage(self) -> Json:
         """What a client's usage shows of it; empty where no tool was used."""
@@ -59,10 +59,10 @@ class Grounding:
                 "url": source["url"],
                 "title": source["title"],
                 "encrypted_index": "",
-                "cited_text": (support.get("segment") or {}).get("text", ""),
+                "cited_text": support.get("segment", {}).get("text", ""),
             }
-            for support in self._search.get("groundingSupports") or []
-            for source in self._sources(support.get("groundingChunkIndices") or [])
+            for support in self._search.get("groundingSupports", ())
+            for source in self._sources(support.get("groundingChunkIndices", ()))
         ]
 
     def emit(self, events: Events, tag: str) -> None:
@@ -98,7 +98,7 @@ class Grounding:
         return blocks
 
     def _results(self) -> list[Json]:
-        chunks = self._search.get("groundingChunks") or []
+        chunks = self._search.get("groundingChunks", ())
         return [
             {
                 "type": "web_search_result",
@@ -111,8 +111,8 @@ class Grounding:
 
     def _sources(self, indices: Iterable[int]) -> list[Json]:
         """Title and URL of the web pages behind some groundingChunks, as far as allowed."""
-        chunks = self._search.get("groundingChunks") or []
-        pages = [chunks[i].get("web") or {} for i in indices if 0 <= i < len(chunks)]
+        chunks = self._search.get("groundingChunks", ())
+        pages = [chunks[i].get("web", {}) for i in indices if 0 <= i < len(chunks)]
         return [
             {"title": page.get("title", ""), "url": page.get("uri", "")}
             for page in pages

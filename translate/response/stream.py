@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 
 from ..errors import ApiError, Cause
 from ..translation import Translation
-from ..wire import Candidate, Chunk, Event, Json, Part, Usage
+from ..wire import Candidate, Event, Json, Part, Usage
+from .chunks import InvalidChunk, read_chunk
 from .continuation import Continuation
 from .events import Events
 from .finish import Finish
@@ -93,11 +94,12 @@ class StreamTranslator:
         """Whether the answer has reached an end of the client's choosing: `finish` it."""
         return self._limit.stop_reason is not None
 
-    def feed(self, chunk: Chunk) -> list[Event]:
+    def feed(self, chunk: object) -> list[Event]:
         """The events that one chunk makes, message_start before all others.
 
-        Called for each of thousands of chunks, most of them with one text and new token counts:
-        what a chunk does not hold must cost nothing here.
+        chunk: decoded JSON. Raises ApiError for what is no chunk. Called for each of thousands of
+        chunks, most of them with one text and new token counts: what a chunk does not hold must
+        cost nothing here.
         """
         metadata = chunk.get("usageMetadata")
         if metadata:
@@ -109,6 +111,10 @@ class StreamTranslator:
             self._add_candidate(candidates[0])
         feedback = chunk.get("promptFeedback")
         if feedback:
+        try:
+            chunk = read_chunk(chunk)
+        except InvalidChunk:
+            raise ApiError(529, BROKEN, cause=Cause.BROKEN) from None
             self._finish.block(feedback)
         return self._events.drain()
 
@@ -172,7 +178,7 @@ class StreamTranslator:
     # --- Candidates and parts -----------------------------------------------------------------
 
     def _add_candidate(self, candidate: Candidate) -> None:
-        parts = (candidate.get("content") or {}).get("parts") or ()
+        parts = candidate.get("content", {}).get("parts", ())
         if self._finish.reason is not None and any(map(has_content, parts)):
             # Google's own tools work in rounds, and each may end with a reason (seen 2026-11-26).
             self._finish.reset()
@@ -243,7 +249,7 @@ Others are let go: nobody knows what they are."""
 
 def has_content(part: Part) -> bool:
     """Whether a part is more than white space, or the carrier of a signature."""
-    if (part.get("text") or "").strip():
+    if part.get("text", "").strip():
         return True
     return any(part.get(field) for field, _ in PARTS if field not in ("text", "thoughtSignature"))
 

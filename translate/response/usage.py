@@ -21,12 +21,8 @@ class UsageTotals:
         self._earlier_thoughts = 0
 
     def update(self, metadata: UsageMetadata) -> None:
-        """Take over what a chunk counts; a null counts nothing."""
-        if None in metadata.values():
-            counts = {name: value for name, value in metadata.items() if value is not None}
-            self._hop.update(counts)  # type: ignore[typeddict-item]
-        else:
-            self._hop.update(metadata)
+        """Take over what a chunk counts."""
+        self._hop.update(metadata)
 
     def next_hop(self) -> None:
         """The answer goes on in another request."""

@@ -1,0 +1,185 @@
+"""The door for Gemini's chunks: fields of the types that Google documents, or InvalidChunk.
+
+After this file nobody checks a type again, but for function calls: tool_call_repair.py reads those.
+Null is as good as absent (proto3's JSON), unknown fields are let through.
+Source: GenerateContentResponse in Google's v1beta reference, seen 2026-11-28.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+from ..wire import Chunk, Json
+from .surrogates import replace_halves
+
+Check = Callable[[Any], Any]
+"""Takes a value, returns it as it is used, raises InvalidChunk."""
+
+MAX_DEPTH = 200
+"""Levels of what comes back within every later request: arguments of calls, and traces. The JSON
+library of the proxy writes 254 (orjson 3.11)."""
+
+
+class InvalidChunk(Exception):
+    """A field of a wrong type: whoever sent this is not Gemini, or is broken."""
+
+
+def is_deeper(value: Any, depth: int) -> bool:
+    """Whether lists and objects stand within each other on more levels than that."""
+    level = [value]
+    for _ in range(depth):
+        level = [item for each in level for item in _items(each)]
+        if not level:
+            return False
+    return any(isinstance(each, (dict, list)) for each in level)
+
+
+def _items(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        return iter(value.values())
+    return iter(value) if isinstance(value, list) else iter(())
+
+
+def _fields(checks: Mapping[str, Check]) -> Check:
+    """A check of an object's known fields; it is copied only where one of them has to change."""
+
+    def check(value: Any) -> Json:
+        if type(value) is not dict:
+            raise InvalidChunk
+        checked = value
+        for name, given in value.items():
+            field = checks.get(name)
+            if field is None:
+                continue
+            if given is None:
+                checked = {key: item for key, item in checked.items() if key != name}
+                continue
+            right = field(given)
+            if right is not given:
+                checked = dict(checked) if checked is value else checked
+                checked[name] = right
+        return checked
+
+    return check
+
+
+def _list_of(item: Check) -> Check:
+    def check(value: Any) -> list[Any]:
+        if type(value) is not list:
+            raise InvalidChunk
+        checked = [item(each) for each in value]
+        return value if all(map(operator.is_, checked, value)) else checked
+
+    return check
+
+
+def _anything(value: Any) -> Any:
+    return value
+
+
+def _text(value: Any) -> str:
+    """A piece of a text, which may end in the middle of a character (see surrogates.py)."""
+    if type(value) is not str:
+        raise InvalidChunk
+    return value
+
+
+def _string(value: Any) -> str:
+    return replace_halves(_text(value))
+
+
+def _boolean(value: Any) -> bool:
+    if type(value) is not bool:
+        raise InvalidChunk
+    return value
+
+
+def _integer(value: Any) -> int:
+    if type(value) is float and value.is_integer():
+        return int(value)
+    if type(value) is not int:
+        raise InvalidChunk
+    return value
+
+
+def _trace(value: Any) -> Json:
+    """A trace of Gemini's own tools, which goes back as it came."""
+    if type(value) is not dict or is_deeper(value, MAX_DEPTH):
+        raise InvalidChunk
+    text = json.dumps(value, ensure_ascii=False)
+    clean = replace_halves(text)
+    return value if clean is text else cast(Json, json.loads(clean))
+
+
+_strings = _list_of(_string)
+
+_part = _fields(
+    {
+        "text": _text,
+        "thought": _boolean,
+        "thoughtSignature": _string,
+        "functionCall": _anything,
+        "executableCode": _fields({"language": _string, "code": _string}),
+        "codeExecutionResult": _fields({"outcome": _string, "output": _string}),
+        "inlineData": _fields({"mimeType": _string}),
+        "toolCall": _trace,
+        "toolResponse": _trace,
+    }
+)
+
+_web_page = _fields({"uri": _string, "title": _string})
+
+_support = _fields(
+    {
+        "segment": _fields({"text": _string}),
+        "groundingChunkIndices": _list_of(_integer),
+    }
+)
+
+_grounding = _fields(
+    {
+        "webSearchQueries": _strings,
+        "groundingChunks": _list_of(_fields({"web": _web_page})),
+        "groundingSupports": _list_of(_support),
+    }
+)
+
+_fetched = _fields({"retrievedUrl": _string, "urlRetrievalStatus": _string})
+
+_candidate = _fields(
+    {
+        "content": _fields({"parts": _list_of(_part)}),
+        "finishReason": _string,
+        "safetyRatings": _list_of(_fields({"category": _string, "blocked": _boolean})),
+        "continuationToken": _string,
+        "groundingMetadata": _grounding,
+        "urlContextMetadata": _fields({"urlMetadata": _list_of(_fetched)}),
+    }
+)
+
+_usage = _fields(
+    {
+        "promptTokenCount": _integer,
+        "cachedContentTokenCount": _integer,
+        "candidatesTokenCount": _integer,
+        "thoughtsTokenCount": _integer,
+        "toolUsePromptTokenCount": _integer,
+        "totalTokenCount": _integer,
+    }
+)
+
+_chunk = _fields(
+    {
+        "candidates": _list_of(_candidate),
+        "promptFeedback": _fields({"blockReason": _string}),
+        "usageMetadata": _usage,
+    }
+)
+
+
+def read_chunk(value: Any) -> Chunk:
+    """A decoded chunk. Raises InvalidChunk."""
+    return cast(Chunk, _chunk(value))
