@@ -320,9 +320,11 @@ class Attempts:
             error: ApiError | None = None
             try:
                 yield from self._attempt()
-                cause = self.translator.shortfall
+                cause = None if self._is_final else self.translator.shortfall
             except ApiError as raised:
                 if self._is_final:
+                    if events := self.translator.release():
+                        yield events
                     raise
                 error, cause = raised, raised.cause
             pause = self.plan.next_attempt(cause, error) if cause else None
@@ -332,13 +334,21 @@ class Attempts:
             previous = None if self._is_whole else self.translator
             self.translator = self._call.new_translator(self.plan.translation, previous)
         final_error = self.plan.final_error(error) if error or cause else None
+        if final_error is None and not self._has_begun:
+            final_error = self.translator.shortfall_error
         if final_error is not None:
             raise final_error
         yield self.translator.finish()
 
     @property
+    def _has_begun(self) -> bool:
+        """Whether the client has a status already, so that only the answer can say what failed."""
+        has_begun = self._poller.has_begun or self.translator.has_block
+        return has_begun and not self._is_whole
+
+    @property
     def _is_final(self) -> bool:
-        """Whether an error can be followed by no other attempt."""
+        """Whether a failure can be followed by no other attempt."""
         is_shown = self.translator.has_emitted_answer and not self._is_whole
         return is_shown or self._failed_resumptions > len(RESUMPTION_PAUSES)
 
@@ -388,16 +398,6 @@ class Attempts:
         finally:
             stream.close()
 
-    def _open(self, token: str | None) -> ChunkStream:
-        """The stream of a request; with a continuation token, of what follows."""
-        translation = self.plan.translation
-        more = {} if token is None else {"continuationToken": token}
-        body = json_codec.dumps({**translation.request, **more})
-        return self._gemini.stream(translation.model.name, body, self.plan.key, self._poller)
-
-    def _read_timeout(self, awaiting_end_of_body: bool) -> float:
-        """Longer when built-in tools may continue after a finishReason."""
-        if not awaiting_end_of_body:
     def _feed(self, chunks: list[Chunk]) -> Iterator[list[Event]]:
         """The events of one read; those before a chunk that is broken are not lost."""
         events: list[Event] = []
@@ -410,6 +410,16 @@ class Attempts:
             raise
         yield events
 
+    def _open(self, token: str | None) -> ChunkStream:
+        """The stream of a request; with a continuation token, of what follows."""
+        translation = self.plan.translation
+        more = {} if token is None else {"continuationToken": token}
+        body = json_codec.dumps({**translation.request, **more})
+        return self._gemini.stream(translation.model.name, body, self.plan.key, self._poller)
+
+    def _read_timeout(self, awaiting_end_of_body: bool) -> float:
+        """Longer when built-in tools may continue after a finishReason."""
+        if not awaiting_end_of_body:
             return self._call.settings.silence
         has_built_in = self.plan.translation.has_built_in
         return BUILT_IN_TOOL_SECONDS if has_built_in else END_OF_BODY_SECONDS

@@ -30,6 +30,8 @@ import requests
 from tests import servers
 from tests.answers import chunk, text
 from tests.messages import assistant, result, thinking, use, user
+from translate import Cause
+from translate.response.finish import EXPLANATIONS
 from translate.signatures import CALL, wrap
 
 Json = dict[str, Any]
@@ -413,15 +415,45 @@ SILENCES = (
         stays=(LATE_503, {"status": UNAVAILABLE})),
 )  # fmt: skip
 
+UNREADABLE = error(
+    502,
+    "api_error",
+    EXPLANATIONS[Cause.MALFORMED],
+    3,
+    tried="malformed x2",
+    retry="x-should-retry: false",
+)
+
+
+def called(call: Json) -> str:
+    """An answer with one function call, whatever that is."""
+    return event(chunk({"functionCall": call}, finish="STOP")).decode()
+
+
 ANSWERS = (
-    tried_again("an empty answer", "empty", {"chunks": []}, always=answer("empty x2", 3, text="")),
+    tried_again("an empty answer", "empty", {"chunks": []},
+        always=error(502, "api_error", EXPLANATIONS[Cause.EMPTY], 3, tried="empty x2")),
     tried_again("thoughts only", "thoughts", {"chunks": [{"thought": "Hm."}]}, body=THINKS,
-        always=answer("thoughts x2", 3, text="", thinking="Hm."),
+        always=error(502, "api_error", EXPLANATIONS[Cause.THOUGHTS], 3, tried="thoughts x2"),
         streamed_once=answer(attempts=2, thinking="Hm."),
-        streamed_always=answer(attempts=3, text="", thinking="Hm." * 3)),
-    *(tried_again(reason, "malformed", {"chunks": [], "finish": reason}, body=TOOLS,
-        always=answer("malformed x2", 3, text="", stop="tool_use")) for reason in (
-            "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL")),
+        streamed_always=answer(attempts=3, text=EXPLANATIONS[Cause.THOUGHTS], thinking="Hm." * 3)),
+    *(tried_again(name, "malformed", reply, body=TOOLS, always=UNREADABLE) for name, reply in (
+        *((reason, {"chunks": [], "finish": reason}) for reason in (
+            "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE")),
+        *((f"a call with {name}", {"chunks": [{"raw": called(call)}], "finish": None})
+            for name, call in (
+                ("no name", {"args": {}}),
+                ("an empty name", {"name": "", "args": {}}),
+                ("a text for arguments", {"name": "Read", "args": "x"}),
+                ("a list for arguments", {"name": "Read", "args": [1]}))))),
+    unseen("arguments as JSON in a text", {"chunks": [{"raw": called(
+        {"name": "Read", "args": "{}"})}], "finish": None}, body=TOOLS,
+        expected=answer(text="", stop="tool_use")),
+    *(tried_again(f"{name} of a wrong type", "broken", {"chunks": [{"raw": line}]})
+        for name, line in (
+            ("candidates", 'data: {"candidates": {}}\r\n\r\n'),
+            ("a text", 'data: {"candidates": [{"content": {"parts": [{"text": 7}]}}]}\r\n\r\n'),
+            ("a count", 'data: {"usageMetadata": {"totalTokenCount": "x"}}\r\n\r\n'))),
 )  # fmt: skip
 
 REFUSALS = (

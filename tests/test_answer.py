@@ -166,8 +166,8 @@ def test_exception_once_begun_shows_no_content() -> None:
 
 
 def test_log_entry_has_the_failed_attempts() -> None:
-    case = opened(*[Stream(chunk(**END))] * 3)
-    assert types(case.answer) == ["message_start", "message_delta", "message_stop"]
+    case = opened(*[Stream(chunk(**END))] * 2, Stream(HI))
+    assert types(case.answer)[-1] == "message_stop"
     assert case.log_entry.failed_attempts == ["empty", "empty"]
 
 

@@ -436,7 +436,6 @@ def test_attempt_follows_with_its_pause_key_and_change() -> None:
         ([[HM, BROKEN], [HI]], "Hi.", ["broken"]),
         ([[HM, OVERLOADED], [HI]], "Hi.", ["overloaded"]),
         ([[chunk(call("c", "Bash", {})), BROKEN], [HI]], "Hi.", ["broken"]),
-        ([[END_ALONE]] * 3, "", ["empty", "empty"]),
         ([[HI, BROKEN]], "Hi.", []),
         ([[CHECKPOINT, BROKEN], [BROKEN], [LO]], "Hello.", ["resumed", "resumed"]),
         ([[HEL, BROKEN]], "Hel", None),

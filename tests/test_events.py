@@ -55,6 +55,52 @@ def test_blocks_open_one_at_a_time() -> None:
     assert events.drain() == []
 
 
+def test_events_are_held_until_they_are_released() -> None:
+    events = Events(OutputLimit(["</end>"]))
+    events.begin({})
+    events.add_thinking("t")
+    events.add_text("a</", 0)
+    events.hold()
+    events.open("tool_use", TOOL_USE)
+    events.hold()
+    events.close()
+    assert (events.has_answer, events.has_emitted_answer, events.has_block) == (True, True, True)
+    assert [event["type"] for event in events.drain()] == [
+        *("message_start", "content_block_start", "content_block_delta", "content_block_stop"),
+        *("content_block_start", "content_block_delta", "content_block_delta"),
+    ]
+    assert events.drain() == []
+    events.release()
+    assert events.drain() == [stop(1), start(2, TOOL_USE), stop(2)]
+
+
+def test_events_that_are_held_have_not_been_shown() -> None:
+    events = Events(OutputLimit())
+    events.hold()
+    events.open("tool_use", TOOL_USE)
+    assert (events.has_answer, events.has_emitted_answer, events.has_block) == (True, False, False)
+
+
+@pytest.mark.parametrize("is_drained", [True, False])
+def test_events_that_are_discarded_leave_no_trace(is_drained: bool) -> None:
+    events = Events(OutputLimit())
+    events.add_thinking("a")
+    shown = events.drain() if is_drained else []
+    events.hold()
+    events.open("tool_use", TOOL_USE)
+    events.discard()
+    events.discard()
+    assert (events.has_answer, events.open_block) == (False, "thinking")
+    events.add_thinking("b")
+    assert shown + events.drain() == [
+        start(0, GROWING["thinking"]),
+        delta(0, type="thinking_delta", thinking="a"),
+        delta(0, type="thinking_delta", thinking="b"),
+    ]
+    events.open("tool_use", TOOL_USE)
+    assert events.drain() == [stop(0), start(1, TOOL_USE)]
+
+
 def test_thinking_goes_on_in_its_block() -> None:
     events = Events(OutputLimit())
     events.add_thinking("a")

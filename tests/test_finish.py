@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 
 from translate.errors import Cause
-from translate.response.finish import SHORTFALLS, STOP_REASONS, Finish
+from translate.response.finish import (
+    EXPLANATIONS,
+    SHORTFALLS,
+    STOP_REASONS,
+    Finish,
+    shortfall_error,
+)
 
 GOOGLES_FINISH_REASONS = {
     *("FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "CONTINUATION", "SAFETY", "RECITATION"),
@@ -79,10 +85,23 @@ def test_finish_is_forgotten_when_the_answer_goes_on() -> None:
 def test_shortfall_follows_from_the_reason(reason: str) -> None:
     ends_turn = STOP_REASONS[reason] == "end_turn"
     for has_thought, cause in ((False, Cause.EMPTY), (True, Cause.THOUGHTS)):
-        expected = cause if ends_turn else SHORTFALLS.get(reason)
-        assert finished(reason).shortfall(has_thought=has_thought) is expected
+        finish, expected = finished(reason), cause if ends_turn else SHORTFALLS.get(reason)
+        assert finish.shortfall(has_answer=False, has_thought=has_thought) is expected
+        malformed = SHORTFALLS.get(reason)
+        assert finish.shortfall(has_answer=True, has_thought=has_thought) is malformed
+        assert finish.is_refusal is (STOP_REASONS[reason] == "refusal")
     assert {name for name, stop in STOP_REASONS.items() if stop == "tool_use"} == set(SHORTFALLS)
 
 
 def test_shortfall_needs_an_end() -> None:
-    assert Finish().shortfall(has_thought=True) is None
+    assert Finish().shortfall(has_answer=False, has_thought=True) is None
+
+
+@pytest.mark.parametrize("cause", EXPLANATIONS)
+def test_shortfall_error_is_shown_by_claude_code(cause: Cause) -> None:
+    """Which shows the text of a 502; what fails again in the same way is not tried again."""
+    assert {Cause.EMPTY, Cause.THOUGHTS, *SHORTFALLS.values()} == set(EXPLANATIONS)
+    error = shortfall_error(cause)
+    assert (error.status, error.message, error.cause) == (502, EXPLANATIONS[cause], cause)
+    is_chance = cause in (Cause.EMPTY, Cause.THOUGHTS)
+    assert error.headers() == ({} if is_chance else {"x-should-retry": "false"})

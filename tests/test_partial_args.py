@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translate.response.partial_args import PartialArgs
+from translate.response.partial_args import InvalidPiece, PartialArgs
 
 
 def written(*pieces: Any) -> list[str]:
@@ -39,11 +39,13 @@ def test_arguments_without_pieces() -> None:
     assert written() == ["{}"]
 
 
-def test_arguments_begin_with_the_first_piece() -> None:
+def test_string_that_goes_on_is_known() -> None:
     partial = PartialArgs()
-    assert not partial.has_begun
+    assert not partial.is_within_string
     partial.add([text("$.a", "x", more=True)])
-    assert partial.has_begun
+    assert partial.is_within_string
+    partial.add([text("$.a", "y")])
+    assert not partial.is_within_string
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,12 @@ def test_arguments_begin_with_the_first_piece() -> None:
         ({"jsonPath": "$.n", "numberValue": 1.5}, {"n": 1.5}),
         ({"jsonPath": "$.n", "boolValue": False}, {"n": False}),
         ({"jsonPath": "$.n", "nullValue": "NULL_VALUE"}, {"n": None}),
+        ({"jsonPath": "$.n", "nullValue": None}, {"n": None}),
+        ({"jsonPath": "$.n", "stringValue": None, "numberValue": 7}, {"n": 7}),
+        ({"jsonPath": "$.n", "stringValue": "x", "willContinue": False}, {"n": "x"}),
         ({"jsonPath": "$.tags[]"}, {"tags": []}),
+        ({"jsonPath": "$"}, {}),
+        ({}, {}),
         ({"jsonPath": "$.map"}, {"map": {}}),
         ({"jsonPath": r"$['a key']['it\'s']", "numberValue": 1}, {"a key": {"it's": 1}}),
     ],
@@ -72,6 +79,33 @@ def test_lists_and_objects_within_each_other() -> None:
     assert "".join(written(*pieces)) == (
         '{"todos":[{"text":"one","done":true},{"text":"two"}],"count":2}'
     )
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        pytest.param([{"jsonPath": 7}], id="a path of a wrong type"),
+        pytest.param([{"jsonPath": "city"}], id="a path that begins nowhere"),
+        pytest.param([{"jsonPath": "$.a[b]"}], id="a path with a name for an index"),
+        pytest.param([{"jsonPath": "$" + ".a" * 201}], id="a path too deep"),
+        pytest.param([{"jsonPath": "$", "numberValue": 1}], id="a value for the whole"),
+        pytest.param([{"jsonPath": "$.a", "stringValue": 7}], id="a number for a string"),
+        pytest.param([{"jsonPath": "$.a", "numberValue": "7"}], id="a string for a number"),
+        pytest.param([{"jsonPath": "$.a", "numberValue": True}], id="a boolean for a number"),
+        pytest.param([{"jsonPath": "$.a", "boolValue": 1}], id="a number for a boolean"),
+        pytest.param([{"jsonPath": "$.a", "nullValue": []}], id="a list for a null"),
+        pytest.param([{**text("$.a", "x"), "boolValue": True}], id="two values"),
+        pytest.param([{**text("$.a", "x"), "willContinue": 1}], id="no boolean"),
+        pytest.param([text("$.a", "x"), text("$.a", "y")], id="a member twice"),
+        pytest.param([text("$.a[0]", "x"), text("$.b", "y"), text("$.a[1]", "z")], id="a way back"),
+        pytest.param([text("$.a[1]", "x")], id="a gap in a list"),
+        pytest.param([text("$.a[0]", "x"), text("$.a.b", "y")], id="a name in a list"),
+        pytest.param([text("$.a.b", "x"), text("$.a[0]", "y")], id="an index in an object"),
+    ],
+)
+def test_pieces_without_a_reading_are_refused(pieces: Any) -> None:
+    with pytest.raises(InvalidPiece):
+        PartialArgs().add(pieces)
 
 
 VALUES = st.recursive(

@@ -250,18 +250,19 @@ def test_18_cache_marks_make_no_explicit_cache(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "stop_reason"),
+    ("reply", "message", "retry"),
     [
-        ({"chunks": [], "finish": "MALFORMED_FUNCTION_CALL"}, "tool_use"),
-        ({"chunks": [{"text": ""}], "finish": "STOP"}, "end_turn"),
+        ({"chunks": [], "finish": "MALFORMED_FUNCTION_CALL"}, "cannot be read", "false"),
+        ({"chunks": [{"text": ""}], "finish": "STOP"}, "answer was empty", None),
     ],
 )
-def test_19_an_answer_without_content_has_an_end(
-    exchange: Exchange, reply: Any, stop_reason: str
+def test_19_an_answer_without_content_is_an_error(
+    exchange: Exchange, reply: Any, message: str, retry: str | None
 ) -> None:
     exchange.script({**reply, "repeat": True})
-    message = exchange.post()
-    assert (message["content"], message["stop_reason"]) == ([], stop_reason)
+    answer = post(exchange.client, exchange.key)
+    assert (answer.status_code, answer.headers.get("x-should-retry")) == (502, retry)
+    assert message in answer.get_json()["error"]["message"]
     assert len(exchange.emulator.journal(exchange.key)) == 3
 
 

@@ -20,6 +20,7 @@ from tests.answers import (
     translator,
 )
 from translate.errors import ApiError, Cause
+from translate.response.finish import EXPLANATIONS
 from translate.response.message import collect
 from translate.response.stream import BROKEN, render_as_text
 
@@ -320,17 +321,30 @@ def test_end_is_never_behind_thinking() -> None:
 def test_end_of_an_empty_answer() -> None:
     assert short_events({"candidates": [{"finishReason": "STOP", "index": 0}]}) == [
         "message_start",
+        (0, TEXT),
+        (0, "text_delta", EXPLANATIONS[Cause.EMPTY]),
+        (0, "stop"),
         "end_turn",
         "message_stop",
     ]
 
 
-def test_end_with_a_malformed_call_is_tool_use() -> None:
-    assert short_events(chunk(finish="MALFORMED_FUNCTION_CALL", content={})) == [
-        "message_start",
-        "tool_use",
-        "message_stop",
-    ]
+@pytest.mark.parametrize(
+    ("given", "cause", "stop_reason"),
+    [
+        (chunk(thought("Hm."), finish="STOP"), Cause.THOUGHTS, "end_turn"),
+        (chunk(finish="MALFORMED_FUNCTION_CALL", content={}), Cause.MALFORMED, "tool_use"),
+        (chunk(text("I."), finish="MALFORMED_FUNCTION_CALL"), Cause.MALFORMED, "tool_use"),
+        (chunk(call("f1", ""), finish="STOP"), Cause.MALFORMED, "tool_use"),
+        (chunk(finish="MISSING_THOUGHT_SIGNATURE"), Cause.SIGNATURE, "tool_use"),
+    ],
+)
+def test_end_without_an_answer_says_so(given: Any, cause: Cause, stop_reason: str) -> None:
+    """In a block of its own. A tool_use without a block: Claude Code asks again by itself."""
+    machine = translator()
+    message = collect(machine.feed(given) + machine.finish())
+    assert message["content"][-1] == {"type": "text", "text": EXPLANATIONS[cause]}
+    assert message["stop_reason"] == stop_reason
 
 
 def test_refusal_of_a_blocked_prompt_says_so() -> None:
@@ -373,6 +387,48 @@ def test_refusal_names_what_stopped_the_answer() -> None:
         "text_delta",
         "Gemini stopped this answer: RECITATION.",
     )
+
+
+@pytest.mark.parametrize("bad", [None, [], "text", {"candidates": {}}, chunk({"text": 7})])
+def test_chunk_of_wrong_types_is_broken(bad: Any) -> None:
+    machine = translator()
+    with pytest.raises(ApiError) as caught:
+        machine.feed(bad)
+    assert (caught.value.status, caught.value.message) == (529, BROKEN)
+    assert caught.value.cause is Cause.BROKEN
+    assert len(machine.feed(chunk(text("a")))) == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "finish", "is_whole"),
+    [(False, "MAX_TOKENS", True), (True, "STOP", True), (True, "MAX_TOKENS", False)],
+)
+def test_parts_between_pieces_follow_the_call(more: bool, finish: str, is_whole: bool) -> None:
+    begun = {"functionCall": {"name": "Bash", "willContinue": True}}
+    last = {"partialArgs": [{"jsonPath": "$.a", "stringValue": "x"}], "willContinue": more}
+    between = [thought("Hm."), text("a"), call("f2", "Read", {})]
+    machine = translator()
+    events = machine.feed(chunk(begun, *between, {"functionCall": last}, finish=finish))
+    events += machine.finish()
+    check_grammar(events)
+    kinds = [block["type"] for block in collect(events)["content"]]
+    assert kinds == ["tool_use"] * is_whole + ["thinking", "text", "tool_use"]
+
+
+def test_nothing_follows_a_text_that_ends_the_answer() -> None:
+    begun = {"functionCall": {"name": "Bash", "willContinue": True}}
+    parts = [begun, text("a."), call("f2", "Read"), {"functionCall": {}}]
+    machine = translator(stop_sequences=["."])
+    message = collect(machine.feed(chunk(*parts, finish="STOP")) + machine.finish())
+    assert [block["type"] for block in message["content"]] == ["tool_use", "text"]
+
+
+def test_call_is_shown_when_the_client_hears_no_more() -> None:
+    machine = translator()
+    machine.feed(chunk(call("f1", thoughtSignature="A")))
+    opened = [event["content_block"] for event in machine.release() if "content_block" in event]
+    assert [block["type"] for block in opened] == ["thinking", "tool_use"]
+    assert machine.release() == []
 
 
 @pytest.mark.parametrize("chunks", [[], [chunk(text("Once upon"))]])
@@ -551,7 +607,12 @@ def test_finish_reason_stands_when_nothing_follows(after: Any) -> None:
         ({**chunk(finish="MAX_TOKENS"), **THOUGHT}, {}, None),
         ({"promptFeedback": {"blockReason": "OTHER"}}, {}, None),
         (chunk(text("a"), finish="STOP"), {}, None),
-        (chunk(text("a"), finish="MALFORMED_FUNCTION_CALL"), {}, None),
+        (chunk(text("a"), finish="MALFORMED_FUNCTION_CALL"), {}, Cause.MALFORMED),
+        (chunk(call("f1"), finish="MALFORMED_FUNCTION_CALL"), {}, Cause.MALFORMED),
+        (chunk(call("f1"), call("f2", ""), finish="STOP"), {}, Cause.MALFORMED),
+        (chunk(call("f2", ""), finish="MAX_TOKENS"), {}, Cause.MALFORMED),
+        (chunk(call("f2", ""), finish="SAFETY"), {}, None),
+        (chunk(call("f2", ""), text("b"), finish="STOP"), {"stop_sequences": ["b"]}, None),
         (chunk(call("f1"), finish="STOP"), {}, None),
         (chunk(text("b"), finish="STOP"), {"stop_sequences": ["b"]}, None),
         (chunk(thought("Hm.")), {}, None),
@@ -561,6 +622,8 @@ def test_shortfall_is_why_an_attempt_is_no_answer(given: Any, changes: Any, expe
     machine = translator(**changes)
     machine.feed(given)
     assert machine.shortfall is expected
+    error = machine.shortfall_error
+    assert (error and error.cause) is expected
 
 
 @pytest.mark.parametrize(
@@ -597,6 +660,13 @@ def test_tokens_are_known_at_any_time() -> None:
     assert machine.tokens == {"in": 40, "cached": 60, "out": 25, "thoughts": 20}
 
 
+def test_tokens_that_are_null_count_nothing() -> None:
+    machine = translator()
+    machine.feed({"usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": None}})
+    machine.feed({"usageMetadata": {"promptTokenCount": None, "candidatesTokenCount": 2}})
+    assert (machine.tokens["in"], machine.tokens["out"]) == (7, 2)
+
+
 # --- Silence ----------------------------------------------------------------------------------
 
 
@@ -624,11 +694,6 @@ def test_message_start_may_precede_content() -> None:
             {},
             [(0, "input_json_delta", "")],
         ),
-        (
-            [call("f1", thoughtSignature="A")],
-            {},
-            [(2, THINKING), (2, "thinking_delta", "")],
-        ),
     ],
 )
 def test_keep_alive_is_an_empty_delta(parts: Any, changes: Any, expected: Any) -> None:
@@ -638,6 +703,14 @@ def test_keep_alive_is_an_empty_delta(parts: Any, changes: Any, expected: Any) -
     assert [short(event) for event in machine.keep_alive()] == expected
     assert machine.has_answer is had_answer
     assert [short(event) for event in machine.keep_alive()] == expected[-1:]
+
+
+def test_keep_alive_shows_a_call_that_was_kept_back() -> None:
+    machine = translator()
+    assert machine.feed(chunk(call("f1", thoughtSignature="A")))[1:] == []
+    kept = [event[1]["type"] for event in map(short, machine.keep_alive()) if "type" in event[1]]
+    assert kept == ["thinking", "tool_use", "thinking"]
+    assert machine.has_emitted_answer is True
 
 
 def test_keep_alive_leaves_the_answer_as_it_is() -> None:
@@ -660,13 +733,6 @@ PARTS = st.one_of(
     st.builds(call, st.sampled_from(["f1", "f2", None]), args=st.just({"x": 1})),
     st.builds(call, st.just("f3"), thoughtSignature=st.just("CCCC")),
     st.just({"executableCode": {"code": "1"}}),
-def test_tokens_that_are_null_count_nothing() -> None:
-    machine = translator()
-    machine.feed({"usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": None}})
-    machine.feed({"usageMetadata": {"promptTokenCount": None, "candidatesTokenCount": 2}})
-    assert (machine.tokens["in"], machine.tokens["out"]) == (7, 2)
-
-
 )
 
 

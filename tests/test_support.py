@@ -116,8 +116,9 @@ def pieces() -> bool:
 
 def found() -> bool:
     metadata = {"webSearchQueries": ["q"]}
-    kinds = [b["type"] for b in answer(chunk(finish="STOP", groundingMetadata=metadata))["content"]]
-    return kinds == ["server_tool_use", "web_search_tool_result"]
+    given = chunk(text("a"), finish="STOP", groundingMetadata=metadata)
+    kinds = [block["type"] for block in answer(given)["content"]]
+    return kinds == ["text", "server_tool_use", "web_search_tool_result"]
 
 
 def filtered() -> bool:
@@ -125,7 +126,7 @@ def filtered() -> bool:
     prompt = str(sent(tools=[SEARCH, fetch])["systemInstruction"])
     pages = [{"web": {"uri": "https://x.test", "title": site}} for site in ("a.com", "c.com")]
     metadata = {"webSearchQueries": ["q"], "groundingChunks": pages}
-    given = chunk(finish="STOP", groundingMetadata=metadata)
+    given = chunk(text("a"), finish="STOP", groundingMetadata=metadata)
     shown = answer(given, domains=Domains(allowed=("a.com",)))["content"][-1]["content"]
     return (
         "a.com" in prompt and "b.com" in prompt and [page["title"] for page in shown] == ["a.com"]

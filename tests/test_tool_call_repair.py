@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from translate.response.tool_call_repair import RepairedCall, repair
+from translate.response.chunks import MAX_DEPTH
+from translate.response.tool_call_repair import (
+    RepairedCall,
+    has_name,
+    read_call,
+    repair,
+)
 
 READ = {
     "type": "object",
@@ -31,6 +37,7 @@ TOOLS = {
 
 SLIPS: dict[str, Any] = {
     "case": ("read", {"file_path": "a"}, ("Read", {"file_path": "a"}, ["name"])),
+    "space": (" Read", {"file_path": "a"}, ("Read", {"file_path": "a"}, ["name"])),
     "prefix": ("default_api:Read", {"file_path": "a"}, ("Read", {"file_path": "a"}, ["name"])),
     "wrapped": ("Read", {"parameters": {"file_path": "a"}},
         ("Read", {"file_path": "a"}, ["unwrapped"])),
@@ -79,6 +86,94 @@ def test_calls_without_a_single_reading_go_through(name: str, args: Any) -> None
     repaired = repair(name, args, TOOLS)
     assert repaired == RepairedCall(name, args, [])
     assert repaired.args is args
+
+
+# --- Reading a functionCall ------------------------------------------------------------------
+
+
+def nested(depth: int) -> Any:
+    value: Any = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+def nested_text(depth: int) -> str:
+    return '{"a":' * depth + "{}" + "}" * depth
+
+
+ARGS: dict[str, tuple[Any, Any, list[str]]] = {
+    "an object": ({"a": 1}, {"a": 1}, []),
+    "JSON of an object": ('{"a": 1}', {"a": 1}, ["parsed"]),
+    "an empty text": (" ", {}, ["parsed"]),
+    "one object in a list": ([{"a": 1}], {"a": 1}, ["joined"]),
+    "objects with other names": ([{"a": 1}, {"b": [2]}], {"a": 1, "b": [2]}, ["joined"]),
+    "an empty list": ([], {}, ["joined"]),
+    "as deep as may be": (nested(MAX_DEPTH - 1), nested(MAX_DEPTH - 1), []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("args", "expected", "repairs"), ARGS.values(), ids=ARGS)
+def test_args_with_one_reading_are_an_object(args: Any, expected: Any, repairs: Any) -> None:
+    read = read_call({"name": "Read", "args": args})
+    assert read == ({"name": "Read", "args": expected}, repairs)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *[
+            pytest.param({"name": "Read", "args": args}, id=f"args: {str(args)[:30]}")
+            for args in (
+                *(7, 1.5, True, "ls -l", "[1]", '"a"', "7", "null", "[NaN]", [1], ["{}"], [[]]),
+                *([{"a": 1}, {"a": 2}], [{"a": 1}, 7], nested(MAX_DEPTH), nested_text(MAX_DEPTH)),
+                *("[" * 100_000, [nested(MAX_DEPTH)]),
+            )
+        ],
+        *[
+            pytest.param(call, id=f"call: {str(call)[:30]}")
+            for call in (
+                *(None, [], [{"name": "Read"}], "Read", 7, True, {"name": 7}, {"name": ["Read"]}),
+                *({"name": "Read", "willContinue": 1}, {"name": "Read", "willContinue": "true"}),
+                *({"partialArgs": {}}, {"partialArgs": "a"}, {"partialArgs": [7]}),
+                {"name": "Read", "args": {"a": 1}, "partialArgs": []},
+            )
+        ],
+    ],
+)
+def test_call_without_a_reading_is_none(call: Any) -> None:
+    assert read_call(call) is None
+
+
+@pytest.mark.parametrize("field", ["id", "name", "args", "partialArgs", "willContinue"])
+def test_null_is_an_absent_field(field: str) -> None:
+    assert read_call({"name": "Read", field: None}) == ({} if field == "name" else NAMED, [])
+
+
+NAMED = {"name": "Read"}
+
+
+@pytest.mark.parametrize("identity", [7, 1.5, True, [], {}])
+def test_id_of_a_wrong_type_is_dropped(identity: Any) -> None:
+    assert read_call({**NAMED, "id": identity}) == (NAMED, [])
+    assert read_call({**NAMED, "id": "f1", "new": 1}) == ({**NAMED, "id": "f1"}, [])
+
+
+def test_pieces_of_a_call_are_kept() -> None:
+    piece = {"partialArgs": [{"jsonPath": "$.a"}], "willContinue": True}
+    assert read_call(piece) == (piece, [])
+
+
+def test_name_holds_no_half_of_a_character() -> None:
+    assert read_call({"name": "a\ud83d"}) == ({"name": "a\ufffd"}, [])
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [({}, False), ({"name": " "}, False), ({"name": "default_api:"}, False), (NAMED, True)],
+)
+def test_name_is_more_than_a_prefix(call: Any, expected: bool) -> None:
+    assert has_name(call) is expected
 
 
 def test_keys_of_open_objects_are_kept() -> None:

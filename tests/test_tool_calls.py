@@ -19,6 +19,8 @@ from tests.answers import (
     tool,
     translator,
 )
+from translate.errors import Cause
+from translate.response.finish import EXPLANATIONS
 from translate.response.message import collect
 from translate.signatures import pack
 
@@ -362,6 +364,200 @@ def test_call_in_pieces_is_dropped_where_one_is_wanted() -> None:
         "thinking",
         "tool_use",
     ]
+
+
+BEGUN = piece(city("Bos", more=True), name="weather", id="f1")
+
+
+def blocks(*chunks: Any, **changes: Any) -> list[Any]:
+    """The blocks of the message; those of calls as name and input."""
+    machine = translator(**changes)
+    events = [event for given in chunks for event in machine.feed(given)] + machine.finish()
+    return [
+        (block["name"], block["input"]) if "input" in block else block.get("text", block["type"])
+        for block in collect(events)["content"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        pytest.param([text("Now.")], id="text"),
+        pytest.param([text("Now.", thoughtSignature="T")], id="a signed text"),
+        pytest.param([text("Now."), text("")], id="an empty text"),
+        pytest.param([{"functionCall": None}, text("Now.")], id="a null"),
+    ],
+)
+def test_part_between_pieces_follows_the_call(between: Any) -> None:
+    rest = piece(city("ton"), more=False)
+    expected = [("weather", {"city": "Boston"}), "Now."]
+    assert blocks(chunk(BEGUN, *between, rest, finish="STOP")) == expected
+    assert blocks(chunk(BEGUN), *map(chunk, between), chunk(rest), chunk(finish="STOP")) == expected
+
+
+def test_whole_call_between_pieces_follows_the_call() -> None:
+    rest = piece(city("ton"), more=False)
+    for other in (call("f2", "Read", {"a": 1}), call("f2", "Read")):
+        args = other["functionCall"].get("args", {})
+        expected = [("weather", {"city": "Boston"}), ("Read", args)]
+        assert blocks(chunk(BEGUN, other, rest, finish="STOP")) == expected
+    same = call("f2", "weather", {"city": "Oslo"})
+    assert blocks(chunk(BEGUN, same, rest, finish="STOP"))[1] == ("weather", {"city": "Oslo"})
+
+
+def test_piece_may_name_its_call_again() -> None:
+    again = [piece(city("t", more=True), name="weather"), piece(city("on"), id="f1", more=False)]
+    expected = [("weather", {"city": "Boston"})]
+    assert blocks(chunk(BEGUN, *again, finish="STOP")) == expected
+    assert blocks(chunk(BEGUN, *again, {"functionCall": {}}, finish="STOP")) == expected
+
+
+@pytest.mark.parametrize("other", [{"name": "Read"}, {"name": "weather", "id": "f2"}])
+def test_call_in_pieces_ends_where_the_next_begins(other: Any) -> None:
+    whole, half = piece(city("Bos"), name="weather", id="f1"), BEGUN
+    following = [piece(**other), piece(city("Oslo")), piece(more=False)]
+    second = (other["name"], {"city": "Oslo"})
+    expected = [("weather", {"city": "Bos"}), second]
+    assert blocks(chunk(whole, *following, finish="STOP")) == expected
+    one = blocks(chunk(whole, *following, finish="STOP"), max_calls=1)
+    assert one == expected[:1]
+    assert blocks(chunk(half, *following, finish="STOP")) == [EXPLANATIONS[Cause.MALFORMED]]
+
+
+def test_parts_wait_for_a_call_that_does_not_end() -> None:
+    other = call("f2", "Read")
+    assert blocks(chunk(BEGUN, text("Now."), other, finish="STOP")) == [
+        *(("weather", {"city": "Bos"}), "Now.", ("Read", {}))
+    ]
+    assert blocks(chunk(BEGUN, text("Now."), other, finish="MAX_TOKENS")) == ["Now.", ("Read", {})]
+    cut = blocks(chunk(BEGUN, text("No.w"), other, finish="STOP"), stop_sequences=["."])
+    assert cut == [("weather", {"city": "Bos"}), "No"]
+
+
+# --- Calls that cannot be read ----------------------------------------------------------------
+
+UNREADABLE = [
+    *({"functionCall": value} for value in ([], "Bash", 7, {}, {"args": {"a": 1}})),
+    *(call("f2", name) for name in ("", " ", "default_api:", 7, None, ["Bash"])),
+    *(call("f2", args=args) for args in ("ls", 7, [1], [{"a": 1}, {"a": 2}], True)),
+    *(piece({"jsonPath": 7}, name="Bash"), piece(name=""), piece(city("x")), piece(more=True)),
+    {"functionCall": {"name": "Bash", "partialArgs": "x"}},
+    {"functionCall": {"name": "Bash", "willContinue": "yes"}},
+]
+
+
+@pytest.mark.parametrize("part", UNREADABLE)
+def test_unreadable_call_is_a_malformed_one(part: Any) -> None:
+    """Never a tool_use without a name, or with an input that is no object."""
+    for finish in ("STOP", "MAX_TOKENS"):
+        machine = translator()
+        events = machine.feed(chunk(thought("Hm."), part, call("f3"), finish=finish))
+        assert (machine.shortfall, machine.has_emitted_answer) == (Cause.MALFORMED, False)
+        events += machine.finish()
+        kinds = [block["type"] for block in collect(events)["content"]]
+        assert kinds == ["thinking", "text"]
+
+
+PIECES = [{"functionCall": {}}, call("f2", None), *(piece(city("x")), piece(), piece(name=""))]
+"""What would be the next piece of a call."""
+
+
+@pytest.mark.parametrize(
+    "part", [piece({"jsonPath": 7}), *(part for part in UNREADABLE if part not in PIECES)]
+)
+def test_unreadable_call_beside_pieces_leaves_them_open(part: Any) -> None:
+    machine = translator()
+    events = machine.feed(chunk(BEGUN, part, piece(more=False), finish="STOP"))
+    assert machine.shortfall is Cause.MALFORMED
+    events += machine.finish()
+    assert [block["type"] for block in collect(events)["content"]] == ["text"]
+
+
+def test_null_call_is_an_empty_part() -> None:
+    null = {"functionCall": None}
+    assert blocks(chunk(null, text("a"), null, finish="STOP")) == ["a"]
+
+
+def test_unreadable_call_is_ignored_where_one_is_wanted() -> None:
+    first = call("f1", thoughtSignature="A")
+    for part in UNREADABLE:
+        content = blocks(chunk(first, part, finish="STOP"), max_calls=1)
+        assert content == ["thinking", ("Bash", {})]
+
+
+def test_args_as_text_are_parsed_and_counted() -> None:
+    machine = translator()
+    events = machine.feed(chunk(call("f1", args='{"command": "ls"}'), finish="STOP"))
+    assert collect(events + machine.finish())["content"][0]["input"] == {"command": "ls"}
+    assert machine.repairs == {"parsed": 1}
+
+
+def test_name_of_a_call_in_pieces_is_repaired() -> None:
+    machine = translator(input_schemas={"Weather": {}})
+    events = machine.feed(chunk(piece(name="default_api:weather"), piece(more=False)))
+    events += machine.feed(chunk(finish="STOP")) + machine.finish()
+    assert collect(events)["content"][0]["name"] == "Weather"
+    assert machine.repairs == {"name": 1}
+
+
+END = {"finish": "STOP"}
+
+
+# --- Calls beside one that cannot be read ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param([chunk(call("f1"), finish="MALFORMED_FUNCTION_CALL")], id="in one chunk"),
+        pytest.param([chunk(call("f1")), chunk(finish="MALFORMED_FUNCTION_CALL")], id="later"),
+        pytest.param(
+            [chunk(call("f1", thoughtSignature="A")), chunk(finish="MISSING_THOUGHT_SIGNATURE")],
+            id="signed",
+        ),
+        pytest.param(
+            [chunk(call("f1", thoughtSignature="A"), text("a")), chunk(call("f2", ""), **END)],
+            id="before a text",
+        ),
+    ],
+)
+def test_call_beside_a_malformed_one_is_not_run(given: Any) -> None:
+    """Claude Code runs a tool as soon as its block ends: so none ends before the answer does."""
+    machine = translator()
+    shown = [event["type"] for each in given for event in machine.feed(each)]
+    assert (shown, machine.has_emitted_answer) == (["message_start"], False)
+    assert machine.shortfall in (Cause.MALFORMED, Cause.SIGNATURE)
+    opened = [event["content_block"] for event in machine.finish() if "content_block" in event]
+    assert [block["type"] for block in opened] == ["text"]
+
+
+def test_call_that_was_kept_back_is_forgotten_by_the_next() -> None:
+    first = translator()
+    events = first.feed(chunk(thought("Hm."), call("f1", thoughtSignature="A"), call("f2", "")))
+    second = translator(previous=first)
+    events += second.feed(chunk(call("f3"), finish="STOP")) + second.finish()
+    assert [block["type"] for block in collect(events)["content"]] == ["thinking", "tool_use"]
+    assert collect(events)["content"][0]["signature"] == ""
+
+
+def test_call_is_shown_with_the_end_of_the_answer() -> None:
+    machine = translator()
+    assert len(machine.feed(chunk(call("f1", thoughtSignature="A")))) == 1
+    assert machine.release() != []
+    machine = translator()
+    assert len(machine.feed(chunk(call("f1", thoughtSignature="A"), finish="STOP"))) > 1
+    assert machine.has_emitted_answer is True
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_call_in_pieces_beside_a_malformed_one_is_not_run(more: bool) -> None:
+    machine = translator()
+    pieces = [piece(name="weather"), piece(city("Bos"), more=more), piece(more=False)]
+    events = [event for part in pieces for event in machine.feed(chunk(part))]
+    events += machine.feed(chunk(finish="MALFORMED_FUNCTION_CALL")) + machine.finish()
+    parts = [event["delta"].get("partial_json", "") for event in events if "delta" in event]
+    assert "".join(parts) == ('{"city":"Bos"' if more else "{")
+    assert [block["type"] for block in collect(events)["content"]] == ["text"]
 
 
 def test_signature_of_a_text_travels_with_the_next_call() -> None:

@@ -201,7 +201,8 @@ def test_key_that_google_does_not_know_yet(
 def test_calls_that_stay_malformed(
     claude: ClaudeCode, proxy: str, emulator: Emulator, key: str
 ) -> None:
-    """Three attempts of ours, then the client's own. 2.1.197 tells the model what was wrong."""
+    """Three attempts of ours, for the last of which the model is told, then the client's own.
+    2.1.197 tells the model what was wrong."""
     emulator.script(key, *[MALFORMED] * 3, HELLO)
     run = claude.ask(proxy, PROMPT)
     assert (said(run), retries(run)) == ("Hello there.", [])
@@ -209,8 +210,22 @@ def test_calls_that_stay_malformed(
     bodies = values(emulator, key, "body")
     validated = {"functionCallingConfig": {"mode": "VALIDATED"}}
     assert [body.get("toolConfig") for body in bodies] == [None, validated, validated, None]
+    told = ["in several smaller calls" in str(body["contents"][-1]) for body in bodies]
+    assert told == [False, False, True, False]
     tells = claude.version == "2.1.197"
     assert ("Your tool call was malformed" in str(bodies[-1])) is tells
+
+
+def test_calls_that_stay_malformed_without_a_thought(
+    claude: ClaudeCode, proxy: str, emulator: Emulator, key: str
+) -> None:
+    """The client shows why not, and can go on."""
+    emulator.script(key, *[{**MALFORMED, "chunks": []}] * 3, HELLO)
+    run = claude.ask(proxy, PROMPT)
+    assert (run.result["is_error"], retries(run)) == (True, [])
+    assert "Gemini called a tool in a form that cannot be read" in run.result["result"]
+    assert said(claude.ask(proxy, PROMPT, "--continue")) == "Hello there."
+    assert values(emulator, key, "reply") == [0, 1, 2, 3]
 
 
 def test_call_that_is_broken_off_is_not_run(
@@ -232,11 +247,11 @@ def test_call_that_is_broken_off_is_not_run(
 def test_answers_that_stay_empty(
     claude: ClaudeCode, proxy: str, emulator: Emulator, key: str
 ) -> None:
+    """Three attempts, then the client's own."""
     emulator.script(key, *[EMPTY] * 3, HELLO)
-    assert said(claude.ask(proxy, PROMPT)) == "Hello there."
+    run = claude.ask(proxy, PROMPT)
+    assert (said(run), retries(run)) == ("Hello there.", [502])
     assert values(emulator, key, "reply") == [0, 1, 2, 3]
-    last = values(emulator, key, "body")[-1]
-    assert "Your previous response had no visible output" in str(last["contents"])
 
 
 def test_context_that_is_full_is_compacted(

@@ -7,7 +7,7 @@ message_stop. Text is kept back by output_limit.py for as long as it may become 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..wire import Event, Json
 from .output_limit import OutputLimit
@@ -31,6 +31,16 @@ def compact(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+class Held(NamedTuple):
+    """Where the events that are kept back begin, and what was shown before them."""
+
+    start: int
+    open_block: str | None
+    last_block: str | None
+    last_index: int
+    has_answer: bool
+
+
 class Events:
     """Collects events until they are drained. Only `open` and `close` change the open block."""
 
@@ -40,8 +50,9 @@ class Events:
         self.open_block: str | None = None
         """The type of the open block: the state of the machine."""
         self.has_begun = False
-        self.has_emitted_answer = False
-        """Whether more than thinking was shown: text, a call, a signature."""
+        self._has_answer = False
+        """Whether there is more than thinking: text, a call, a signature."""
+        self._held: Held | None = None
         self._last_block: str | None = None
         """The type of the block opened last."""
         self._index = -1
@@ -49,7 +60,36 @@ class Events:
 
     @property
     def has_block(self) -> bool:
-        return self._index >= 0
+        """Whether a block was shown."""
+        return (self._index if self._held is None else self._held.last_index) >= 0
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether there is more than thinking, shown or kept back."""
+        return self._has_answer
+
+    @property
+    def has_emitted_answer(self) -> bool:
+        """Whether more than thinking was shown: text, a call, a signature."""
+        return self._has_answer if self._held is None else self._held.has_answer
+
+    def hold(self) -> None:
+        """Keep back all events from here on, until they are released or discarded."""
+        self.flush()
+        if self._held is None:
+            state = (self.open_block, self._last_block, self._index, self._has_answer)
+            self._held = Held(len(self._events), *state)
+
+    def release(self) -> None:
+        """Show what was kept back."""
+        self._held = None
+
+    def discard(self) -> None:
+        """Forget what was kept back: the stream stands where it was shown last."""
+        if self._held is not None:
+            start, self.open_block, self._last_block, self._index, self._has_answer = self._held
+            del self._events[start:]
+            self._held = None
 
     def begin(self, message: Json) -> None:
         """message_start, before everything else."""
@@ -80,6 +120,11 @@ class Events:
         self.open("thinking")
         self._append_delta({"type": "thinking_delta", "thinking": text})
 
+    def add_input(self, text: str) -> None:
+        """A piece of the JSON of the open call."""
+        self._has_answer = True
+        self._append_delta({"type": "input_json_delta", "partial_json": text})
+
     def flush(self) -> None:
         """Show the text that was kept back, before something else follows it."""
         pending = self.limit.flush()
@@ -93,7 +138,7 @@ class Events:
         if self.open_block == kind:
             return
         self.close()
-        self.has_emitted_answer = self.has_emitted_answer or kind not in GROWING
+        self._has_answer = self._has_answer or kind not in GROWING
         self.open_block = self._last_block = kind
         self._index += 1
         start = block or GROWING[kind]
@@ -107,8 +152,8 @@ class Events:
             self._events.append({"type": "content_block_stop", "index": self._index})
 
     def add_delta(self, kind: str, **fields: Any) -> None:
-        """Something else than text and thinking for the open block."""
-        self.has_emitted_answer = True
+        """Something else than text, thinking and input for the open block."""
+        self._has_answer = True
         self._append_delta({"type": kind, **fields})
 
     def end(self, stop_reason: str, usage: Json) -> None:
@@ -122,15 +167,20 @@ class Events:
         self._events.append({"type": "message_stop"})
 
     def drain(self) -> list[Event]:
-        """The events since the last call."""
-        events, self._events = self._events, []
+        """The events since the last call, but for those that are kept back."""
+        if self._held is None:
+            events, self._events = self._events, []
+            return events
+        events = self._events[: self._held.start]
+        del self._events[: self._held.start]
+        self._held = self._held._replace(start=0)
         return events
 
     def _add_text(self, text: str) -> None:
         """Written out, as most events are made here."""
         if self.open_block != "text":
             self.open("text")
-        self.has_emitted_answer = True
+        self._has_answer = True
         delta = {"type": "text_delta", "text": text}
         self._events.append({"type": "content_block_delta", "index": self._index, "delta": delta})
 

@@ -1,5 +1,7 @@
 """How an answer ends: Gemini's finishReason -> Anthropic's stop_reason, and what was missing.
 
+What is missing is said: in an error, or where the answer has begun, in a sentence at its end.
+
 Source: FinishReason and BlockedReason in Google's v1beta GenerateContent reference and SDKs.
 """
 
@@ -8,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import Cause
+from ..errors import ApiError, Cause
 from ..wire import Candidate
 
 STOP_REASONS = {
@@ -46,7 +48,32 @@ SHORTFALLS = {
     "MALFORMED_RESPONSE": Cause.MALFORMED,
     "MISSING_THOUGHT_SIGNATURE": Cause.SIGNATURE,
 }
-"""finishReason -> why another attempt is worth it, when no answer came with it."""
+"""finishReason -> why another attempt is worth it. A call that came with it is not to be run."""
+
+EXPLANATIONS = {
+    Cause.EMPTY: "Gemini's answer was empty. Send the message again, or change it.",
+    Cause.THOUGHTS: "Gemini thought, but gave no answer. Send the message again, or change it.",
+    Cause.MALFORMED: "Gemini called a tool in a form that cannot be read: it was not run. Ask for "
+    "smaller steps, such as a long file in several pieces.",
+    Cause.SIGNATURE: "Gemini missed a thought signature. Compact the conversation (/compact), or "
+    "choose another model (/model).",
+}
+"""What a client is told of an answer that falls short in the end."""
+
+BY_CHANCE = frozenset({Cause.EMPTY, Cause.THOUGHTS})
+"""Worth a client's own further attempts. The others fail again in the same way, and a malformed
+call costs all the tokens of its arguments each time."""
+
+
+def shortfall_error(cause: Cause) -> ApiError:
+    """The error for an answer of which nothing was shown.
+
+    502: Claude Code shows the sentence of a 5xx as it is, but for 529, which becomes "Repeated 529
+    Overloaded errors" (seen 2026-11-23).
+    """
+    retry = None if cause in BY_CHANCE else False
+    return ApiError(502, EXPLANATIONS[cause], cause=cause, retry=retry)
+
 
 BLOCKED_PROMPT = "PROHIBITED_CONTENT"
 """The finishReason of an answer whose prompt was blocked; Gemini gives none then."""
@@ -94,10 +121,13 @@ class Finish:
         reason = STOP_REASONS.get(str(self.reason), "end_turn")
         return "tool_use" if has_calls and reason == "end_turn" else reason
 
-    def shortfall(self, *, has_thought: bool) -> Cause | None:
-        """Why an attempt without an answer failed; None: it is to be shown as it is."""
-        if self.reason is None:
-            return None
-        if self.stop_reason(has_calls=False) == "end_turn":
-            return Cause.THOUGHTS if has_thought else Cause.EMPTY
-        return SHORTFALLS.get(self.reason)
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the answer was stopped on purpose: the same again would be stopped again."""
+        return self.stop_reason(has_calls=False) == "refusal"
+
+    def shortfall(self, *, has_answer: bool, has_thought: bool) -> Cause | None:
+        """Why an attempt falls short of an answer; None: it is to be shown as it is."""
+        if self.reason is None or has_answer or self.stop_reason(has_calls=False) != "end_turn":
+            return SHORTFALLS.get(str(self.reason))
+        return Cause.THOUGHTS if has_thought else Cause.EMPTY

@@ -78,7 +78,7 @@ class Grounding:
                 events.open(block["type"], block)
             else:
                 events.open(block["type"], {**block, "input": {}})
-                events.add_delta("input_json_delta", partial_json=compact(tool_input))
+                events.add_input(compact(tool_input))
             events.close()
 
     def blocks(self, tag: str) -> list[Json]:

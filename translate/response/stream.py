@@ -15,7 +15,7 @@ from ..wire import Candidate, Event, Json, Part, Usage
 from .chunks import InvalidChunk, read_chunk
 from .continuation import Continuation
 from .events import Events
-from .finish import Finish
+from .finish import EXPLANATIONS, Finish, shortfall_error
 from .grounding import Grounding
 from .output_limit import OutputLimit
 from .tool_calls import ToolCalls
@@ -50,11 +50,14 @@ class StreamTranslator:
         self._grounding = Grounding(translation.domains)
 
         self._events: Events = previous._events if previous else Events(self._limit)
+        self._events.discard()
         self._events.limit = self._limit
         self._calls = ToolCalls(translation, self._events, self._tag, carries_signatures)
         self._totals = UsageTotals()
         self._finish = Finish()
         self._continuation = Continuation()
+        self._waiting: list[Part] = []
+        """What came between the pieces of a call."""
 
     @property
     def has_block(self) -> bool:
@@ -69,15 +72,22 @@ class StreamTranslator:
     @property
     def has_answer(self) -> bool:
         """Whether there is more than thinking, shown or kept back."""
-        return self.has_emitted_answer or self._calls.has_any or self._limit.has_pending
+        return self._events.has_answer or self._calls.has_any or self._limit.has_pending
 
     @property
     def shortfall(self) -> Cause | None:
         """Why an attempt that has ended is no answer to go on with; None where it is one."""
-        if self.has_answer or self.is_cut:
+        if self.is_cut:
             return None
+        if self._calls.is_malformed and self.is_finished and not self._finish.is_refusal:
+            return Cause.MALFORMED
         has_thought = self._totals.thoughts > 0 or self._events.has_block
-        return self._finish.shortfall(has_thought=has_thought)
+        return self._finish.shortfall(has_answer=self.has_answer, has_thought=has_thought)
+
+    @property
+    def shortfall_error(self) -> ApiError | None:
+        """The same as an error, for a client that was shown nothing."""
+        return shortfall_error(self.shortfall) if self.shortfall else None
 
     @property
     def repairs(self) -> Mapping[str, int]:
@@ -101,6 +111,10 @@ class StreamTranslator:
         chunks, most of them with one text and new token counts: what a chunk does not hold must
         cost nothing here.
         """
+        try:
+            chunk = read_chunk(chunk)
+        except InvalidChunk:
+            raise ApiError(529, BROKEN, cause=Cause.BROKEN) from None
         metadata = chunk.get("usageMetadata")
         if metadata:
             self._totals.update(metadata)
@@ -111,10 +125,6 @@ class StreamTranslator:
             self._add_candidate(candidates[0])
         feedback = chunk.get("promptFeedback")
         if feedback:
-        try:
-            chunk = read_chunk(chunk)
-        except InvalidChunk:
-            raise ApiError(529, BROKEN, cause=Cause.BROKEN) from None
             self._finish.block(feedback)
         return self._events.drain()
 
@@ -122,13 +132,36 @@ class StreamTranslator:
         """The last events. Raises ApiError when the answer broke off before its end."""
         if not self.is_finished and not self.is_cut:
             raise ApiError(529, BROKEN)
-        self._calls.finish(is_whole=self._finish.reason == "STOP" and not self.is_cut)
+        shortfall = self.shortfall
+        self._end_calls()
         self._events.flush()
         self._grounding.emit(self._events, self._tag)
-        reason = self._limit.stop_reason or self._finish.stop_reason(has_calls=self._calls.has_any)
+        if shortfall:
+            self._events.add_notice(EXPLANATIONS[shortfall])
+        has_calls = self._calls.has_any or self._calls.is_malformed
+        reason = self._limit.stop_reason or self._finish.stop_reason(has_calls=has_calls)
         if reason == "refusal":
             self._events.add_notice(self._finish.refusal)
         self._events.end(reason, {**self._total_usage(), **self._grounding.usage()})
+        return self._events.drain()
+
+    def _end_calls(self) -> None:
+        """A call beside one that cannot be read is not run: Gemini had not finished the turn."""
+        if is_malformed := self._is_malformed:
+            self._calls.drop()
+        is_whole = self._finish.reason == "STOP" and not self.is_cut and not is_malformed
+        self._calls.end_open_call(is_whole=is_whole)
+        self._add_waiting()
+        self._calls.flush()
+        self._events.release()
+
+    @property
+    def _is_malformed(self) -> bool:
+        return self.shortfall in (Cause.MALFORMED, Cause.SIGNATURE)
+
+    def release(self) -> list[Event]:
+        """The calls that are kept back, for a client that hears no more than an error."""
+        self._events.release()
         return self._events.drain()
 
     def _total_usage(self) -> Usage:
@@ -141,7 +174,11 @@ class StreamTranslator:
         return self._events.drain()
 
     def keep_alive(self) -> list[Event]:
-        """An empty delta: Claude Code 2.1.197 counts only real events as a sign of life."""
+        """An empty delta: Claude Code 2.1.197 counts only real events as a sign of life.
+
+        A call that was kept back is shown first: the delta belongs behind it.
+        """
+        self._events.release()
         thinks = self._translation.shows_thinking and not self._limit.has_pending
         self._events.keep_alive("thinking" if thinks else "text")
         return self._events.drain()
@@ -182,19 +219,41 @@ class StreamTranslator:
         if self._finish.reason is not None and any(map(has_content, parts)):
             # Google's own tools work in rounds, and each may end with a reason (seen 2026-11-26).
             self._finish.reset()
-        limit = self._limit
         for part in parts:
-            if limit.stop_reason is not None:
+            if self._limit.stop_reason is not None:
                 break
-            for field, add in PARTS:
-                if field in part:
-                    add(self, part)
-                    break
+            if self._calls.has_open_call:
+                self._add_within_call(part)
+            else:
+                self._add_part(part)
         self._grounding.add(candidate)
         self._continuation.add(candidate, has_parts=bool(parts))
         reason = candidate.get("finishReason")
         if reason and not self._continuation.is_due:
             self._finish.set(reason, candidate)
+            if not self._is_malformed:
+                self._events.release()
+
+    def _add_part(self, part: Part) -> None:
+        for field, add in PARTS:
+            if field in part:
+                add(self, part)
+                break
+
+    def _add_within_call(self, part: Part) -> None:
+        """Between the pieces of a call: what is no piece follows the last of them."""
+        if self._calls.has_to_wait(part):
+            self._waiting.append(part)
+            return
+        self._add_part(part)
+        if not self._calls.has_open_call:
+            self._add_waiting()
+
+    def _add_waiting(self) -> None:
+        parts, self._waiting = self._waiting, []
+        for part in parts:
+            if self._limit.stop_reason is None:
+                self._add_part(part)
 
     def _add_text(self, part: Part) -> None:
         """Test emptiness first: an empty text is only there to carry a signature."""

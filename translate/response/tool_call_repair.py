@@ -1,7 +1,8 @@
 """Calls that a model got nearly right -> what they can only have meant.
 
 The slips that Gemini makes with other people's tools, each with the one reading that it has.
-Whatever has two readings stays as it is: the client's own check then tells the model.
+A functionCall without any reading is none (`read_call`): it is asked for again. What can be read
+in two ways stays as it is: the client's own check then tells the model.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..wire import Json
+from ..wire import FunctionCall, Json
+from .chunks import MAX_DEPTH, is_deeper
+from .surrogates import replace_halves
 
 PREFIXES = ("default_api:", "default_api.")
 """How Gemini names functions among themselves; seen in its errors, 2026-11-23."""
@@ -29,6 +32,71 @@ TYPES: dict[str, tuple[type, ...]] = {
     "array": (list,),
     "object": (dict,),
 }
+
+
+class ReadCall(NamedTuple):
+    """A functionCall with fields of the right types. repairs: as in RepairedCall."""
+
+    call: FunctionCall
+    repairs: list[str]
+
+
+def read_call(value: Any) -> ReadCall | None:
+    """A functionCall as Gemini sent it, whole or a piece; None where it has no reading.
+
+    An id of a wrong type is dropped: it is only of use to Gemini. A name may be missing, as a
+    piece has none.
+    """
+    if not isinstance(value, dict):
+        return None
+    fields = {name: field for name, field in value.items() if field is not None}
+    read_args = _read_args(fields.get("args", {}))
+    if read_args is None or not _has_right_types(fields):
+        return None
+    args, repairs = read_args
+    if args and "partialArgs" in fields:
+        return None
+    call: FunctionCall = {"args": args} if "args" in fields else {}
+    if "name" in fields:
+        call["name"] = replace_halves(fields["name"])
+    if "partialArgs" in fields:
+        call["partialArgs"] = fields["partialArgs"]
+    if "willContinue" in fields:
+        call["willContinue"] = fields["willContinue"]
+    if isinstance(fields.get("id"), str):
+        call["id"] = fields["id"]
+    return ReadCall(call, repairs)
+
+
+def has_name(call: FunctionCall) -> bool:
+    """Whether a call names a function."""
+    return bool(_bare_name(call.get("name", "")))
+
+
+def _has_right_types(fields: Json) -> bool:
+    pieces = fields.get("partialArgs", [])
+    return (
+        isinstance(fields.get("name", ""), str)
+        and isinstance(fields.get("willContinue", False), bool)
+        and isinstance(pieces, list)
+        and all(isinstance(piece, dict) for piece in pieces)
+    )
+
+
+def _read_args(value: Any) -> tuple[Json, list[str]] | None:
+    """The arguments and how they were repaired: a JSON text is parsed, a list of objects with
+    names of their own is joined."""
+    repairs = []
+    if isinstance(value, str):
+        repairs = ["parsed"]
+        value = _parse(value) if value.strip() else {}
+    elif isinstance(value, list) and all(isinstance(item, dict) for item in value):
+        repairs = ["joined"]
+        joined = {name: item for each in value for name, item in each.items()}
+        value = joined if len(joined) == sum(map(len, value)) else None
+    if not isinstance(value, dict) or is_deeper(value, MAX_DEPTH):
+        return None
+    return value, repairs
 
 
 class RepairedCall(NamedTuple):
@@ -57,10 +125,16 @@ def repair(called: str, args: Json, tools: Mapping[str, Json]) -> RepairedCall:
 def _find_name(name: str, tools: Mapping[str, Json]) -> str:
     if name in tools:
         return name
-    for prefix in PREFIXES:
-        name = name.removeprefix(prefix)
+    name = _bare_name(name)
     alike = [tool for tool in tools if tool.lower() == name.lower()]
     return alike[0] if len(alike) == 1 else name
+
+
+def _bare_name(name: str) -> str:
+    name = name.strip()
+    for prefix in PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
 
 
 def _unwrap(args: Json, schema: Json) -> Json:
@@ -101,11 +175,17 @@ def _decode(text: str, schema: Any) -> Any:
     kind = schema.get("type") if isinstance(schema, dict) else None
     if kind not in ("array", "object"):
         return text
+    value = _parse(text)
+    return value if isinstance(value, TYPES[kind]) else text
+
+
+def _parse(text: str) -> Any:
+    """A JSON text's value; None where it is none, or is nested too deeply."""
     try:
         value = json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
-        return text
-    return value if isinstance(value, TYPES[kind]) else text
+        return None
+    return None if is_deeper(value, MAX_DEPTH) else value
 
 
 def _reject_constant(constant: str) -> None:

@@ -1,0 +1,160 @@
+"""proxy/attempts.py: how answers end that fall short again and again, or break."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.answers import TEXT, call, chunk, short, text, thought
+from tests.fake_gemini import BROKEN, END, EXHAUSTED, HI, OVERLOADED, Stream, make_case
+from translate import ApiError, Cause, collect
+from translate.request.overrides import ANSWER_NOW, CALL_IN_PIECES
+from translate.response.finish import EXPLANATIONS, SHORTFALLS
+
+TOOLS = [{"name": "Bash", "input_schema": {}}]
+SIGNED = call("f1", thoughtSignature="A")
+EMPTY, MALFORMED = chunk(**END), chunk(finish="MALFORMED_FUNCTION_CALL")
+THOUGHTS = {**chunk(**END), "usageMetadata": {"thoughtsTokenCount": 5}}
+UNSIGNED = chunk(finish="MISSING_THOUGHT_SIGNATURE")
+
+
+class Ending:
+    """What a client gets. whole: at once; begun: of a stream that has begun with a ping."""
+
+    def __init__(
+        self, *streams: list[Any], whole: bool = False, begun: bool = False, **fields: Any
+    ) -> None:
+        steps = [Stream(*each) for each in streams]
+        self.case = make_case(*steps, whole=whole, **fields)
+        self.case.poller.has_begun = begun
+        self.events: list[Any] = []
+        self.error: ApiError | None = None
+        try:
+            for item in self.case.attempts.events():
+                self.events += item  # type: ignore[operator]
+        except ApiError as error:
+            self.error = error
+
+    @property
+    def content(self) -> list[Any]:
+        return [
+            block.get("text", block["type"]) for block in collect(self.events).get("content", [])
+        ]
+
+    @property
+    def requests(self) -> list[Any]:
+        return [body for _, body, _ in self.case.gemini.requests]
+
+
+def last_text(request: Any) -> str:
+    return str(request["contents"][-1]["parts"][-1].get("text"))
+
+
+SHORT = {
+    "empty": (EMPTY, Cause.EMPTY, 3),
+    "thoughts": (THOUGHTS, Cause.THOUGHTS, 3),
+    "malformed": (MALFORMED, Cause.MALFORMED, 3),
+    "a call beside it": (
+        chunk(SIGNED, finish="MALFORMED_FUNCTION_CALL"), Cause.MALFORMED, 3),
+    "a call without a name": (chunk(SIGNED, call("f2", ""), **END), Cause.MALFORMED, 3),
+    "an unexpected call": (chunk(finish="UNEXPECTED_TOOL_CALL"), Cause.MALFORMED, 3),
+    "no signature": (UNSIGNED, Cause.SIGNATURE, 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize(("given", "cause", "attempts"), SHORT.values(), ids=SHORT)
+def test_shortfall_that_stays_is_an_error(
+    given: Any, cause: Cause, attempts: int, whole: bool
+) -> None:
+    ending = Ending(*[[given]] * attempts, whole=whole, tools=TOOLS)
+    assert ending.error is not None
+    assert (ending.error.status, ending.error.cause) == (502, cause)
+    assert ending.error.message == EXPLANATIONS[cause]
+    assert ending.error.retry is (False if cause in SHORTFALLS.values() else None)
+    assert len(ending.requests) == attempts
+    assert {event["type"] for event in ending.events} == {"message_start"}
+
+
+@pytest.mark.parametrize(("given", "cause", "attempts"), SHORT.values(), ids=SHORT)
+def test_shortfall_of_a_stream_that_has_begun_is_said(
+    given: Any, cause: Cause, attempts: int
+) -> None:
+    ending = Ending(*[[given]] * attempts, begun=True, tools=TOOLS)
+    assert (ending.error, ending.content) == (None, [EXPLANATIONS[cause]])
+    is_malformed = cause in SHORTFALLS.values()
+    stop_reason = collect(ending.events)["stop_reason"]
+    assert stop_reason == ("tool_use" if is_malformed else "end_turn")
+
+
+def test_shortfall_behind_thinking_is_said() -> None:
+    ending = Ending(*[[chunk(thought("Hm."), **END)]] * 3)
+    assert (ending.error, ending.content) == (None, ["thinking", EXPLANATIONS[Cause.THOUGHTS]])
+
+
+def test_shortfall_of_a_fallback_shows_the_first_error() -> None:
+    assert Ending([EXHAUSTED], *[[EMPTY]] * 3).error is EXHAUSTED
+
+
+def test_malformed_call_behind_a_text_is_final_in_a_stream() -> None:
+    """The client asks again by itself; whoever has seen nothing yet gets another attempt."""
+    half = chunk(text("I write."), finish="MALFORMED_FUNCTION_CALL")
+    ending = Ending([half])
+    assert ending.content == ["I write.", EXPLANATIONS[Cause.MALFORMED]]
+    ending = Ending([half], [HI], whole=True)
+    assert (ending.content, len(ending.requests)) == (["Hi."], 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "instruction"),
+    [(EMPTY, ANSWER_NOW), (THOUGHTS, ANSWER_NOW), (MALFORMED, CALL_IN_PIECES)],
+)
+def test_last_attempt_tells_the_model(given: Any, instruction: str) -> None:
+    """Behind all else, so that what Gemini has cached of the conversation stays good."""
+    ending = Ending([given], [given], [HI], tools=TOOLS)
+    assert ending.content == ["Hi."]
+    first, second, last = ending.requests
+    assert (instruction in last_text(second), instruction in last_text(last)) == (False, True)
+    assert last["contents"][0]["parts"][:1] == first["contents"][0]["parts"]
+
+
+def test_last_attempt_is_made_though_nothing_is_left_to_change() -> None:
+    ending = Ending([EMPTY], [EMPTY], [THOUGHTS], [THOUGHTS], [HI])
+    assert (ending.content, len(ending.requests)) == (["Hi."], 5)
+
+
+def test_call_is_shown_before_an_error_that_is_final() -> None:
+    """Claude Code 2.1.197 runs it and goes on; else the answer would end with the error."""
+    ending = Ending([chunk(text("I run."), SIGNED), OVERLOADED])
+    assert (ending.error, ending.content) == (OVERLOADED, ["I run.", "thinking", "tool_use"])
+
+
+def test_call_that_was_not_shown_is_made_anew() -> None:
+    ending = Ending([chunk(thought("Hm."), SIGNED), BROKEN], [HI])
+    assert (ending.error, ending.content) == (None, ["thinking", "Hi."])
+
+
+def test_error_without_a_call_shows_nothing_more() -> None:
+    assert Ending([chunk(text("I run.")), OVERLOADED]).content == ["I run."]
+
+
+@pytest.mark.parametrize("bad", [{"candidates": 7}, "text", chunk({"text": 7}), [HI]])
+def test_chunk_of_wrong_types_is_a_broken_answer(bad: Any) -> None:
+    assert Ending([bad], [HI]).content == ["Hi."]
+    ending = Ending(*[[bad]] * 3)
+    assert ending.error is not None
+    assert (ending.error.status, ending.error.cause) == (529, Cause.BROKEN)
+    assert Ending([HI, bad]).content == ["Hi."]
+
+
+def test_events_before_a_broken_chunk_are_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_at_once(stream: Stream) -> Any:
+        yield [*stream._steps]
+
+    monkeypatch.setattr(Stream, "__iter__", read_at_once)
+    ending = Ending([chunk(thought("Hm.")), {"candidates": 7}], [HI])
+    assert ending.content == ["thinking", "Hi."]
+    assert [short(event) for event in ending.events][4:6] == [(1, TEXT), (1, "text_delta", "Hi.")]
+    first = Ending([{"candidates": 7}], [HI])
+    assert first.content == ["Hi."]
