@@ -36,10 +36,11 @@ def dumps(value: Any) -> bytes:
         raise ApiError(400, TOO_DEEP) from error
 
 
-def loads(raw: bytes | str) -> Any:
+def loads(raw: bytes | str, *, keeps_halves: bool = False) -> Any:
     """A request body, or a chunk. Raises ApiError 400 for what is not JSON.
 
     JavaScript clients cut strings in the middle of a surrogate pair; such a half becomes "?".
+    keeps_halves: whether it stays, as the other half may come with the next chunk.
     """
     try:
         return orjson.loads(raw)
@@ -48,7 +49,8 @@ def loads(raw: bytes | str) -> Any:
     try:
         lenient = json.loads(raw, parse_constant=_refuse_constant)
         clean = json.dumps(lenient, ensure_ascii=False, allow_nan=False)
-        return orjson.loads(clean.encode("utf-8", "replace"))
+        strict = orjson.loads(clean.encode("utf-8", "replace"))
+        return lenient if keeps_halves else strict
     except (RecursionError, orjson.JSONDecodeError) as error:
         # What json has read and written is JSON: orjson can only find it too deep.
         raise ApiError(400, TOO_DEEP) from error

@@ -114,6 +114,40 @@ def test_thinking_goes_on_in_its_block() -> None:
     ]
 
 
+def test_halves_of_a_character_meet_in_their_block() -> None:
+    events = Events(OutputLimit())
+    for half in ("a\ud83d", "\ude00b", "\ud83d"):
+        events.add_text(half, 0)
+    for half in ("a\ud83d", "\ude00b", "\ud83d"):
+        events.add_thinking(half)
+    events.open("tool_use", TOOL_USE)
+    for half in ('"\ud83d', '\ude00"', "\ud83d"):
+        events.add_input(half)
+    events.add_delta("signature_delta", signature="S")
+    assert [[*delta.values()][1] for _, delta in deltas(events)] == [
+        *("a", "\U0001f600b", "\ufffd"),
+        *("a", "\U0001f600b", "\ufffd"),
+        *('"', '\U0001f600"', "\ufffd", "S"),
+    ]
+
+
+def test_half_of_a_character_is_forgotten_with_its_attempt() -> None:
+    events = Events(OutputLimit())
+    events.add_text("\ud83d", 0)
+    events.add_thinking("a\ud83d")
+    events.drain()
+    events.discard()
+    events.add_thinking("\ude00")
+    events.limit = OutputLimit(["a"])
+    events.add_text("\ud83d", 0)
+    events.add_text("a\ud83d", 0)
+    events.flush()
+    assert deltas(events) == [
+        (1, {"type": "thinking_delta", "thinking": "\ufffd"}),
+        (2, {"type": "text_delta", "text": "\ufffd"}),
+    ]
+
+
 def test_input_is_compact_json() -> None:
     assert compact({"é": [1, "\n"]}) == '{"é":[1,"\\n"]}'
 

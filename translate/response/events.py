@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ..wire import Event, Json
 from .output_limit import OutputLimit
+from .surrogates import SurrogateJoiner
 
 GROWING: dict[str, Json] = {
     "text": {"type": "text", "text": ""},
@@ -53,6 +54,9 @@ class Events:
         self._has_answer = False
         """Whether there is more than thinking: text, a call, a signature."""
         self._held: Held | None = None
+        self._text = SurrogateJoiner()
+        self._growth = SurrogateJoiner()
+        """Of the open block, where that is another one: thinking, or a call's input."""
         self._last_block: str | None = None
         """The type of the block opened last."""
         self._index = -1
@@ -86,6 +90,7 @@ class Events:
 
     def discard(self) -> None:
         """Forget what was kept back: the stream stands where it was shown last."""
+        self._text, self._growth = SurrogateJoiner(), SurrogateJoiner()
         if self._held is not None:
             start, self.open_block, self._last_block, self._index, self._has_answer = self._held
             del self._events[start:]
@@ -107,7 +112,7 @@ class Events:
 
         tokens: Gemini's count of visible tokens so far, this text included.
         """
-        allowed = self.limit.apply(text, tokens)
+        allowed = self.limit.apply(self._text.add(text), tokens)
         if allowed:
             self._add_text(allowed)
 
@@ -118,16 +123,19 @@ class Events:
 
     def add_thinking(self, text: str) -> None:
         self.open("thinking")
-        self._append_delta({"type": "thinking_delta", "thinking": text})
+        if text := self._growth.add(text):
+            self._append_delta({"type": "thinking_delta", "thinking": text})
 
     def add_input(self, text: str) -> None:
         """A piece of the JSON of the open call."""
         self._has_answer = True
-        self._append_delta({"type": "input_json_delta", "partial_json": text})
+        if text := self._growth.add(text):
+            self._append_delta({"type": "input_json_delta", "partial_json": text})
 
     def flush(self) -> None:
         """Show the text that was kept back, before something else follows it."""
-        pending = self.limit.flush()
+        rest = self._text.flush()
+        pending = self.limit.flush() + ("" if self.limit.stop_reason else rest)
         if pending:
             self._add_text(pending)
 
@@ -148,12 +156,14 @@ class Events:
 
     def close(self) -> None:
         if self.open_block is not None:
+            self._end_growth()
             self.open_block = None
             self._events.append({"type": "content_block_stop", "index": self._index})
 
     def add_delta(self, kind: str, **fields: Any) -> None:
         """Something else than text, thinking and input for the open block."""
         self._has_answer = True
+        self._end_growth()
         self._append_delta({"type": kind, **fields})
 
     def end(self, stop_reason: str, usage: Json) -> None:
@@ -183,6 +193,12 @@ class Events:
         self._has_answer = True
         delta = {"type": "text_delta", "text": text}
         self._events.append({"type": "content_block_delta", "index": self._index, "delta": delta})
+
+    def _end_growth(self) -> None:
+        """Half a character that nothing has completed."""
+        if rest := self._growth.flush():
+            add = self.add_thinking if self.open_block == "thinking" else self.add_input
+            add(rest)
 
     def _append_delta(self, delta: Json) -> None:
         self._events.append({"type": "content_block_delta", "index": self._index, "delta": delta})
