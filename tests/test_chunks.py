@@ -1,10 +1,17 @@
 """translate/response/chunks.py: fields of the right types get through, all others do not."""
 
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
+from random import Random
+from typing import Any, NamedTuple
 
 import pytest
 
+from tests import golden
+from tests.mutations import changed, places
+from translate import ApiError, Cause, StreamTranslator, Translation, collect, sse
 from translate.response.chunks import MAX_DEPTH, InvalidChunk, is_deeper, read_chunk
+from translate.response.stream import BROKEN
 
 
 def candidate(**fields: Any) -> Any:
@@ -158,3 +165,70 @@ def test_traces_have_an_end() -> None:
 def test_depth_is_counted_in_levels(value: Any, levels: int) -> None:
     assert is_deeper(value, levels) is False
     assert levels == 0 or is_deeper(value, levels - 1) is True
+
+
+# --- Chunks of real exchanges, with a field of a wrong type -------------------------------------
+
+MUTATIONS = 20_000
+SEED = 20261128
+WRONG = [
+    *(None, True, False, 0, -1, 1.5, 10**30, "", "x", "\ud83d", [], {}, [None], [[]], [{}], ["x"]),
+    *({"a": None}, {"text": 7}, {"functionCall": []}, nested(300), "[" * 300),
+]
+IN_PIECES = [
+    part(functionCall={"name": "Bash", "id": "f1", "willContinue": True}, thoughtSignature="AAAA"),
+    part(functionCall={"partialArgs": [{"jsonPath": "$.a[0].b", "stringValue": "x",
+        "willContinue": True}], "willContinue": True}),
+    part(text="between"),
+    part(functionCall={"partialArgs": [{"jsonPath": "$.a[0].b", "stringValue": "y"},
+        {"jsonPath": "$.n", "numberValue": 7}, {"jsonPath": "$.d", "boolValue": True}]}),
+    candidate(finishReason="STOP"),
+]  # fmt: skip
+
+
+class Exchange(NamedTuple):
+    """chunks: of an answer. places: of every value in them, the chunk's index first."""
+
+    translation: Translation
+    chunks: list[Any]
+    places: list[tuple[Any, ...]]
+
+
+def exchanges() -> Iterator[Exchange]:
+    for folder in golden.folders():
+        _, translation = golden.translated(folder)
+        chunks = list(golden.chunks([golden.stream(folder)]))
+        yield Exchange(translation, chunks, list(places(chunks))[1:])
+    yield Exchange(translation, IN_PIECES, list(places(IN_PIECES))[1:])
+
+
+def test_mutated_chunks_are_broken_or_a_message() -> None:
+    """Never an error of ours, whatever comes: only what can be sent, and be acted upon."""
+    random = Random(SEED)
+    cases, outcomes = list(exchanges()), Counter[str]()
+    for _ in range(MUTATIONS):
+        case = random.choice(cases)
+        place, wrong = random.choice(case.places), random.choice(WRONG)
+        outcomes[outcome(case, changed(case.chunks, place, wrong))] += 1
+    assert set(outcomes) == {"broken", "malformed", "message"}
+    assert min(outcomes.values()) > 100
+
+
+def outcome(case: Exchange, chunks: list[Any]) -> str:
+    translator = StreamTranslator(
+        case.translation, message_id=golden.MESSAGE_ID, model="m", carries_signatures=True
+    )
+    try:
+        events = [event for chunk in chunks for event in translator.feed(chunk)]
+        shortfall = translator.shortfall
+        events += translator.finish()
+    except ApiError as error:
+        return "broken" if (error.status, error.message) == (529, BROKEN) else str(error)
+    assert sse(events)
+    message = collect(events)
+    for block in message["content"]:
+        if block["type"] == "tool_use":
+            assert block["name"]
+            assert isinstance(block["input"], dict)
+    assert all(type(count) is int for count in message["usage"].values() if type(count) is not dict)
+    return "malformed" if shortfall is Cause.MALFORMED else "message"
