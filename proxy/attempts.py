@@ -24,6 +24,9 @@ from translate import (
 )
 from translate.models import Platform
 from translate.request import overrides
+from translate.request.media import media_places
+from translate.response.media_errors import explain_media_error
+from translate.translation import MediaPlace
 from translate.wire import Chunk, Event
 
 from . import json_codec, tool_cache
@@ -224,6 +227,7 @@ RETRY_POLICIES = {
     # The client's to mend: it compacts, or shows the sentence to a person.
     Cause.CONTEXT: NO_RETRY,
     Cause.PAYLOAD: NO_RETRY,
+    Cause.MEDIA: NO_RETRY,
     Cause.REQUEST: NO_RETRY,
     # Its owner's.
     Cause.REGION: NO_RETRY,
@@ -337,8 +341,11 @@ class Attempts:
         if final_error is None and not self._has_begun:
             final_error = self.translator.shortfall_error
         if final_error is not None:
-            raise final_error
+            raise explain_media_error(final_error, self._media)
         yield self.translator.finish()
+
+    def _media(self) -> Sequence[MediaPlace]:
+        return media_places(self.plan.translation)
 
     @property
     def _has_begun(self) -> bool:

@@ -16,6 +16,8 @@ def translation(**changes: Any) -> Translation:
     """A translated request for which everything is allowed."""
     fields: dict[str, Any] = {
         "model": find(MODEL),
+        "messages": (),
+        "trusts_signatures": True,
         "request": {},
         "functions": (),
         "tool_names": {},

@@ -29,7 +29,7 @@ import requests
 
 from tests import servers
 from tests.answers import chunk, text
-from tests.messages import assistant, result, thinking, use, user
+from tests.messages import PNG, assistant, result, thinking, use, user
 from translate import Cause
 from translate.response.finish import EXPLANATIONS
 from translate.signatures import CALL, wrap
@@ -130,6 +130,16 @@ FORGED: Json = {
         assistant(thinking(wrap(CALL, MODEL, "AAAA")), use("a", "Read")),
         user(result("a")),
     ],
+}
+
+MEDIA: Json = {
+    "messages": [
+        user(
+            "Look.",
+            {"type": "document", "source": {**PNG, "media_type": "application/pdf"}},
+            {"type": "image", "source": PNG},
+        )
+    ]
 }
 
 GOOD: Json = {"chunks": [{"text": HALF}, {"text": REST}], "repeat": True}
@@ -469,6 +479,15 @@ REFUSALS = (
     Fault("quota of the day, another model", ({**SPENT, "when": {"model": MODEL}},),
         answer("exhausted", 2, model=FALLBACK), error(429, "rate_limit_error", "Today's quota", 2,
             retry="x-should-retry: false", tried="exhausted"), proxy="fallback", stays=(SPENT,)),
+    *(settled(f"refused media: {message}", error(400, "invalid_request_error",
+        f"messages.0.content.{at}.{kind}: Could not process {name}: {message}"),
+        google(400, "INVALID_ARGUMENT", message), body=MEDIA)
+        for message, at, kind, name in (
+            ("Unable to process input image.", 2, "image", "image"),
+            ("Provided image is not valid.", 2, "image", "image"),
+            ("The document has no pages.", 1, "document", "PDF"),
+            ("Unsupported MIME type: a", 2, "image", "image"),
+            ("Invalid value at 'contents[0].parts[1].inline_data.data'", 1, "document", "PDF"))),
     Fault("a corrupted signature", (), answer("signature", 2),
         error(400, "invalid_request_error", NO_SIGNATURE, 2, tried="signature"), body=FORGED,
         stays=(google(400, "INVALID_ARGUMENT", NO_SIGNATURE),)),

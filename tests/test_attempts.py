@@ -93,7 +93,7 @@ PAUSES: dict[Cause, list[float]] = {
 
 NEVER_RETRIED = {cause for cause, policy in RETRY_POLICIES.items() if policy is NO_RETRY}
 GOOGLES = {Cause.QUOTA, Cause.REQUEST, Cause.PAYLOAD, Cause.REGION, Cause.BILLING} | {
-    *(Cause.DISABLED, Cause.RESTRICTED, Cause.FORBIDDEN)
+    *(Cause.DISABLED, Cause.RESTRICTED, Cause.FORBIDDEN, Cause.MEDIA)
 }
 """Refusals that the client, or the owner of a key or a server, has to read."""
 

@@ -8,9 +8,11 @@ import pytest
 
 from tests.answers import TEXT, call, chunk, short, text, thought
 from tests.fake_gemini import BROKEN, END, EXHAUSTED, HI, OVERLOADED, Stream, make_case
+from tests.messages import PNG, user
 from translate import ApiError, Cause, collect
 from translate.request.overrides import ANSWER_NOW, CALL_IN_PIECES
 from translate.response.finish import EXPLANATIONS, SHORTFALLS
+from translate.response.media_errors import SAYS_NOTHING
 
 TOOLS = [{"name": "Bash", "input_schema": {}}]
 SIGNED = call("f1", thoughtSignature="A")
@@ -122,6 +124,27 @@ def test_last_attempt_tells_the_model(given: Any, instruction: str) -> None:
 def test_last_attempt_is_made_though_nothing_is_left_to_change() -> None:
     ending = Ending([EMPTY], [EMPTY], [THOUGHTS], [THOUGHTS], [HI])
     assert (ending.content, len(ending.requests)) == (["Hi."], 5)
+
+
+IMAGE = [user("Look.", {"type": "image", "source": PNG})]
+
+
+@pytest.mark.parametrize(
+    ("cause", "message", "attempts"),
+    [
+        (Cause.MEDIA, "Unable to process input image.", 1),
+        (Cause.PARAMETER, SAYS_NOTHING, 2),
+    ],
+)
+def test_refused_medium_is_named_in_the_clients_words(
+    cause: Cause, message: str, attempts: int
+) -> None:
+    refusal = ApiError(400, message, cause=cause)
+    error = Ending(*[[refusal]] * attempts, messages=IMAGE).error
+    assert error is not None
+    assert (error.status, error.cause) == (400, Cause.MEDIA)
+    assert error.message == f"messages.0.content.1.image: Could not process image: {message}"
+    assert Ending(*[[refusal]] * attempts).error is refusal
 
 
 def test_call_is_shown_before_an_error_that_is_final() -> None:

@@ -364,6 +364,25 @@ WRONG = {
     Cause.PARAMETER: [
         "Request contains an invalid argument.", f'{UNKNOWN}"max_tokens": Cannot find field.',
         "Penalty is not enabled for this model"],
+    Cause.MEDIA: [
+        "Unable to process input image. Please retry or report in"
+        " https://developers.generativeai.google/guide/troubleshooting",
+        "Provided image is not valid.", "Provided image is not valid", "Unsupported MIME type: png",
+        "The document has no pages.",
+        "The document contains 1438 pages which exceeds the supported page limit of 1000.",
+        "Unable to submit request because it has a mimeType parameter with value image/svg+xml,"
+        " which is not supported. Update the mimeType and try again.",
+        "Unable to submit request because it has an empty mimeType parameter in fileData.",
+        "Unable to submit request because the mime_type: video/mp4 is not supported in"
+        " `function_response.parts`.",
+        f"{REQUEST}contents[0].parts[1].inline_data.mime_type: MIME type must be image/png,"
+        " image/jpeg, image/webp, image/heic, or image/heif.",
+        "Invalid value at 'contents[0].parts[2].inline_data.data' (TYPE_BYTES), Base64 decoding"
+        ' failed for "data:image/png;base64"',
+        "Cannot fetch content from the provided URL. Please ensure the URL is valid and accessible",
+        "URL_ROBOTED-ROBOTED_DENIED", "Invalid or unsupported file uri: https://x.test/a.png",
+        "The image is too large.", "PDF is encrypted", "Image input modality is not enabled",
+        "Failed to decode the video."],
     Cause.REQUEST: [
         "Please ensure that function call turn comes immediately after a user turn or after a"
         " function response turn.",
@@ -569,6 +588,13 @@ def test_numbers_beyond_all_bounds_are_none(digits: str) -> None:
     full = "input token count exceeds the maximum number of tokens allowed"
     error = from_google(400, google("INVALID_ARGUMENT", f"{full} ({digits})."))
     assert error.cause is Cause.REQUEST
+
+
+def test_place_that_only_the_details_name_is_shown() -> None:
+    where = "contents[0].parts[1].inline_data.data"
+    details = [{"fieldViolations": [{"field": "tools[0]"}, {"field": where}, {"field": where}]}]
+    error = from_google(400, google("INVALID_ARGUMENT", "An invalid argument.", *details))
+    assert (error.message, error.cause) == (f"An invalid argument. ({where})", Cause.MEDIA)
 
 
 def test_message_with_braces_is_shown_as_it_is() -> None:

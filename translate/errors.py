@@ -31,6 +31,7 @@ class Cause(StrEnum):
     MODEL = "model"
     PAYLOAD = "payload"
     CONTEXT = "context"
+    MEDIA = "media"
     SIGNATURE = "signature"
     SCHEMA = "schema"
     THINKING = "thinking"

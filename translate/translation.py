@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from .models import Model
-from .wire import GenerateContentRequest, Json, Tool
+from .wire import GenerateContentRequest, Json, Message, Tool
 
 
 class Domains(NamedTuple):
@@ -47,17 +47,35 @@ def domains(tool: Tool) -> Domains:
     return Domains(tuple(tool.get("allowed_domains", ())), tuple(tool.get("blocked_domains", ())))
 
 
+class MediaPlace(NamedTuple):
+    """A medium of a request.
+
+    path: of the client's block, with its type at the end: `messages.3.content.0.image`. kind:
+    `image` or `document`. is_new: whether it stands behind the last answer. position: the index of
+    its content in Gemini's request, that of its part, and where it is within a functionResponse,
+    that of its part there.
+    """
+
+    path: str
+    kind: str
+    is_new: bool
+    position: tuple[int, ...]
+
+
 class Translation(NamedTuple):
     """What goes upstream, and what the way back needs to know of it.
 
-    model: the Gemini model. request: the body. functions: the names of those declared, in their
-    order. tool_names: function name -> tool name, where they differ. shows_thinking: whether the
-    client asked for thinking. stop_sequences, max_tokens: where the text of the answer ends (see
-    output_limit.py). domains: where it may search. input_schemas: tool name -> its input schema.
-    max_calls: how many calls one answer may have, None for any number.
+    model: the Gemini model. messages: the client's. trusts_signatures: whether the thought
+    signatures in them go back to Gemini. request: the body. functions: the names of those declared,
+    in their order. tool_names: function name -> tool name, where they differ. shows_thinking:
+    whether the client asked for thinking. stop_sequences, max_tokens: where the text of the answer
+    ends (see output_limit.py). domains: where it may search. input_schemas: tool name -> its input
+    schema. max_calls: how many calls one answer may have, None for any number.
     """
 
     model: Model
+    messages: Sequence[Message]
+    trusts_signatures: bool
     request: GenerateContentRequest
     functions: Sequence[str]
     tool_names: Mapping[str, str]

@@ -60,11 +60,20 @@ class ClaudeCode:
 
     def ask(self, proxy: str, prompt: str, *arguments: str, **environ: str) -> Run:
         """`claude -p prompt` in stream-json form."""
+        return self._run(proxy, self._command(prompt, *arguments), "", **environ)
+
+    def send(self, proxy: str, blocks: list[Any]) -> Run:
+        """The same with a message of any blocks, as a program sends it."""
+        message = {"type": "user", "message": {"role": "user", "content": blocks}}
+        command = [*self._command(""), "--input-format", "stream-json"]
+        return self._run(proxy, [each for each in command if each], f"{json.dumps(message)}\n")
+
+    def _run(self, proxy: str, command: list[str], given: str, **environ: str) -> Run:
         finished = subprocess.run(
-            self._command(prompt, *arguments),
+            command,
             cwd=self.folder,
             env=self._environ(proxy, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1", **environ),
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             text=True,
             timeout=RUN_SECONDS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import pytest
 
 from tests import servers
 from tests.e2e.claude_code import VERSIONS, ClaudeCode, Run
+from tests.e2e.test_claude_code import PDF, PNG
 from tests.faults import PER_DAY, google, retry_in
 from tests.messages import MARKER, user
 from tests.servers import Emulator
@@ -252,6 +254,55 @@ def test_answers_that_stay_empty(
     run = claude.ask(proxy, PROMPT)
     assert (said(run), retries(run)) == ("Hello there.", [502])
     assert values(emulator, key, "reply") == [0, 1, 2, 3]
+
+
+REFUSED_MEDIA = {
+    "an image": ("a.png", PNG, "Unable to process input image.", "Image removed"),
+    "an image in other words": ("a.png", PNG, "Provided image is not valid.", "Image removed"),
+    "an image without a word": (
+        "a.png", PNG, "Request contains an invalid argument.", "Image removed"),
+    "a PDF": ("b.pdf", PDF, "The document has no pages.", "Document removed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED_MEDIA)
+def test_medium_that_google_refuses_is_taken_out(
+    claude: ClaudeCode, proxy: str, emulator: Emulator, key: str, name: str
+) -> None:
+    """By the client itself, and for good: the session goes on, and can be continued."""
+    file, content, message, removed = REFUSED_MEDIA[name]
+    (claude.folder / file).write_bytes(content)
+    arguments = {"file_path": str(claude.folder / file)}
+    refusal = google(400, "INVALID_ARGUMENT", message)
+    is_mute = "an invalid argument" in message
+    emulator.script(
+        key,
+        {"chunks": [{"call": {"name": "Read", "args": arguments}, "sign": True}]},
+        *[refusal] * (2 if is_mute else 1),
+        {"chunks": [{"text": "I cannot see it."}, {"sign": True}]},
+        HELLO,
+    )
+    assert said(claude.ask(proxy, PROMPT)) == "I cannot see it."
+    assert said(claude.ask(proxy, PROMPT, "--continue")) == "Hello there."
+    refused = [400] * (2 if is_mute else 1)
+    assert values(emulator, key, "status") == [200, *refused, 200, 200]
+    bodies = [str(body["contents"]) for body in values(emulator, key, "body")]
+    has_medium = ["inlineData" in body for body in bodies]
+    assert has_medium == [False, *[True] * len(refused), False, False]
+    assert removed in bodies[-2]
+
+
+def test_pasted_images_are_taken_out_one_by_one(
+    claude: ClaudeCode, proxy: str, emulator: Emulator, key: str
+) -> None:
+    """Google does not say which: the last one first, until it takes the rest."""
+    source = {"type": "base64", "media_type": "image/png", "data": base64.b64encode(PNG).decode()}
+    images = [{"type": "image", "source": source}] * 3
+    refusal = google(400, "INVALID_ARGUMENT", "Unable to process input image.")
+    emulator.script(key, refusal, refusal, HELLO)
+    assert said(claude.send(proxy, [{"type": "text", "text": PROMPT}, *images])) == "Hello there."
+    bodies = [str(body["contents"]) for body in values(emulator, key, "body")]
+    assert [body.count("inlineData") for body in bodies] == [3, 2, 1]
 
 
 def test_context_that_is_full_is_compacted(

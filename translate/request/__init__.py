@@ -51,16 +51,16 @@ def translate(
     request = validation.normalise(body, counting=counting)
     model = _choose_model(request, model_settings, is_subagent, overrides, platform)
     tool_set = tools.classify_tools(request.get("tools", []), request.get("tool_choice"), model)
-    schema = _response_schema(request)
-    in_prompt = _schema_goes_in_prompt(request, model, overrides)
-    instructions = _extra_instructions(request, tool_set, schema if in_prompt else None)
+    schema, prompt_schema = _response_schemas(request, model, overrides)
+    instructions = _extra_instructions(request, tool_set, prompt_schema)
     gemini_request = _conversation(request, model, tool_set, instructions, declare, overrides)
     if not counting:
-        config = _generation_config(request, model, None if in_prompt else schema)
-        extra = {**_storage_opt_out(platform), **_safety_settings(safety)}
-        gemini_request = _with_settings(gemini_request, config, extra, overrides)
+        config = _generation_config(request, model, schema)
+        gemini_request = _with_settings(gemini_request, config, platform, safety, overrides)
     return Translation(
         model=model,
+        messages=request["messages"],
+        trusts_signatures=not overrides.unsigned,
         request=gemini_request,
         functions=tool_set.function_names,
         tool_names=tool_set.tool_names,
@@ -86,12 +86,16 @@ def _choose_model(
     return models.for_platform(model, platform)
 
 
-def _schema_goes_in_prompt(
+def _response_schemas(
     request: MessagesRequest, model: Model, overrides: RequestOverrides
-) -> bool:
-    """Whether the schema of the answer was refused as a field, or would be."""
+) -> tuple[Json | None, Json | None]:
+    """The schema of the answer as a field, or for the prompt: where it was refused as a field, or
+    would be."""
+    schema = _response_schema(request)
     was_refused = not RESPONSE_FORMAT_FIELDS.isdisjoint(overrides.without)
-    return was_refused or (bool(request.get("tools")) and not model.json_with_tools)
+    if was_refused or (request.get("tools") and not model.json_with_tools):
+        return None, schema
+    return schema, None
 
 
 def _storage_opt_out(platform: Platform) -> Json:
@@ -135,10 +139,19 @@ def _conversation(
 
 
 def _with_settings(
-    gemini_request: GenerateContentRequest, config: Json, extra: Json, overrides: RequestOverrides
+    gemini_request: GenerateContentRequest,
+    config: Json,
+    platform: Platform,
+    safety: str | None,
+    overrides: RequestOverrides,
 ) -> GenerateContentRequest:
     """The conversation and how to answer it, without the fields that were refused."""
-    fields = {**gemini_request, "generationConfig": _without_fields(config, overrides), **extra}
+    fields = {
+        **gemini_request,
+        "generationConfig": _without_fields(config, overrides),
+        **_storage_opt_out(platform),
+        **_safety_settings(safety),
+    }
     return cast(GenerateContentRequest, _without_fields(fields, overrides))
 
 

@@ -49,6 +49,20 @@ MAX_WAIT_SECONDS = 300
 """A client is not asked to wait for a quota that is back later than this."""
 
 
+MEDIA = (
+    # Places and properties of media.
+    r"inline_?[dD]ata|file_?[dD]ata|file ur[il]\b|provided URL|\bURL_[A-Z]|mimeType parameter"
+    r"|[Uu]nsupported MIME type|MIME type must be|`function_response\.parts`"
+    # What has been seen of images and PDFs, and what is likely to be said of any medium.
+    r"|(?i:\b(?:images?|documents?|pdfs?|files?|media|audio|videos?)\b[^.]{0,80}\b(?:not valid"
+    r"|invalid|unsupported|not supported|not enabled|unable|cannot|could not|corrupt\w*|exceeds?"
+    r"|too (?:large|many|big|small)|no pages|password|encrypted|empty)\b)"
+    r"|(?i:\b(?:unable|failed) to (?:process|decode|read|fetch|load)\b[^.]{0,40}"
+    r"\b(?:images?|documents?|pdfs?|files?|media|audio|videos?)\b)"
+)
+"""Broad: for a request without media it makes no difference (see media_errors.py)."""
+
+
 class Rule(NamedTuple):
     """One kind of error.
 
@@ -136,9 +150,9 @@ RULES = (
         400,
     ),
     Rule(Cause.THINKING, {400}, "[Tt]hinking[ _]?([Ll]evel|[Bb]udget|[Cc]onfig)", 400),
-    Rule(
-        Cause.PARAMETER, {400}, "Unknown name|an invalid argument|not enabled for this model", 400
-    ),
+    Rule(Cause.PARAMETER, {400}, "Unknown name", 400),
+    Rule(Cause.MEDIA, {400}, MEDIA, 400),
+    Rule(Cause.PARAMETER, {400}, "an invalid argument|not enabled for this model", 400),
     Rule(Cause.REQUEST, {400, 422}, None, 400),
     Rule(
         Cause.EXHAUSTED,
@@ -171,6 +185,7 @@ DURATION = r"(?:(\d{1,9})h)?(?:(\d{1,9})m(?!s))?(?:(\d{1,9}(?:\.\d{1,30})?)(ms|s
 RETRY_TEXT = re.compile(f"[Rr]etry in {DURATION}")
 RETRY_DELAY = re.compile(DURATION)
 RETRY_AFTER = re.compile(r"\d{1,9}")
+PART = re.compile(r"contents\[\d{1,9}\]\.parts")
 PER_MINUTE = "PerMinute"
 TOO_LONG = re.compile(
     r"input token count(?:(?: \((\d{1,12})\))? exceeds the maximum number of tokens allowed"
@@ -190,7 +205,7 @@ def from_google(
     """
     error = _error_object(body)
     status = _status(error, status)
-    message = _string(error.get("message")) or f"Gemini answered with status {status}."
+    message = _message(error) or f"Gemini answered with status {status}."
     too_long = TOO_LONG.search(message) if status == 400 else None
     if too_long:
         return _context_error(too_long)
@@ -200,6 +215,17 @@ def from_google(
         shown = rule.template.format(message=message, hint=key_hint)
         return ApiError(rule.status, shown, cause=rule.cause, retry=rule.retry)
     return _quota_error(message, wait)
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    """Google's text, with the place of the part it is about where only the details name it."""
+    message = _string(error.get("message"))
+    for detail in _details(error):
+        for violation in _objects(detail.get("fieldViolations")):
+            field = _string(violation.get("field"))
+            if PART.search(field) and not PART.search(message):
+                message += f" ({field})"
+    return message
 
 
 def _context_error(too_long: re.Match[str]) -> ApiError:
