@@ -50,6 +50,7 @@ gemini = Gemini(
     Timeouts(settings.connect, settings.silence),
 )
 concurrency_limit = ConcurrencyLimit(settings.concurrency)
+count_limit = ConcurrencyLimit(max(1, settings.concurrency // token_count.SHARE))
 
 
 @functions_framework.http
@@ -113,17 +114,19 @@ def start_answer(
 def count_tokens(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """POST /v1/messages/count_tokens."""
     caller = authenticate(request, log_entry)
-    body = read_json(request, log_entry)
-    translation = translate(
-        body,
-        settings.model_settings,
-        counting=True,
-        declare=tool_cache.declare,
-        platform=gemini.platform,
-    )
-    log_entry.model, log_entry.gemini = body["model"], translation.model.name
-    waiting = token_count.count(gemini, translation, caller.keys, new_poller(request))
-    return json_response({"input_tokens": liveness.run(waiting)})
+    with concurrency_limit:
+        body = read_json(request, log_entry)
+        translation = translate(
+            body,
+            settings.model_settings,
+            counting=True,
+            declare=tool_cache.declare,
+            platform=gemini.platform,
+        )
+        log_entry.model, log_entry.gemini = body["model"], translation.model.name
+        poller = new_poller(request)
+        count = token_count.count(gemini, translation, caller.keys, poller, count_limit)
+        return json_response({"input_tokens": liveness.run(count)})
 
 
 def list_models(request: flask.Request, log_entry: RequestLog) -> flask.Response:

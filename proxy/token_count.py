@@ -12,22 +12,35 @@ from translate import ApiError, Cause, Translation
 from . import json_codec
 from .attempts import SAME_FOR_ALL_MODELS
 from .auth import Key
+from .concurrency import ConcurrencyLimit
 from .gemini import Gemini
 from .liveness import Poller, Waiting
 
 BYTES_PER_TOKEN = 4
 """Of JSON text; Google's own rule of thumb is four characters a token."""
 
+SHARE = 4
+"""One place in so many may wait for a count, so that counts that are slow leave room for messages.
+Claude Code's `/context` asks for up to 25 at once, and waits for all of them."""
+
 REPORTED_CAUSES = SAME_FOR_ALL_MODELS | {Cause.BILLING, Cause.FORBIDDEN}
 """Causes of errors that the client gets; after any other an estimate serves it better."""
 
 
 def count(
-    gemini: Gemini, translation: Translation, keys: Sequence[Key], poller: Poller
+    gemini: Gemini,
+    translation: Translation,
+    keys: Sequence[Key],
+    poller: Poller,
+    limit: ConcurrencyLimit,
 ) -> Waiting[int]:
-    """Input tokens of a translated count_tokens request. Raises ApiError for a refused one."""
+    """Input tokens of a translated count_tokens request. Raises ApiError for a refused one.
+
+    limit: of the counts that wait for Gemini; beyond it, a count is estimated at once.
+    """
     try:
-        return (yield from _count_by_gemini(gemini, translation, keys, poller))
+        with limit:
+            return (yield from _count_by_gemini(gemini, translation, keys, poller))
     except ApiError as error:
         if error.cause in REPORTED_CAUSES:
             raise
