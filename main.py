@@ -30,7 +30,7 @@ from proxy import (
 )
 from proxy.answer import Answer
 from proxy.attempts import Attempts, MessagesCall, attempts_header
-from proxy.concurrency import ConcurrencyLimit
+from proxy.concurrency import ConcurrencyLimit, MemoryBudget, Reservation
 from proxy.connections import Timeouts
 from proxy.gemini import Gemini
 from proxy.liveness import ClientDisconnected, Poller
@@ -50,6 +50,7 @@ gemini = Gemini(
     Timeouts(settings.connect, settings.silence),
 )
 concurrency_limit = ConcurrencyLimit(settings.concurrency)
+memory_budget = MemoryBudget(config.request_memory())
 count_limit = ConcurrencyLimit(max(1, settings.concurrency // token_count.SHARE))
 
 
@@ -77,7 +78,8 @@ def create_message(request: flask.Request, log_entry: RequestLog) -> flask.Respo
     caller = authenticate(request, log_entry)
     with contextlib.ExitStack() as stack:
         stack.enter_context(concurrency_limit)
-        body = read_json(request, log_entry)
+        memory = stack.enter_context(memory_budget.reserve())
+        body = read_json(request, log_entry, memory)
         answer = start_answer(request, body, caller, log_entry)
         stack.callback(answer.close)
         answer.open(whole=not log_entry.stream)
@@ -114,8 +116,8 @@ def start_answer(
 def count_tokens(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """POST /v1/messages/count_tokens."""
     caller = authenticate(request, log_entry)
-    with concurrency_limit:
-        body = read_json(request, log_entry)
+    with concurrency_limit, memory_budget.reserve() as memory:
+        body = read_json(request, log_entry, memory)
         translation = translate(
             body,
             settings.model_settings,
@@ -209,10 +211,26 @@ def authenticate(request: flask.Request, log_entry: RequestLog) -> auth.Caller:
     return caller
 
 
-def read_json(request: flask.Request, log_entry: RequestLog) -> Any:
+def read_json(request: flask.Request, log_entry: RequestLog, memory: Reservation) -> Any:
+    """A request's body, decoded. Raises ApiError, for want of memory before a byte is read."""
+    length = request.content_length
+
+    def reserve(size: int) -> None:
+        if length is None:
+            memory.resize(json_codec.NARROW_COPIES * size)
+
+    if length is not None:
+        request_body.check_length(length)
+        memory.resize(json_codec.NARROW_COPIES * length)
     log_entry.body_was_read = True
-    body = request_body.read_body(request.stream, socket_of(request))
-    return json_codec.loads_request(body)
+    body = request_body.read_body(request.stream, socket_of(request), reserve)
+    try:
+        memory.resize(json_codec.memory_size(body))
+    except ApiError:
+        memory.resize(json_codec.memory_size(body, is_exact=True))
+    decoded = json_codec.loads_request(body)
+    memory.resize(memory.size - len(body))
+    return decoded
 
 
 def new_poller(request: flask.Request) -> Poller:

@@ -199,7 +199,7 @@ class ChunkStream:
 
     def _chunk(self, data: str) -> Chunk:
         try:
-            chunk = json_codec.loads(data, keeps_halves=True)
+            chunk = json_codec.loads_chunk(data)
         except ApiError:
             chunk = None
         if not isinstance(chunk, dict):

@@ -27,6 +27,38 @@ NO_JSON = "The request body is not valid JSON."
 TOO_DEEP = "The request is nested too deeply."
 """orjson reads 1,024 levels and writes 254 (seen 2026-11-25, version 3.11)."""
 
+TOO_DEEP_FOR_ORJSON = re.compile("depth|recursion", re.IGNORECASE)
+"""In its messages: "depth limit exceeded" in version 3.13, "Recursion limit reached" before."""
+
+BOM = b"\xef\xbb\xbf"
+"""A mark before UTF-8 that some editors leave; RFC 8259, 8.1, lets a parser ignore it."""
+
+SURROGATES = re.compile(
+    rb"(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})++"
+    rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    rb"|\xed[\xa0-\xbf][\x80-\xbf]"
+)
+"""Pairs in escapes, one half in an escape, and a half in bytes, which no UTF-8 has."""
+
+MAX_SURROGATES = 100_000
+"""Of matches in a body, at 1.5 us each. A client cuts a string once; a text full of emoji that
+stand alone has some for each line."""
+
+BACKSLASH = b"\\"
+QUESTION_MARK = rb"\u003f"
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
+
+NARROW_COPIES = 3
+"""Of a body, at once: decoded, and as it goes to Google in a buffer that is doubled."""
+
+WIDE_COPIES = 7
+"""Where there may be one character beyond ASCII: Python then takes up to four bytes for each of a
+string's characters, and one more for what orjson keeps of it (measured 2026-11-28)."""
+
+VALUE_BYTES = 350
+"""Of memory for a value, decoded and translated: 337 for empty tool calls and their results
+(measured 2026-11-28, Python 3.11)."""
+
 
 def dumps(value: Any) -> bytes:
     """Compact JSON. Raises ApiError 400 for what cannot be written: it came with a request."""
@@ -36,58 +68,112 @@ def dumps(value: Any) -> bytes:
         raise ApiError(400, TOO_DEEP) from error
 
 
-def loads(raw: bytes | str, *, keeps_halves: bool = False) -> Any:
+def loads(raw: bytes | bytearray | str) -> Any:
     """A request body, or a chunk. Raises ApiError 400 for what is not JSON.
 
-    JavaScript clients cut strings in the middle of a surrogate pair; such a half becomes "?".
-    keeps_halves: whether it stays, as the other half may come with the next chunk.
+    JavaScript clients cut strings in the middle of a surrogate pair; such a half becomes "?", in
+    place where `raw` is a bytearray: a copy of it could be 32 MB.
     """
     try:
         return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        pass
+    except orjson.JSONDecodeError as error:
+        if TOO_DEEP_FOR_ORJSON.search(error.msg):
+            raise ApiError(400, TOO_DEEP) from None
+    text = raw if isinstance(raw, bytearray) else bytearray(_encode(raw))
+    _replace_halves(text)
     try:
-        lenient = json.loads(raw, parse_constant=_refuse_constant)
-        clean = json.dumps(lenient, ensure_ascii=False, allow_nan=False)
-        strict = orjson.loads(clean.encode("utf-8", "replace"))
-        return lenient if keeps_halves else strict
-    except (RecursionError, orjson.JSONDecodeError) as error:
-        # What json has read and written is JSON: orjson can only find it too deep.
+        return orjson.loads(memoryview(text)[len(BOM) :] if text.startswith(BOM) else text)
+    except orjson.JSONDecodeError as error:
+        is_too_deep = TOO_DEEP_FOR_ORJSON.search(error.msg)
+        raise ApiError(400, TOO_DEEP if is_too_deep else NO_JSON) from None
+
+
+def loads_chunk(raw: bytes | str) -> Any:
+    """As `loads`, but half of a surrogate pair stays: the next chunk may hold the other half."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        loads(raw)  # raises ApiError for what is not JSON, whatever its halves
+    try:
+        return json.loads(raw)
+    except RecursionError as error:
         raise ApiError(400, TOO_DEEP) from error
-    except ValueError as error:
-        raise ApiError(400, NO_JSON) from error
 
 
-def loads_request(raw: bytes) -> Any:
+def _encode(raw: bytes | str) -> bytes:
+    return raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
+
+
+def _replace_halves(text: bytearray) -> None:
+    """Replace halves of surrogate pairs by what is as long: escapes by "?", bytes by U+FFFD."""
+    at = 0
+    for _ in range(MAX_SURROGATES):
+        match = SURROGATES.search(text, at)
+        if match is None:
+            return
+        at = match.end()
+        if text[match.start()] != BACKSLASH[0]:
+            text[match.start() : at] = REPLACEMENT
+        elif _count_backslashes(text, match.start()) % 2:
+            at = match.start() + len(rb"\u")
+        elif match["half"]:
+            text[match.start() : at] = QUESTION_MARK
+
+
+def _count_backslashes(text: bytearray, end: int) -> int:
+    """How many stand in a row before `end`: an odd one takes from the next its meaning."""
+    start = end
+    while start:
+        piece = text[max(0, start - PIECE_BYTES) : start]
+        rest = len(piece.rstrip(BACKSLASH))
+        start -= len(piece) - rest
+        if rest:
+            break
+    return end - start
+
+
+def loads_request(raw: bytes | bytearray) -> Any:
     """A request's body. Raises ApiError, also 413 for one with too many lists and objects."""
-    if len(raw) > MAX_VALUES * MIN_VALUE_BYTES and _has_too_many_values(raw):
+    if len(raw) > MAX_VALUES * MIN_VALUE_BYTES and _count_values(raw, MAX_VALUES) > MAX_VALUES:
         raise ApiError(413, TOO_MANY)
     return loads(raw)
 
 
-def _has_too_many_values(raw: bytes) -> bool:
-    """Counts in pieces: without a copy of the whole, and so that other threads get their turn.
+def memory_size(raw: bytes | bytearray, *, is_exact: bool = False) -> int:
+    """Bytes of memory that a request takes at most, from its body to what is sent to Google.
 
-    Nearly every body passes the first test, at 0.6 ms a MB. Of the others, the marks inside strings
-    are subtracted; a value has two strings at the most.
+    is_exact: without the marks inside strings, which takes some 10 ms a MB. More than MAX_VALUES
+    are never decoded.
     """
-    marks = sum(_marks(raw[at : at + PIECE_BYTES]) for at in range(0, len(raw), PIECE_BYTES))
-    if marks <= MAX_VALUES:
-        return False
+    copies = NARROW_COPIES if raw.isascii() and b"\\u" not in raw else WIDE_COPIES
+    values = _count_values(raw, 0) if is_exact else _count_marks(raw)
+    return copies * len(raw) + VALUE_BYTES * min(values, MAX_VALUES)
+
+
+def _count_values(raw: bytes | bytearray, enough: int) -> int:
+    """As many values as there are, or more; closer only while there are more than enough.
+
+    Counts in pieces: without a copy of the whole, and so that other threads get their turn. Nearly
+    every body passes the first test, at 0.6 ms a MB. Of the others, the marks inside strings are
+    subtracted; a value has two strings at the most.
+    """
+    marks = _count_marks(raw)
+    if marks <= enough:
+        return marks
     quotes = raw.count(b'"')
     if quotes > 4 * MAX_VALUES and quotes - raw.count(b'\\"') > 4 * MAX_VALUES:
-        return True
+        return marks
     for string in itertools.islice(STRING.finditer(raw), 2 * MAX_VALUES):
-        if marks <= MAX_VALUES:
+        if marks <= enough:
             break
         marks -= _marks(string[0])
-    return marks > MAX_VALUES
+    return marks
 
 
-def _marks(text: bytes) -> int:
+def _count_marks(raw: bytes | bytearray) -> int:
+    return sum(_marks(raw[at : at + PIECE_BYTES]) for at in range(0, len(raw), PIECE_BYTES))
+
+
+def _marks(text: bytes | bytearray) -> int:
     """As many as there are values, or more: commas and brackets inside strings count too."""
     return len(text) - len(text.translate(None, b",[{"))
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -55,31 +55,48 @@ TIMED_OUT = "Timed out while reading the request body."
 UNREADABLE = "The request's body cannot be read to its end."
 
 
-def read_body(stream: IO[bytes], client: socket.socket | None = None) -> bytes:
+def check_length(length: int) -> None:
+    """Raises ApiError 413 for a body that is too large."""
+    if length > MAX_BYTES:
+        raise ApiError(413, TOO_LARGE)
+
+
+def read_body(
+    stream: IO[bytes],
+    client: socket.socket | None = None,
+    reserve: Callable[[int], None] = lambda size: None,
+) -> bytearray:
     """A request's body. Raises ApiError 413 for one that is too large, 408 for one that stops.
 
     client: the socket that it comes from, where that is known. What is then written to it does
     not wait for ever either: a client that reads nothing would hold a place among the answers.
+    reserve: is told the size of what will have been read, before it is; what it raises is raised
+    here, behind the rest of the body.
     """
     if client is not None and client not in _with_send_timeout:
         _set_socket_timeout(client, socket.SO_SNDTIMEO, SEND_SECONDS)
         _with_send_timeout.add(client)
-    body = _within(BODY_SECONDS, client, lambda: _read(stream))
+    body = _within(BODY_SECONDS, client, lambda: _read(stream, reserve))
     if body is None:
         raise ApiError(413, TOO_LARGE)
     return body
 
 
-def _read(stream: IO[bytes]) -> bytes | None:
+def _read(stream: IO[bytes], reserve: Callable[[int], None]) -> bytearray | None:
     """A whole body; None for one that is too large, of which the rest is discarded."""
-    pieces: list[bytes] = []
-    size = 0
-    while size <= MAX_BYTES and (piece := stream.read(MAX_BYTES + 1 - size)):
-        pieces.append(piece)
-        size += len(piece)
-    if size <= MAX_BYTES:
-        return b"".join(pieces)
-    _discard(stream, size)
+    body = bytearray()
+    while len(body) <= MAX_BYTES:
+        size = min(READ_BYTES, MAX_BYTES + 1 - len(body))
+        try:
+            reserve(len(body) + size)
+        except ApiError:
+            _discard(stream, len(body))
+            raise
+        piece = stream.read(size)
+        if not piece:
+            return body
+        body += piece
+    _discard(stream, len(body))
     return None
 
 
@@ -103,7 +120,7 @@ def _within(seconds: float, client: socket.socket | None, read: Callable[[], T])
         return read()
     except (TimeoutError, BlockingIOError):
         raise ApiError(408, TIMED_OUT) from None
-    except HTTPException:
+    except (ApiError, HTTPException):
         raise
     except Exception:  # noqa: BLE001 - each server has its own for a body that is cut or garbled
         raise ApiError(400, UNREADABLE) from None

@@ -1,5 +1,8 @@
 """proxy/json_codec.py: JSON at the edges."""
 
+import json
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +10,8 @@ from typing import Any
 import pytest
 
 from proxy import json_codec
+from tests.memory_peaks import BODIES
+from tests.servers import ROOT
 from translate import ApiError
 
 
@@ -16,11 +21,42 @@ from translate import ApiError
         (b'{"a":[1,2.5,null,"\xc3\xa9"]}', {"a": [1, 2.5, None, "é"]}),
         (rb'{"a":"\ud83d\ude00"}', {"a": "😀"}),
         (rb'{"a":"cut \ud83d"}', {"a": "cut ?"}),
+        (rb'["\ud83d","\uDE00","\ud83d\ud83d\ude00","\ude00\ud83d"]', ["?", "?", "?😀", "??"]),
+        (rb'["\ud83d\n","\\\ud83d","\ud83dx\ude00"]', ["?\n", "\\?", "?x?"]),
+        (
+            rb'["\ud83d","\\ud83d","\\ud83d\ude00","\\\\ud83d"]',
+            ["?", r"\ud83d", r"\ud83d?", r"\\ud83d"],
+        ),
+        (
+            b'["\xed\xa0\xbd","\xed\xa0\xbd\xed\xb8\x80","\xed\x9f\xbf"]',
+            ["\ufffd", "\ufffd\ufffd", "\ud7ff"],
+        ),
+        ('{"a":"\ud83d"}', {"a": "\ufffd"}),
+        (b'\xef\xbb\xbf{"a":"\\ud83d"}', {"a": "?"}),
         (b'\xef\xbb\xbf{"a":1}', {"a": 1}),
     ],
 )
-def test_what_can_be_read(raw: bytes, expected: object) -> None:
+def test_what_can_be_read(raw: bytes | str, expected: object) -> None:
     assert json_codec.loads(raw) == expected
+    assert isinstance(raw, str) or json_codec.loads(bytearray(raw)) == expected
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(rb"\ud83d" * 100_001, id="halves"),
+        pytest.param(rb"\\ud83d" * 100_000 + rb"\ud83d", id="escaped halves"),
+    ],
+)
+def test_halves_without_end_are_refused(raw: bytes) -> None:
+    with pytest.raises(ApiError, match="not valid JSON"):
+        json_codec.loads(b'"%b"' % raw)
+
+
+@pytest.mark.parametrize("count", [0, 1, 16_383, 16_384, 16_385, 50_000])
+def test_a_half_behind_many_backslashes(count: int) -> None:
+    expected = "\\" * (count // 2) + ("\\ud83d?" if count % 2 else "??")
+    assert json_codec.loads(b'"%b%b"' % (b"\\" * count, rb"\ud83d\ud83d")) == expected
 
 
 @pytest.mark.parametrize(
@@ -107,3 +143,30 @@ def test_what_is_nested_too_deeply(refuse: Callable[[], Any]) -> None:
     with pytest.raises(ApiError) as caught:
         refuse()
     assert (caught.value.status, caught.value.message) == (400, "The request is nested too deeply.")
+
+
+# --- Memory -----------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how memory is measured differs")
+def test_memory_of_a_request_is_known_before() -> None:
+    command = [sys.executable, "-m", "tests.memory_peaks"]
+    peaks = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
+    assert peaks.keys() == BODIES.keys()
+    sizes = {kind: json_codec.memory_size(BODIES[kind]) for kind in BODIES}
+    assert {kind: (peak, sizes[kind]) for kind, peak in peaks.items() if peak > sizes[kind]} == {}
+    # Half an emoji costs no copy of the body: orjson's own error has the only one, for a moment.
+    assert peaks["half an emoji"] < 1.2 * peaks["ascii"]
+
+
+def test_memory_of_a_text_full_of_marks_can_be_told_closer() -> None:
+    raw = b'{"text":"%b"}' % (b"a,b;" * 100_000)
+    assert json_codec.memory_size(raw) > 30_000_000
+    size = json_codec.memory_size(raw, is_exact=True)
+    assert size == json_codec.NARROW_COPIES * len(raw) + json_codec.VALUE_BYTES
+
+
+def test_memory_is_not_needed_for_what_is_not_decoded() -> None:
+    raw = b"[%b]" % (b"[]," * 2_000_000)
+    size = json_codec.NARROW_COPIES * len(raw) + json_codec.VALUE_BYTES * json_codec.MAX_VALUES
+    assert json_codec.memory_size(raw) == size

@@ -67,7 +67,23 @@ def test_a_body_that_is_too_large_is_read_on_and_refused(size: int, ignored: int
     error = caught.value
     assert (error.status, error.type, error.headers()) == (413, "request_too_large", {})
     assert error.message == "The request is larger than 32 MB."
-    assert (body.tell(), body.largest) == (ignored, 11)
+    assert (body.tell(), body.largest) == (ignored, request_body.READ_BYTES)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_body_is_reserved_before_it_is_read() -> None:
+    body = Body(b"x" * 30)
+    reserved: list[tuple[int, int]] = []
+
+    def reserve(size: int) -> None:
+        reserved.append((size, body.tell()))
+        if size > 10:
+            raise ApiError(529, "full")
+
+    with pytest.raises(ApiError, match="full"):
+        read_body(body, None, reserve)
+    assert reserved == [(8, 0), (11, 8)]
+    assert body.tell() == 30, "the client has sent all, and sees the answer"
 
 
 def test_the_limit_is_the_messages_apis() -> None:
