@@ -19,8 +19,26 @@ from translate.response.google_errors import KEY_HINT
 
 from .config import Settings, is_loopback
 
-FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "CF-Connecting-IP", "Origin")
-"""Headers of a request that did not start at a program on this machine."""
+FORWARDED = (
+    *("Forwarded", "Via", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP"),
+    *(
+        "CF-Connecting-IP",
+        "CF-Ray",
+        "Fastly-Client-IP",
+        "Fly-Client-IP",
+        "X-Envoy-External-Address",
+    ),
+    *("X-Original-Host", "X-Original-URL", "Origin"),
+)
+"""Headers of a request that did not start at a program on this machine: what proxies, tunnels and
+browsers add."""
+
+FORWARDED_PREFIX = "X-Forwarded-"
+"""Proxies add several of these, each its own."""
+
+OWN_SITE = (None, "none", "same-origin")
+"""Sec-Fetch-Site of a request that no page of another site has caused. Browsers send no Origin with
+an image, a frame or a link."""
 
 LIKELY_GOOGLE = ("AIza", "AQ.")
 """How Gemini keys begin so far; only used to choose between two credentials."""
@@ -122,8 +140,14 @@ def _is_local(headers: Headers, remote_address: str | None) -> bool:
     # `in` costs three times as much as `get`: it raises for a header that is absent.
     if any(headers.get(name) is not None for name in FORWARDED):
         return False
+    if headers.get("Sec-Fetch-Site") not in OWN_SITE or _has_prefix(headers, FORWARDED_PREFIX):
+        return False
     try:
-        host = urlsplit(f"//{headers.get('Host', 'localhost')}").hostname
+        host = urlsplit(f"//{headers.get('Host', '')}").hostname
     except ValueError:
         return False
     return is_loopback(remote_address or "") and is_loopback(host or "")
+
+
+def _has_prefix(headers: Headers, prefix: str) -> bool:
+    return any(name.lower().startswith(prefix.lower()) for name, _ in headers)

@@ -11,6 +11,7 @@ from proxy.config import read
 from translate import ApiError
 
 LOCAL, REMOTE = "127.0.0.1", "203.0.113.7"
+HOST = {"Host": "localhost:8080"}
 SERVER = {"GEMINI_API_KEY": "server-key"}
 WITH_TOKEN = {**SERVER, "PROXY_TOKEN": "token"}
 
@@ -49,6 +50,7 @@ KEYS_USED: dict[str, Any] = {
         "mine"),
     "another host name is not local": (SERVER, {**bearer("mine"), "Host": "messages.example:8080"},
         LOCAL, "mine"),
+    "an empty one is not local": (SERVER, {**bearer("mine"), "Host": ""}, LOCAL, "mine"),
     "so is a broken one": (SERVER, {**bearer("mine"), "Host": "[::1"}, LOCAL, "mine"),
     "version 6 is local": (SERVER, {"Host": "[::1]:8080"}, "::1", "server-key"),
     "an Anthropic secret is passed over": ({}, {**bearer("sk-ant-oat01-x"), "x-api-key": "mine"},
@@ -69,9 +71,41 @@ KEYS_USED: dict[str, Any] = {
 def test_the_key_that_is_used(
     environ: dict[str, str], headers: dict[str, str], address: str | None, expected: str
 ) -> None:
-    (key,) = authenticate(Headers(headers), address, read(environ)).keys
+    (key,) = authenticate(Headers({**HOST, **headers}), address, read(environ)).keys
     assert key.value == expected
     assert (key.hint == SERVERS_HINT) == (key.value == "server-key")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        *(
+            {f"X-Forwarded-{name}": "x"}
+            for name in ("For", "Host", "Proto", "Port", "User", "Made-Up")
+        ),
+        {"x-forwarded-server": ""},
+        {"True-Client-IP": "203.0.113.7"},
+        {"CF-Ray": "x"},
+        *({"Sec-Fetch-Site": site} for site in ("cross-site", "same-site", "", "new")),
+        *(
+            {"Origin": origin}
+            for origin in ("null", "https://evil.example", "http://localhost:8080")
+        ),
+        {"Host": None},
+    ],
+    ids=str,
+)
+def test_what_a_page_or_a_proxy_sends_is_not_local(headers: dict[str, Any]) -> None:
+    sent = {name: value for name, value in {**HOST, **headers}.items() if value is not None}
+    with pytest.raises(ApiError, match="No API key in the request"):
+        authenticate(Headers(sent), LOCAL, read(SERVER))
+    assert authenticate(Headers(HOST), LOCAL, read(SERVER)).caller_id == "local"
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin"])
+def test_an_address_that_a_person_opens_is_local(site: str) -> None:
+    caller = authenticate(Headers({**HOST, "Sec-Fetch-Site": site}), LOCAL, read(SERVER))
+    assert caller.caller_id == "local"
 
 
 def test_the_servers_hint_names_the_administrator() -> None:
@@ -82,13 +116,13 @@ def test_the_servers_hint_names_the_administrator() -> None:
 
 def test_a_servers_keys_are_tried_in_their_order() -> None:
     settings = read({"GEMINI_API_KEY": " new, old ,"})
-    caller = authenticate(Headers(), LOCAL, settings)
+    caller = authenticate(Headers(HOST), LOCAL, settings)
     assert [key.value for key in caller.keys] == ["new", "old"]
 
 
 def test_a_caller_id_does_not_reveal_the_key() -> None:
     def caller_id(headers: dict[str, str], **environ: str) -> str:
-        return authenticate(Headers(headers), LOCAL, read(environ)).caller_id
+        return authenticate(Headers({**HOST, **headers}), LOCAL, read(environ)).caller_id
 
     assert caller_id({}, **SERVER) == "local"
     assert caller_id(bearer("token"), **WITH_TOKEN) == "token"
