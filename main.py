@@ -25,6 +25,8 @@ from proxy import (
     liveness,
     request_body,
     request_log,
+    routes,
+    server,
     token_count,
     tool_cache,
 )
@@ -38,6 +40,7 @@ from proxy.request_log import RequestLog
 from translate import ApiError, models, translate
 
 config.set_server_defaults()
+server.use_worker()
 # What is imported by now stays: no garbage collection need look at it again, nor copy its pages
 # into a forked worker. Large bodies make many objects at once, none of them garbage.
 gc.freeze()
@@ -148,7 +151,7 @@ def list_models(request: flask.Request, log_entry: RequestLog) -> flask.Response
 def show_model(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """GET /v1/models/{id}: also for an alias, and for a Claude model's name."""
     authenticate(request, log_entry)
-    model_id = request.path.partition(MODEL_PATH)[2].strip("/")
+    model_id = routes.model_id(request.path)
     model = models.resolve(model_id, settings.model_settings)
     return json_response(models.to_models_api(model, model_id))
 
@@ -158,25 +161,24 @@ def show_health(request: flask.Request, log_entry: RequestLog) -> flask.Response
     return json_response({"status": "ok", "api": "/v1/messages", "version": __version__})
 
 
-MODEL_PATH = "/v1/models/"
 Handler = Callable[[flask.Request, RequestLog], flask.Response]
 
-ROUTES: dict[str, dict[str, Handler]] = {
-    "/": {"GET": show_health, "HEAD": show_health},
-    "/v1/messages": {"POST": create_message},
-    "/v1/messages/count_tokens": {"POST": count_tokens},
-    "/v1/models": {"GET": list_models, "HEAD": list_models},
-    MODEL_PATH: {"GET": show_model, "HEAD": show_model},
+HANDLERS: dict[str, dict[str, Handler]] = {
+    routes.HEALTH: {"GET": show_health, "HEAD": show_health},
+    routes.MESSAGES: {"POST": create_message},
+    routes.COUNT_TOKENS: {"POST": count_tokens},
+    routes.MODELS: {"GET": list_models, "HEAD": list_models},
+    routes.MODEL: {"GET": show_model, "HEAD": show_model},
 }
-"""Path -> method -> handler."""
+"""Route -> method -> handler."""
 
 
 def find_handler(request: flask.Request) -> Handler:
     """Raises ApiError 404 or 405."""
-    path = "/" + request.path.strip("/")
-    handlers = ROUTES.get(MODEL_PATH if path.startswith(MODEL_PATH) else path)
-    if handlers is None:
+    path, route = routes.normalize(request.path), routes.find(request.path)
+    if route is None:
         raise ApiError(404, f"Not found: {path}")
+    handlers = HANDLERS[route]
     if request.method not in handlers:
         message = f"Method {request.method} not allowed for {path}; use {' or '.join(handlers)}."
         raise ApiError(405, message, allow=", ".join(handlers))

@@ -5,6 +5,7 @@ A line never holds keys, prompts, answers or error texts.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import logging
@@ -18,12 +19,18 @@ from datetime import UTC, datetime
 
 from translate import ApiError
 
-from . import __version__, json_codec
+from . import __version__, json_codec, log_queue, routes
+from .log_queue import LogQueue
 
 log = logging.getLogger("gemini_messages")
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9._:/@\[\]-]{1,100}")
 """What a client may write into the log: names and ids, no sentences."""
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""What a method may be to be logged: a client can make up others."""
+
+DROPPED = "%d log lines were dropped: nobody reads the standard output."
 
 CLIENT_LEFT = 499
 """The status of an answer nobody waited for (nginx's number for it)."""
@@ -80,13 +87,14 @@ class RequestLog:
 
     def write(self) -> None:
         """To be called once, when the answer is over. A health check is only worth a debug line."""
-        level = logging.DEBUG if self.path == "/" else logging.INFO
+        route = routes.find(self.path)
+        level = logging.DEBUG if route in routes.HEALTH_CHECKS else logging.INFO
         if not log.isEnabledFor(level):
             return
         fields = {
             "request_id": self.request_id,
-            "method": self.method,
-            "path": safe_path(self.path),
+            "method": self.method if self.method in METHODS else "?",
+            "path": route or "?",
             "status": CLIENT_LEFT if self.client_left else self.status,
             "error": self.error,
             "session": safe_identifier(self.session),
@@ -120,16 +128,14 @@ def safe_identifier(value: object) -> str:
     return value if IDENTIFIER.fullmatch(value) else "?"
 
 
-def safe_path(path: str) -> str:
-    """Return paths of the API unchanged. Any other may hold a key, out of a base URL: "?"."""
-    return safe_identifier(path) if path == "/" or path.startswith("/v1/") else "?"
-
-
 class JsonLogHandler(logging.Handler):
     """Writes to standard output, whatever that is at the moment, as Google Cloud reads it.
 
     Without a lock: a line is written in one piece, and threads would queue behind each other.
+    queue: where lines are left instead, once there is one.
     """
+
+    queue: LogQueue | None = None
 
     def handle(self, record: logging.LogRecord) -> bool:
         self.emit(record)
@@ -137,8 +143,12 @@ class JsonLogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Never let logging fail a request."""
+        line = f"{self.format(record)}\n"
+        if self.queue is not None:
+            self.queue.put(line.encode())
+            return
         with contextlib.suppress(OSError, ValueError):
-            sys.stdout.write(f"{self.format(record)}\n")
+            sys.stdout.write(line)
             sys.stdout.flush()
 
     def format(self, record: logging.LogRecord) -> str:
@@ -159,3 +169,27 @@ def configure_logging(level: str) -> None:
     log.handlers = [JsonLogHandler()]
     log.setLevel(level)
     log.propagate = False
+
+
+def write_in_background() -> None:
+    """Leave lines to a thread from now on, in this process (and not in those forked from it).
+
+    Not on AWS Lambda: its environments are frozen when an invocation ends, with what is left.
+    """
+    fd = sys.stdout.fileno()
+    for handler in log.handlers:
+        if isinstance(handler, JsonLogHandler):
+            handler.queue = LogQueue(functools.partial(log_queue.write_all, fd), _dropped)
+    atexit.register(flush)
+
+
+def flush() -> None:
+    """Write what waits, as far as that can be done soon."""
+    for handler in log.handlers:
+        if isinstance(handler, JsonLogHandler) and handler.queue is not None:
+            handler.queue.flush()
+
+
+def _dropped(count: int) -> bytes:
+    record = log.makeRecord(log.name, logging.WARNING, "", 0, DROPPED, (count,), None)
+    return f"{JsonLogHandler().format(record)}\n".encode()

@@ -18,6 +18,7 @@ FORBIDDEN_IN_TRANSLATE = {
 ONLY_IN = {
     "flask": {"main.py"},
     "functions_framework": {"main.py", "proxy/aws/server.py"},
+    "gunicorn": {"proxy/server.py", "proxy/worker.py"},
     "google": {"proxy/google_auth.py"},
     "boto3": {"proxy/aws/secret.py"},
     "requests": {"proxy/gemini.py", "proxy/connections.py"},

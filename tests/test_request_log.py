@@ -235,7 +235,12 @@ def test_what_is_no_text_is_no_identifier(value: Any) -> None:
     ("path", "logged"),
     [
         ("/v1/messages", "/v1/messages"),
-        ("/v1/models/claude-opus-5", "/v1/models/claude-opus-5"),
+        ("/v1/messages/", "/v1/messages"),
+        ("/v1/models/claude-opus-5", "/v1/models/{id}"),
+        (f"/v1/models/{SECRET}", "/v1/models/{id}"),
+        (f"/v1/{SECRET}", "?"),
+        (f"/v1/messages/{SECRET}", "?"),
+        (f"/v1/{SECRET}/v1/messages", "?"),
         ("/v1/a b", "?"),
         (f"/{SECRET}", "?"),
         (f"/{SECRET}/v1/messages", "?"),
@@ -245,7 +250,53 @@ def test_what_is_no_text_is_no_identifier(value: Any) -> None:
 def test_a_path_is_logged_where_it_is_the_apis(lines: Lines, path: str, logged: str) -> None:
     configure_logging("INFO")
     new(path).write()
-    assert lines()[0]["path"] == logged
+    (entry,) = lines()
+    assert entry["path"] == logged
+    assert SECRET not in json.dumps(entry)
+
+
+@pytest.mark.parametrize(("method", "logged"), [("HEAD", "HEAD"), ("BREW", "?"), ("", "?")])
+def test_a_method_is_logged_where_it_is_known(lines: Lines, method: str, logged: str) -> None:
+    configure_logging("INFO")
+    RequestLog("req_1", method, "/v1/messages").write()
+    assert lines()[0]["method"] == logged
+
+
+def test_lines_are_left_to_a_thread_once_there_is_one(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered: list[Any] = []
+    monkeypatch.setattr("atexit.register", registered.append)
+    configure_logging("INFO")
+    request_log.write_in_background()
+    assert registered == [request_log.flush], "at the end of the process, too"
+    for number in range(100):
+        new(session=f"session-{number}").write()
+    request_log.flush()
+    written = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [line["session"] for line in written] == [f"session-{number}" for number in range(100)]
+
+
+def test_lines_that_were_dropped_are_reported_as_a_warning(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atexit.register", lambda _: None)
+    configure_logging("INFO")
+    request_log.write_in_background()
+    (handler,) = request_log.log.handlers
+    assert isinstance(handler, request_log.JsonLogHandler)
+    assert handler.queue is not None
+    handler.queue._max_bytes = 1
+    new().write()
+    handler.queue._max_bytes = 10_000
+    new().write()
+    request_log.flush()
+    line, report = (json.loads(line) for line in capfd.readouterr().out.splitlines())
+    assert line["request_id"] == "req_1"
+    assert (report["severity"], report["message"]) == (
+        "WARNING",
+        "1 log lines were dropped: nobody reads the standard output.",
+    )
 
 
 def test_whatever_a_client_sends_its_words_are_not_in_the_line(lines: Lines) -> None:

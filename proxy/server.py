@@ -1,0 +1,24 @@
+"""What functions-framework's server is told before it starts.
+
+The framework imports the function, and then starts gunicorn with settings of its own; neither
+GUNICORN_CMD_ARGS nor a file is read. What it does not set has gunicorn's default: that is set here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+COMMAND = "functions_framework._cli"
+"""The module of the framework's command; on AWS Lambda and in tests there is none, nor a server."""
+
+WORKER = "proxy.worker.Worker"
+
+
+def use_worker() -> None:
+    """Have gunicorn start our worker. On Windows there is no gunicorn, and nothing to do."""
+    if COMMAND in sys.modules:
+        with contextlib.suppress(ImportError):
+            from gunicorn.config import WorkerClass
+
+            WorkerClass.default = WORKER

@@ -1,0 +1,26 @@
+"""gunicorn's threaded worker, with what this product needs on top.
+
+functions-framework starts gunicorn, and takes no setting that chooses a worker: see server.py.
+"""
+
+from __future__ import annotations
+
+from gunicorn.workers.gthread import ThreadWorker
+
+from . import request_log
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """One process that serves requests, forked from gunicorn's master."""
+
+    def init_process(self) -> None:
+        """In the new process: threads do not survive a fork."""
+        request_log.write_in_background()
+        super().init_process()
+
+    def run(self) -> None:
+        """Serve until the process is told to end."""
+        try:
+            super().run()
+        finally:
+            request_log.flush()
