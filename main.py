@@ -45,6 +45,7 @@ server.use_worker()
 # into a forked worker. Large bodies make many objects at once, none of them garbage.
 gc.freeze()
 gc.set_threshold(50_000, 20, 50)
+ENCODED = "The request's body is compressed (Content-Encoding). Send it as it is."
 settings = config.read()
 request_log.configure_logging(settings.log_level)
 gemini = Gemini(
@@ -157,7 +158,7 @@ def show_model(request: flask.Request, log_entry: RequestLog) -> flask.Response:
 
 
 def show_health(request: flask.Request, log_entry: RequestLog) -> flask.Response:
-    """GET and HEAD /: no key needed."""
+    """GET and HEAD / and /api/hello: no key needed."""
     return json_response({"status": "ok", "api": "/v1/messages", "version": __version__})
 
 
@@ -165,6 +166,7 @@ Handler = Callable[[flask.Request, RequestLog], flask.Response]
 
 HANDLERS: dict[str, dict[str, Handler]] = {
     routes.HEALTH: {"GET": show_health, "HEAD": show_health},
+    routes.HELLO: {"GET": show_health, "HEAD": show_health},
     routes.MESSAGES: {"POST": create_message},
     routes.COUNT_TOKENS: {"POST": count_tokens},
     routes.MODELS: {"GET": list_models, "HEAD": list_models},
@@ -175,7 +177,7 @@ HANDLERS: dict[str, dict[str, Handler]] = {
 
 def find_handler(request: flask.Request) -> Handler:
     """Raises ApiError 404 or 405."""
-    path, route = routes.normalize(request.path), routes.find(request.path)
+    path, route = request.path, routes.find(request.path)
     if route is None:
         raise ApiError(404, f"Not found: {path}")
     handlers = HANDLERS[route]
@@ -183,6 +185,20 @@ def find_handler(request: flask.Request) -> Handler:
         message = f"Method {request.method} not allowed for {path}; use {' or '.join(handlers)}."
         raise ApiError(405, message, allow=", ".join(handlers))
     return handlers[request.method]
+
+
+def normalize_paths(app: flask.Flask) -> None:
+    """Before the framework looks at them: it would answer `//v1/messages` by a redirect."""
+    inner = app.wsgi_app
+
+    def wsgi_app(environ: dict[str, Any], start_response: Any) -> Any:
+        environ["PATH_INFO"] = routes.normalize(environ.get("PATH_INFO", ""))
+        return inner(environ, start_response)
+
+    app.wsgi_app = wsgi_app  # type: ignore[method-assign]
+
+
+normalize_paths(flask.current_app)
 
 
 @functions_framework.errorhandler(HTTPException)  # type: ignore[untyped-decorator]
@@ -215,6 +231,8 @@ def authenticate(request: flask.Request, log_entry: RequestLog) -> auth.Caller:
 
 def read_json(request: flask.Request, log_entry: RequestLog, memory: Reservation) -> Any:
     """A request's body, decoded. Raises ApiError, for want of memory before a byte is read."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise ApiError(415, ENCODED)
     length = request.content_length
 
     def reserve(size: int) -> None:

@@ -5,17 +5,26 @@ Any other path may hold a key, out of a base URL: it is answered by a 404, and n
 
 from __future__ import annotations
 
+import re
+
 HEALTH = "/"
+HELLO = "/api/hello"
+"""What Claude Code asks for first, and `claude doctor` shows the status of (2.1.330, 331)."""
+
 MESSAGES = "/v1/messages"
 COUNT_TOKENS = "/v1/messages/count_tokens"
 MODELS = "/v1/models"
 MODEL = "/v1/models/{id}"
 
 MODEL_PREFIX = "/v1/models/"
-EXACT = frozenset({HEALTH, MESSAGES, COUNT_TOKENS, MODELS})
+EXACT = frozenset({HEALTH, HELLO, MESSAGES, COUNT_TOKENS, MODELS})
 
-HEALTH_CHECKS = frozenset({HEALTH})
+HEALTH_CHECKS = frozenset({HEALTH, HELLO})
 """Asked for every few seconds, and worth no line in the log."""
+
+SLASHES = re.compile("/{2,}")
+SECOND_BASE = re.compile(f"(?:/v1)+(?=/v1/|{HELLO}$)")
+"""What a base URL that ends with /v1 puts before the paths of a client that has its own."""
 
 
 def find(path: str) -> str | None:
@@ -32,4 +41,7 @@ def model_id(path: str) -> str:
 
 
 def normalize(path: str) -> str:
-    return "/" + path.strip("/")
+    """A path as it was meant: `//v1/messages/` and `/v1/v1/messages` are `/v1/messages`."""
+    path = "/" + SLASHES.sub("/", path).strip("/")
+    second = SECOND_BASE.match(path)
+    return path[second.end() :] if second else path

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import time
 from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
 
+from proxy import routes
 from tests.servers import Emulator
-from tests.test_main import MESSAGE
+from tests.test_main import MESSAGE, error
 
 PATHS = (
     *("/", "/v1/messages", "/v1/messages/count_tokens", "/v1/models"),
@@ -27,3 +31,87 @@ def test_a_get_never_reaches_gemini(
     assert emulator.journal(key) == []
     assert client.post("/v1/messages/count_tokens", json=MESSAGE).status_code == 200
     assert len(emulator.journal(key)) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/", "/"),
+        ("//", "/"),
+        ("", "/"),
+        ("/api/hello", "/api/hello"),
+        ("/v1/api/hello", "/api/hello"),
+        ("/v1/messages", "/v1/messages"),
+        ("/v1/messages/", "/v1/messages"),
+        ("//v1/messages", "/v1/messages"),
+        ("/v1//messages", "/v1/messages"),
+        ("/v1/v1/messages", "/v1/messages"),
+        ("/v1/v1/v1//messages//count_tokens", "/v1/messages/count_tokens"),
+        ("/v1/v1/models/claude-opus-5", "/v1/models/{id}"),
+        ("/v1/models/v1/x", "/v1/models/{id}"),
+        ("/v1", None),
+        ("/v1/v1", None),
+        ("/v1/hello", None),
+        ("/v1/v1/else", None),
+        ("/v2/v1/messages", None),
+        ("/v1x/v1/messages", None),
+        ("/api/hello/x", None),
+    ],
+)
+def test_route_of_a_path(path: str, route: str | None) -> None:
+    assert routes.find(path) == route
+
+
+def test_model_id_of_a_path() -> None:
+    assert routes.model_id("/v1/v1/models//anthropic/gemini-4-neon/") == "anthropic/gemini-4-neon"
+
+
+@pytest.mark.parametrize("unit", ["/", "/v1", "/v1/", "/v1/v", "/x"])
+def test_route_is_found_in_linear_time(unit: str) -> None:
+    start = time.process_time()
+    routes.find(unit * 100_000 + "/messages")
+    assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize("path", ["//v1/messages", "/v1/v1/messages", "/v1/v1/messages/"])
+def test_base_url_that_ends_with_v1_is_served(
+    client: FlaskClient, emulator: Emulator, key: str, path: str
+) -> None:
+    emulator.script(key, {"chunks": [{"text": "Hello."}]})
+    sent = {"PATH_INFO": path}  # a client that is given the first takes v1 for a host
+    headers = {"x-api-key": key}
+    answer = client.post("/", json=MESSAGE, headers=headers, environ_overrides=sent)
+    assert answer.get_json()["content"] == [{"type": "text", "text": "Hello."}]
+
+
+@pytest.mark.parametrize("path", ["/api/hello", "/v1/api/hello", "/api//hello/"])
+def test_hello_is_answered_like_health(client: FlaskClient, path: str) -> None:
+    assert client.get(path).get_json() == client.get("/").get_json()
+    assert (client.head(path).status_code, client.post(path).status_code) == (200, 405)
+
+
+def test_unknown_path_is_told_as_it_was_understood(client: FlaskClient) -> None:
+    answer = client.get("/", environ_overrides={"PATH_INFO": "//v1//else/"})
+    assert error(answer)[2] == "Not found: /v1/else"
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+@pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP", "identity, gzip"])
+def test_compressed_body_is_refused_with_a_sentence(
+    client: FlaskClient, key: str, path: str, encoding: str
+) -> None:
+    body = gzip.compress(json.dumps(MESSAGE).encode())
+    headers = {"x-api-key": key, "Content-Encoding": encoding}
+    assert error(client.post(path, data=body, headers=headers)) == (
+        415,
+        "invalid_request_error",
+        "The request's body is compressed (Content-Encoding). Send it as it is.",
+    )
+
+
+def test_body_that_says_it_is_not_compressed_is_read(
+    client: FlaskClient, emulator: Emulator, key: str
+) -> None:
+    emulator.script(key, {"chunks": [{"text": "Hello."}]})
+    headers = {"x-api-key": key, "Content-Encoding": "Identity"}
+    assert client.post("/v1/messages", json=MESSAGE, headers=headers).status_code == 200
