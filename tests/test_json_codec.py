@@ -170,3 +170,18 @@ def test_memory_is_not_needed_for_what_is_not_decoded() -> None:
     raw = b"[%b]" % (b"[]," * 2_000_000)
     size = json_codec.NARROW_COPIES * len(raw) + json_codec.VALUE_BYTES * json_codec.MAX_VALUES
     assert json_codec.memory_size(raw) == size
+
+
+def test_chunk_keeps_halves_for_the_next_one() -> None:
+    """A lone half is no text that could be encoded, but half of a character."""
+    assert json_codec.loads_chunk(b'{"text": "a"}') == {"text": "a"}
+    assert json_codec.loads_chunk(rb'{"text": "\ud83d"}') == {"text": "\ud83d"}
+    for raw in (rb'{"text": "\ud83d"', rb"\ud83d", rb"\\\ud83d"):
+        with pytest.raises(ApiError, match="not valid JSON"):
+            json_codec.loads_chunk(raw)
+
+
+@pytest.mark.parametrize("depth", [1_000, 2_000])
+def test_chunk_nested_too_deeply(depth: int) -> None:
+    with pytest.raises(ApiError, match="nested too deeply"):
+        json_codec.loads_chunk(b"[" * depth + rb'"\ud83d"' + b"]" * depth)
