@@ -8,7 +8,6 @@ Source: GenerateContentResponse in Google's v1beta reference, seen 2026-11-28.
 from __future__ import annotations
 
 import json
-import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
@@ -45,14 +44,15 @@ def _items(value: Any) -> Iterator[Any]:
 
 def _fields(checks: Mapping[str, Check]) -> Check:
     """A check of an object's known fields; it is copied only where one of them has to change."""
+    kinds = {name: (EXACT_TYPES.get(field), field) for name, field in checks.items()}
 
     def check(value: Any) -> Json:
         if type(value) is not dict:
             raise InvalidChunk
         checked = value
         for name, given in value.items():
-            field = checks.get(name)
-            if field is None:
+            kind, field = kinds.get(name, UNKNOWN)
+            if field is None or type(given) is kind:
                 continue
             if given is None:
                 checked = {key: item for key, item in checked.items() if key != name}
@@ -66,12 +66,20 @@ def _fields(checks: Mapping[str, Check]) -> Check:
     return check
 
 
+UNKNOWN: tuple[None, None] = (None, None)
+
+
 def _list_of(item: Check) -> Check:
     def check(value: Any) -> list[Any]:
         if type(value) is not list:
             raise InvalidChunk
-        checked = [item(each) for each in value]
-        return value if all(map(operator.is_, checked, value)) else checked
+        checked = value
+        for i, given in enumerate(value):
+            right = item(given)
+            if right is not given:
+                checked = value.copy() if checked is value else checked
+                checked[i] = right
+        return checked
 
     return check
 
@@ -92,9 +100,8 @@ def _string(value: Any) -> str:
 
 
 def _boolean(value: Any) -> bool:
-    if type(value) is not bool:
-        raise InvalidChunk
-    return value
+    """Called for what is none only: see EXACT_TYPES."""
+    raise InvalidChunk
 
 
 def _integer(value: Any) -> int:
@@ -103,6 +110,10 @@ def _integer(value: Any) -> int:
     if type(value) is not int:
         raise InvalidChunk
     return value
+
+
+EXACT_TYPES: dict[Check, type] = {_text: str, _boolean: bool, _integer: int}
+"""Check -> a type whose values pass it unchanged, so that it need not be called for them."""
 
 
 def _trace(value: Any) -> Json:
