@@ -387,3 +387,9 @@ def test_a_log_that_cannot_be_written_is_no_reason_to_fail(monkeypatch: pytest.M
     request_log.configure_logging("INFO")
     monkeypatch.setattr("sys.stdout", closed)
     request_log.RequestLog("req_1", "POST", "/v1/messages").write()
+
+
+def test_flush_without_a_queue_has_nothing_to_do(lines: Lines) -> None:
+    configure_logging("INFO")
+    request_log.flush()
+    assert lines() == []
