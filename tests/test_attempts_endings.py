@@ -8,11 +8,12 @@ import pytest
 
 from tests.answers import TEXT, call, chunk, short, text, thought
 from tests.fake_gemini import BROKEN, END, EXHAUSTED, HI, OVERLOADED, Stream, make_case
-from tests.messages import PNG, user
+from tests.messages import PNG, assistant, result, use, user
 from translate import ApiError, Cause, collect
 from translate.request.overrides import ANSWER_NOW, CALL_IN_PIECES
 from translate.response.finish import EXPLANATIONS, SHORTFALLS
 from translate.response.media_errors import SAYS_NOTHING
+from translate.signatures import SENTINEL
 
 TOOLS = [{"name": "Bash", "input_schema": {}}]
 SIGNED = call("f1", thoughtSignature="A")
@@ -124,6 +125,17 @@ def test_last_attempt_tells_the_model(given: Any, instruction: str) -> None:
 def test_last_attempt_is_made_though_nothing_is_left_to_change() -> None:
     ending = Ending([EMPTY], [EMPTY], [THOUGHTS], [THOUGHTS], [HI])
     assert (ending.content, len(ending.requests)) == (["Hi."], 5)
+
+
+def test_missing_signature_is_mended_for_any_model() -> None:
+    """gemini-2.5-pro is another model's name from 2026-12-01 on, with that one's rules."""
+    text = "Function call is missing a thought_signature in functionCall parts."
+    refusal = ApiError(400, text, cause=Cause.SIGNATURE)
+    turns = [user("go"), assistant(use("a")), user(result("a"))]
+    ending = Ending([refusal], [HI], messages=turns, tools=TOOLS, model="gemini-2.5-pro")
+    assert ending.content == ["Hi."]
+    calls = [body["contents"][1]["parts"][0] for body in ending.requests]
+    assert [part.get("thoughtSignature") for part in calls] == [None, SENTINEL]
 
 
 IMAGE = [user("Look.", {"type": "image", "source": PNG})]

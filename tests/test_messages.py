@@ -46,6 +46,24 @@ def response(identity: str, answer: Any, name: str = "Bash", **more: Any) -> dic
 
 
 @pytest.mark.parametrize(
+    ("model", "signed", "expected"),
+    [
+        (HYDROGEN, True, SENTINEL),
+        (HYDROGEN, False, SENTINEL),
+        ("gemini-2.5-pro", True, None),
+        ("gemini-2.5-pro", False, SENTINEL),
+    ],
+)
+def test_signature_that_is_missing_is_the_sentinel(
+    model: str, signed: bool, expected: str | None
+) -> None:
+    """Asked for one, a model gets it whatever the table says: some names are other models now."""
+    turns = user("go"), assistant(use("a"), use("b")), user(result("a"), result("b"))
+    first, second = translated(*turns, model=model, signed=signed)[1]["parts"]
+    assert (first.get("thoughtSignature"), second.get("thoughtSignature")) == (expected, None)
+
+
+@pytest.mark.parametrize(
     ("messages", "model"),
     [
         ([user("go")], HYDROGEN),

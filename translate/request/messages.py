@@ -102,7 +102,8 @@ def _complete(history: list[Content], unanswered: list[Call], model: Model) -> l
 class ModelTurn:
     """The model's parts, and the calls among them.
 
-    Thinking is not replayed, its signatures are: each once, on the part it came with.
+    Thinking is not replayed, its signatures are: each once, on the part it came with. Where they
+    are not trusted, Gemini has asked for one, whatever is known of the model.
     """
 
     is_models = True
@@ -148,7 +149,7 @@ class ModelTurn:
         if self._model.call_ids:
             call["id"] = call_id(block["id"])
         part: Part = {"functionCall": call}
-        if not self.calls and self._model.signs:
+        if not self.calls and (self._model.signs or not self._signed):
             part["thoughtSignature"] = self._signature or signatures.SENTINEL
         elif self._signature:
             part["thoughtSignature"] = self._signature
