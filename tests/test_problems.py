@@ -228,6 +228,7 @@ def test_16_cached_tokens_are_counted_once(exchange: Exchange) -> None:
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": 60,
         "output_tokens": 12,
+        "output_tokens_details": {"thinking_tokens": 7},
     }
 
 

@@ -25,6 +25,7 @@ USAGE = {
     "cache_creation_input_tokens": 0,
     "cache_read_input_tokens": 16320,
     "output_tokens": 133,
+    "output_tokens_details": {"thinking_tokens": 87},
 }
 
 
@@ -49,12 +50,13 @@ def test_usage_of_a_long_answer_has_its_first_hops_input() -> None:
     totals.update(HOP)
     totals.next_hop()
     totals.update({**HOP, "promptTokenCount": 99_999})
-    assert (totals.usage(), totals.visible) == ({**USAGE, "output_tokens": 266}, 92)
+    thought = {"output_tokens_details": {"thinking_tokens": 2 * 87}}
+    assert (totals.usage(), totals.visible) == ({**USAGE, "output_tokens": 266, **thought}, 92)
     assert totals.thoughts == 2 * 87
 
 
 def test_usage_is_zero_by_default_and_never_negative() -> None:
-    zero = dict.fromkeys(USAGE, 0)
+    zero = {name: 0 for name in USAGE if name != "output_tokens_details"}
     totals = UsageTotals()
     assert (totals.usage(), totals.thoughts) == (zero, 0)
     totals.update({"cachedContentTokenCount": 5})

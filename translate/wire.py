@@ -8,7 +8,7 @@ Sources: the Messages API reference; Google's v1beta GenerateContent reference.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 Json = dict[str, Any]
 
@@ -84,12 +84,14 @@ class MessagesRequest(TypedDict, total=False):
 
 
 class Usage(TypedDict):
-    """Token counts. `input_tokens` excludes what was read from a cache."""
+    """Token counts. `input_tokens` excludes what was read from a cache. `output_tokens_details`
+    has the `thinking_tokens` among `output_tokens`."""
 
     input_tokens: int
     cache_creation_input_tokens: int
     cache_read_input_tokens: int
     output_tokens: int
+    output_tokens_details: NotRequired[Json]
 
 
 Event = Json

@@ -60,9 +60,13 @@ class UsageTotals:
         cached = first.get("cachedContentTokenCount", 0)
         read = 0 if searched else first.get("toolUsePromptTokenCount", 0)
         prompt = first.get("promptTokenCount", 0) + read
-        return {
+        usage: Usage = {
             "input_tokens": max(0, prompt - cached),
             "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": cached,
             "output_tokens": self.visible + self.thoughts,
         }
+        if self.thoughts:
+            # Claude Code 2.1.330 counts them in its `modelUsage`.
+            usage["output_tokens_details"] = {"thinking_tokens": self.thoughts}
+        return usage
