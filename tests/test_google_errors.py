@@ -142,6 +142,21 @@ def unpaid(body: Any, said: str) -> Case:
     return Case(body, 402, "billing_error", message, Cause.BILLING, STOP)
 
 
+CAP = (
+    "Your project has exceeded its monthly spending cap. Please go to AI Studio at "
+    "https://ai.studio/spend to manage your project spend cap. Learn more at "
+    "https://ai.google.dev/gemini-api/docs/billing#project-spend-caps."
+)
+
+
+def capped(status: str, said: str) -> Case:
+    message = (
+        "The project's monthly spending cap is reached: raise it at https://ai.studio/spend. "
+        "Google says: " + said
+    )
+    return Case(google(status, said), 402, "billing_error", message, Cause.BILLING, STOP)
+
+
 KEYS = {
     "an invalid key": refused_key(
         google("INVALID_ARGUMENT", NOT_VALID, info("API_KEY_INVALID"), localized(NOT_VALID)),
@@ -186,6 +201,10 @@ KEYS = {
     "that country, forbidden": unpaid(google("PERMISSION_DENIED", NOT_FREE), NOT_FREE),
     "no billing": unpaid(google("PERMISSION_DENIED", UNBILLED, info("BILLING_DISABLED")), UNBILLED),
     "nothing paid": unpaid(google("", NOT_FREE, code=402), NOT_FREE),
+    "a spending cap": capped("RESOURCE_EXHAUSTED", CAP),
+    "a spending cap of an account": capped(
+        "RESOURCE_EXHAUSTED", "Your billing account has exceeded its monthly spending cap"),
+    "a spending cap, forbidden": capped("PERMISSION_DENIED", CAP),
     "spent credits": unpaid(google("RESOURCE_EXHAUSTED", PREPAID), PREPAID),
 }  # fmt: skip
 
@@ -222,10 +241,16 @@ def exceeded(limit: int, delay: str = "") -> str:
     )
 
 
-def limited(message: str, *details: Any, after: int | None, cause: Cause = Cause.QUOTA) -> Case:
+def limited(
+    message: str,
+    *details: Any,
+    after: int | None,
+    cause: Cause = Cause.QUOTA,
+    said: str = "",
+) -> Case:
     headers = {} if after is None else {"retry-after": str(after)}
     body = google("RESOURCE_EXHAUSTED", message, *details)
-    return Case(body, 429, "rate_limit_error", message, cause, headers)
+    return Case(body, 429, "rate_limit_error", said + message, cause, headers)
 
 
 def exhausted(said: str, message: str, *details: Any) -> Case:
@@ -233,6 +258,14 @@ def exhausted(said: str, message: str, *details: Any) -> Case:
     return Case(body, 429, "rate_limit_error", said + message, Cause.EXHAUSTED, STOP)
 
 
+SPENDING = (
+    "You exceeded your spend-based rate limit. Your spending rate has exceeded the allowed limit "
+    "for your account's billing history and tier."
+)
+SAY_SPENDING = (
+    "The spend limit per ten minutes of this key's tier is reached; it is back within that time. "
+    "Google says: "
+)
 SAY_DAY = (
     "Today's quota for this model is exhausted; Google renews it at midnight Pacific time. "
     f"{CHOOSE}. Google says: "
@@ -270,6 +303,13 @@ QUOTAS = {
     "hours, in the text": exhausted(say_for(30_907), exceeded(2, "8h35m6.4s")),
     "longer than that, in the text": exhausted(
         say_for(3600), exceeded(2, "3600s"), violated(MINUTE)
+    ),
+    "a spending rate": limited(SPENDING, after=60, said=SAY_SPENDING),
+    "a spending rate that is back soon": limited(
+        SPENDING, retry_in("7s"), after=7, said=SAY_SPENDING
+    ),
+    "a spending rate that is back late": limited(
+        SPENDING, retry_in("500s"), after=60, said=SAY_SPENDING
     ),
     "a day's requests": exhausted(SAY_DAY, exceeded(50), HELP, violated(DAY)),
     "a day's requests with a delay": exhausted(
@@ -455,6 +495,8 @@ DEMAND = (
     "This model is currently experiencing high demand. Spikes in demand are usually temporary. "
     "Please try again later."
 )
+CAPACITY = "No capacity available for model gemini-3.1-pro-preview on the server"
+NO_CAPACITY = "MODEL_CAPACITY_EXHAUSTED"
 INTERNAL = (
     "An internal error has occurred. Please retry or report in "
     "https://developers.generativeai.google/guide/troubleshooting"
@@ -484,6 +526,14 @@ FAILURES = {
     "overloaded, without JSON": overloaded("<html>", "Gemini answered with status 503.", given=503),
     "overloaded, in Anthropic's number": overloaded(
         google("UNAVAILABLE", OVERLOADED, code=529), OVERLOADED
+    ),
+    "no capacity": overloaded(google("UNAVAILABLE", CAPACITY, info(NO_CAPACITY)), CAPACITY),
+    "no capacity, as a quota": overloaded(
+        google("RESOURCE_EXHAUSTED", CAPACITY, info(NO_CAPACITY), retry_in("40s")), CAPACITY
+    ),
+    "no capacity, by its text": overloaded(google("RESOURCE_EXHAUSTED", CAPACITY), CAPACITY),
+    "no capacity, by its reason": overloaded(
+        google("RESOURCE_EXHAUSTED", EXHAUSTED, info(NO_CAPACITY)), EXHAUSTED
     ),
     "internal": internal(google("INTERNAL", INTERNAL), INTERNAL),
     "internal, in short": internal(google("INTERNAL", INTERNAL_SHORT), INTERNAL_SHORT),

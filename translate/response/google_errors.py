@@ -63,6 +63,11 @@ MEDIA = (
 """Broad: for a request without media it makes no difference (see media_errors.py)."""
 
 
+SPENDING_RATE = "[Ss]pend-based rate limit|[Ss]pending rate|[Ss]pend(?:ing)? limit"
+"""A paid tier's dollars per rolling ten minutes: no other model helps, but waiting does.
+https://ai.google.dev/gemini-api/docs/rate-limits, seen 2026-11-28."""
+
+
 class Rule(NamedTuple):
     """One kind of error.
 
@@ -118,6 +123,15 @@ RULES = (
         False,
     ),
     Rule(
+        Cause.BILLING,
+        {402, 403, 429},
+        r"[Ss]pend(?:ing)? cap\b",
+        402,
+        "The project's monthly spending cap is reached: raise it at https://ai.studio/spend. "
+        "Google says: {message}",
+        False,
+    ),
+    Rule(
         Cause.DISABLED,
         {403},
         "SERVICE_DISABLED|has not been used in project",
@@ -155,6 +169,12 @@ RULES = (
     Rule(Cause.PARAMETER, {400}, "an invalid argument|not enabled for this model", 400),
     Rule(Cause.REQUEST, {400, 422}, None, 400),
     Rule(
+        Cause.OVERLOADED,
+        {429, 503},
+        "MODEL_CAPACITY_EXHAUSTED|[Nn]o capacity available",
+        529,
+    ),
+    Rule(
         Cause.EXHAUSTED,
         {429},
         r"limit: 0\b",
@@ -171,6 +191,14 @@ RULES = (
         "Today's quota for this model is exhausted; Google renews it at midnight Pacific time. "
         f"{CHOOSE_MODEL_HINT}. " + "Google says: {message}",
         False,
+    ),
+    Rule(
+        Cause.QUOTA,
+        {429},
+        SPENDING_RATE,
+        429,
+        "The spend limit per ten minutes of this key's tier is reached; it is back within that "
+        "time. Google says: {message}",
     ),
     Rule(Cause.QUOTA, {429}, None, 429),
     Rule(Cause.TIMEOUT, {408, 504}, None, 504),
@@ -211,10 +239,12 @@ def from_google(
         return _context_error(too_long)
     rule = _find_rule(status, " ".join([*_reasons(error), message]))
     wait = _wait(error, message, retry_after) if rule.cause is Cause.QUOTA else None
+    if rule.pattern is SPENDING_RATE:
+        wait = min(wait or MAX_RETRY_AFTER_SECONDS, MAX_RETRY_AFTER_SECONDS)
+    shown = rule.template.format(message=message, hint=key_hint)
     if wait is None:
-        shown = rule.template.format(message=message, hint=key_hint)
         return ApiError(rule.status, shown, cause=rule.cause, retry=rule.retry)
-    return _quota_error(message, wait)
+    return _quota_error(shown, wait)
 
 
 def _message(error: Mapping[str, Any]) -> str:
