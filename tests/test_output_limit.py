@@ -67,3 +67,9 @@ def test_stop_sequence_does_not_depend_on_the_pieces(text: str, cuts: set[int]) 
     limit = OutputLimit(stops)
     shown = "".join(fed(limit, *(text[a:b] for a, b in itertools.pairwise(edges))))
     assert shown + limit.flush() == text[:first]
+
+
+def test_stop_sequence_does_not_go_over_what_follows_a_text() -> None:
+    limit = OutputLimit(["ab"])
+    assert (limit.apply("xa", 0), limit.flush()) == ("x", "a")
+    assert (limit.apply("b", 0), limit.stop_reason) == ("b", None)

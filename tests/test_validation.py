@@ -227,6 +227,8 @@ def test_a_count_needs_no_max_tokens() -> None:
         "messages.0.content: expected at most 100,000 elements, got 100,001"),
     ({**MINIMAL, "stop_sequences": ["x"] * 1_001},
         "stop_sequences: expected at most 1,000 elements, got 1,001"),
+    ({**MINIMAL, "stop_sequences": ["x", "y" * 1_257]},
+        "stop_sequences.1: expected at most 256 characters, got 1,257"),
 ])  # fmt: skip
 def test_what_is_wrong_is_named(body: Any, message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
@@ -235,7 +237,7 @@ def test_what_is_wrong_is_named(body: Any, message: str) -> None:
 
 
 def test_a_list_may_be_as_long_as_the_api_has_it() -> None:
-    stops = [f"stop {i}" for i in range(1_000)]
+    stops = [f"stop {i}".ljust(256) for i in range(1_000)]
     body = {**MINIMAL, "messages": MINIMAL["messages"] * 100_000, "stop_sequences": stops}
     request = normalise(body)
     assert (len(request["messages"]), len(request["stop_sequences"])) == (100_000, 1_000)

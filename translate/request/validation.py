@@ -56,7 +56,8 @@ MAX_ELEMENTS = 100_000
 """Elements of a list: so many messages the API takes (Messages API reference, 2026-11-25)."""
 
 MAX_STOP_SEQUENCES = 1_000
-"""Each of them is looked for in every piece of an answer."""
+MAX_STOP_LENGTH = 256
+"""Characters. Each may become a node, of 350 bytes, of what looks for them (stop_finder.py)."""
 
 
 def list_of(item: Check, article: str = "a list", max_length: int = MAX_ELEMENTS) -> Check:
@@ -140,6 +141,12 @@ def non_empty_string(value: Any) -> Any:
         string(value)
     if not value:
         raise InvalidValue("must not be empty")
+    return value
+
+
+def stop_sequence(value: Any) -> Any:
+    if len(non_empty_string(value)) > MAX_STOP_LENGTH:
+        raise InvalidValue(f"expected at most {MAX_STOP_LENGTH} characters, got {len(value):,}")
     return value
 
 
@@ -280,7 +287,7 @@ SHARED: dict[str, Check] = {
     "thinking": fields({"type": string}, {"budget_tokens": at_least(0), "display": string}),
     "output_config": fields({}, {"effort": string, "format": output_format}),
     "output_format": output_format,
-    "stop_sequences": list_of(non_empty_string, max_length=MAX_STOP_SEQUENCES),
+    "stop_sequences": list_of(stop_sequence, max_length=MAX_STOP_SEQUENCES),
     "temperature": number,
     "top_p": number,
     "top_k": integer,

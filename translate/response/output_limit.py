@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .stop_finder import StopFinder
+
 
 class OutputLimit:
     """The end of one answer's text.
@@ -18,7 +20,7 @@ class OutputLimit:
     """
 
     def __init__(self, stop_sequences: Sequence[str] = (), max_tokens: int | None = None) -> None:
-        self._stop_sequences = stop_sequences
+        self._finder = StopFinder(stop_sequences) if stop_sequences else None
         self._max_tokens = max_tokens
         self._tokens = 0
         self._pending = ""
@@ -34,25 +36,22 @@ class OutputLimit:
         """
         if self.stop_reason:
             return ""
-        if not self._stop_sequences and (self._max_tokens is None or tokens <= self._max_tokens):
+        finder = self._finder
+        if finder is None and (self._max_tokens is None or tokens <= self._max_tokens):
             if tokens > self._tokens:
                 self._tokens = tokens
             return text
         share = self._share(len(text), tokens)
         self.stop_reason = None if share is None else "max_tokens"
-        text = self._pending + text[:share]
-        _, at, stop = min(
-            (
-                (text.find(stop) + len(stop), text.find(stop), stop)
-                for stop in self._stop_sequences
-                if stop in text
-            ),
-            default=(-1, -1, None),
-        )
-        if stop is not None:
-            self.stop_reason, self.stop_sequence, self._pending = "stop_sequence", stop, ""
-            return text[:at]
-        kept = self._possible_start(text) if share is None else 0
+        piece = text[:share]
+        text = self._pending + piece
+        found = finder.find(piece) if finder else None
+        if found:
+            end, self.stop_sequence = found
+            end += len(self._pending) - len(self.stop_sequence)
+            self.stop_reason, self._pending = "stop_sequence", ""
+            return text[:end]
+        kept = finder.possible if finder and share is None else 0
         self._pending = text[len(text) - kept :]
         return text[: len(text) - kept]
 
@@ -64,6 +63,8 @@ class OutputLimit:
     def flush(self) -> str:
         """What was kept back, when something else than text follows."""
         pending, self._pending = self._pending, ""
+        if self._finder:
+            self._finder.reset()
         return pending
 
     def _share(self, size: int, tokens: int) -> int | None:
@@ -73,11 +74,3 @@ class OutputLimit:
             return None
         left = max(0, self._max_tokens - before)
         return round(size * left / (self._tokens - before))
-
-    def _possible_start(self, text: str) -> int:
-        """How many characters at the end may be the beginning of a stop sequence."""
-        longest = max(map(len, self._stop_sequences))
-        for size in range(min(longest - 1, len(text)), 0, -1):
-            if any(stop.startswith(text[-size:]) for stop in self._stop_sequences):
-                return size
-        return 0
