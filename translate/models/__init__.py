@@ -1,0 +1,49 @@
+"""Gemini models: their facts (table.py), their names (names.py), how they are listed (api.py).
+
+One row of the table says all of a model; whoever uses one imports it from here.
+"""
+
+from .api import display_name, summary, to_models_api
+from .names import CLASS_SETTINGS, CLASSES, DEFAULTS, class_of, google_name, resolve
+from .table import (
+    DEVELOPER,
+    DYNAMIC,
+    LEVELS,
+    LOW_TO_HIGH,
+    MINIMAL_TO_HIGH,
+    SUCCESSORS,
+    TABLE,
+    VERTEX,
+    Budget,
+    Model,
+    Platform,
+    find,
+    for_platform,
+    successor,
+)
+
+__all__ = [
+    "CLASSES",
+    "CLASS_SETTINGS",
+    "DEFAULTS",
+    "DEVELOPER",
+    "DYNAMIC",
+    "LEVELS",
+    "LOW_TO_HIGH",
+    "MINIMAL_TO_HIGH",
+    "SUCCESSORS",
+    "TABLE",
+    "VERTEX",
+    "Budget",
+    "Model",
+    "Platform",
+    "class_of",
+    "display_name",
+    "find",
+    "for_platform",
+    "google_name",
+    "resolve",
+    "successor",
+    "summary",
+    "to_models_api",
+]
