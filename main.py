@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 from proxy import (
     __version__,
     auth,
+    clock,
     config,
     endpoints,
     json_codec,
@@ -109,6 +110,7 @@ def start_answer(
         message_id=log_entry.request_id.replace("req_", "msg_"),
         is_subagent="x-claude-code-agent-id" in request.headers,
         is_claude_code=request.headers.get("User-Agent", "").startswith("claude-cli/"),
+        today=clock.today(),
     )
     poller = new_poller(request)
     is_whole = not (isinstance(body, dict) and body.get("stream"))
@@ -128,6 +130,7 @@ def count_tokens(request: flask.Request, log_entry: RequestLog) -> flask.Respons
             counting=True,
             declare=tool_cache.declare,
             platform=gemini.platform,
+            today=clock.today(),
         )
         log_entry.model, log_entry.gemini = body["model"], translation.model.name
         poller = new_poller(request)
@@ -152,9 +155,13 @@ def list_models(request: flask.Request, log_entry: RequestLog) -> flask.Response
 def show_model(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """GET /v1/models/{id}: also for an alias, and for a Claude model's name."""
     authenticate(request, log_entry)
-    model_id = routes.model_id(request.path)
-    model = models.resolve(model_id, settings.model_settings)
-    return json_response(models.to_models_api(model, model_id))
+    model = models.resolve(
+        routes.model_id(request.path),
+        settings.model_settings,
+        platform=gemini.platform,
+        today=clock.today(),
+    )
+    return json_response(models.to_models_api(model, routes.model_id(request.path)))
 
 
 def show_health(request: flask.Request, log_entry: RequestLog) -> flask.Response:

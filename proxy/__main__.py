@@ -6,6 +6,7 @@ The server is functions-framework; its command line is made here.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import socket
 import sys
@@ -14,21 +15,26 @@ from pathlib import Path
 
 from translate import models
 
-from . import __version__, config, endpoints
+from . import __version__, clock, config, endpoints
 from .config import Settings
 
 
 def banner(settings: Settings) -> str:
     """Address, workers, endpoint and model mapping, for a person to read."""
-    classes = {
-        name: models.resolve(f"claude-{name}", settings.model_settings) for name in models.DEFAULTS
-    }
-    subagent = models.resolve("claude-sonnet", settings.model_settings, is_subagent=True)
+    endpoint = endpoints.from_settings(settings)
+    resolve = functools.partial(
+        models.resolve,
+        model_settings=settings.model_settings,
+        platform=endpoint.platform,
+        today=clock.today(),
+    )
+    classes = {name: resolve(f"claude-{name}") for name in models.DEFAULTS}
+    subagent = resolve("claude-sonnet", is_subagent=True)
     lines = [
         f"Messages API on Gemini, version {__version__}",
         f"  listen    http://{settings.host}:{settings.port}",
         f"  workers   {settings.workers} x {settings.threads} threads",
-        f"  endpoint  {endpoints.from_settings(settings).base_url}",
+        f"  endpoint  {endpoint.base_url}",
         f"  key       {_whose_key(settings)}",
         *(f"  {name:<9} -> {model.name}" for name, model in classes.items()),
     ]

@@ -152,8 +152,9 @@ class Plan:
             "x-gemini-model": self.translation.model.name,
             **attempts_header(self.failed_attempts),
         }
-        if self.warning:
-            headers["x-gemini-warning"] = self.warning
+        warnings = [*self.translation.warnings, *([self.warning] if self.warning else [])]
+        if warnings:
+            headers["x-gemini-warning"] = " ".join(warnings)
         return headers
 
     def use_next_key(self, message: str) -> bool:
@@ -180,9 +181,12 @@ class Plan:
         return any(self._switch_model(model) for model in self._fallbacks)
 
     def _switch_model(self, model: str) -> bool:
+        """False where it is the model that is asked already, by its own name or a retired one."""
         self._failures.clear()
-        is_other = model != self.translation.model.name
-        return is_other and self._translate(overrides.use_model(model))
+        current = self.translation.model.name
+        if model == current or not self._translate(overrides.use_model(model)):
+            return False
+        return self.translation.model.name != current
 
     def _translate(self, changed: RequestOverrides) -> bool:
         if changed == self._overrides:
@@ -257,7 +261,8 @@ def attempts_header(failed_attempts: Sequence[str]) -> dict[str, str]:
 class MessagesCall:
     """A client's request, and what its translation takes from elsewhere.
 
-    body: decoded JSON. platform: Google's API that is asked. message_id: the answer's.
+    body: decoded JSON. platform: Google's API that is asked. message_id: the answer's. today: an
+    ISO date.
     """
 
     body: Any
@@ -266,6 +271,7 @@ class MessagesCall:
     message_id: str
     is_subagent: bool = False
     is_claude_code: bool = False
+    today: str = models.CHECKED
 
     def translate(self, changed: RequestOverrides) -> Translation:
         """Raises ApiError for a bad request."""
@@ -277,6 +283,7 @@ class MessagesCall:
             declare=tool_cache.declare,
             overrides=changed,
             platform=self.platform,
+            today=self.today,
         )
 
     def new_translator(

@@ -18,8 +18,9 @@ import pytest
 from flask.testing import FlaskClient
 
 import translate
-from proxy import config, liveness, request_log
+from proxy import clock, config, liveness, request_log
 from tests import servers
+from translate import models
 
 os.environ.update(NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
 
@@ -148,11 +149,13 @@ def make_client(
 ) -> Callable[..., FlaskClient]:
     """The function in this process, as the framework would load it with these settings.
 
-    Without pauses before an attempt: how long they are is test_recovery.py's.
+    Without pauses before an attempt: how long they are is test_attempts.py's. On one and the same
+    day, since models are retired.
     """
 
     def make(**environ: str) -> FlaskClient:
         monkeypatch.setattr(liveness.Poller, "pause", lambda poller, seconds: iter(()))
+        monkeypatch.setattr(clock, "today", lambda: models.CHECKED)
         for name in config.VARIABLES:
             monkeypatch.delenv(name, raising=False)
         for name, value in {"GEMINI_ENDPOINT": emulator.url, **environ}.items():

@@ -113,7 +113,7 @@ PROXIES: dict[str, dict[str, str]] = {
 }
 """Name -> settings. `raw` and `closed` have servers of their own for upstream."""
 
-MODEL, FALLBACK, GONE = "gemini-4-hydrogen", "gemini-3.8-flash", "gemini-3-pro-preview"
+MODEL, FALLBACK, GONE = "gemini-4-hydrogen", "gemini-3.8-flash", "gemini-2.5-flash-lite"
 HALF, REST = "All is", " well."
 TEXT = HALF + REST
 LONG_TEXT = "0123456789abcdef" * 327_680
@@ -494,10 +494,9 @@ REFUSALS = (
     refused_once("a schema refused", "schema", NO_SCHEMA, body=TOOLS),
     refused_once("a thinking level refused", "thinking", NO_LEVEL, body=THINKS),
     refused_once("an unknown parameter", "parameter", NO_FIELD),
-    Fault("a model that is gone", (),
-        answer("model", 2, model="gemini-3.1-pro-preview", warning=f"{GONE} is gone"),
-        error(404, "not_found_error", NO_MODEL, 2, tried="model"), body={"model": GONE},
-        stays=(google(404, "NOT_FOUND", NO_MODEL),)),
+    Fault("a model that is gone", (google(404, "NOT_FOUND", NO_MODEL),),
+        answer("model", 2, model="gemini-3.5-flash-lite", warning=f"{GONE} is gone"),
+        error(404, "not_found_error", NO_MODEL, 2, tried="model"), body={"model": GONE}),
     unseen("a revoked key before a good one", GOOD, expected=answer("key", None), proxy="keys",
         key="good-old"),
     settled("every key revoked", error(401, "authentication_error", "server's own key", 0,

@@ -34,6 +34,8 @@ BODY: dict[str, Any] = {
 }
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 RETIRED, SUCCESSOR = "gemini-3-pro-preview", "gemini-3.1-pro-preview"
+BEFORE_RETIREMENT = "2026-01-01"
+"""A day on which the table does not yet expect what Google says: that a model is gone."""
 
 
 class Trial(Plan):
@@ -45,6 +47,7 @@ class Trial(Plan):
         *fallbacks: str,
         keys: Sequence[str] = ("key",),
         refuses: Sequence[str] = (),
+        today: str = BEFORE_RETIREMENT,
         **fields: Any,
     ) -> None:
         self.planned: list[RequestOverrides] = []
@@ -53,7 +56,7 @@ class Trial(Plan):
             self.planned.append(overrides)
             if overrides.model in refuses:
                 raise ApiError(400, "It cannot.")
-            return translate({**BODY, **fields}, {}, overrides=overrides)
+            return translate({**BODY, **fields}, {}, overrides=overrides, today=today)
 
         super().__init__(translate_with, [Key(key) for key in keys], fallbacks)
         self.models, self.keys = [self.translation.model.name], [self.key.value]
@@ -303,6 +306,23 @@ def test_other_causes_do_not_fall_back(cause: Cause) -> None:
     trial = Trial(FLASH)
     trial.fail(cause, *[""] * 10)
     assert set(trial.models) == {MODEL}
+
+
+def test_retired_fallback_is_asked_as_its_successor_once() -> None:
+    trial = Trial("gemini-2.5-pro", FLASH, CARBON, today="2026-12-01")
+    assert trial.fail_by([NO_QUOTA] * 3) == [0, 0, None]
+    assert trial.models == [MODEL, FLASH, CARBON]
+    sentence = "gemini-2.5-pro is gone, ask for gemini-3.8-flash."
+    trial = Trial("gemini-2.5-pro", today="2026-12-01")
+    trial.fail(NO_QUOTA)
+    assert trial.headers()["x-gemini-warning"] == sentence
+
+
+def test_warnings_of_translation_and_plan_are_one_header() -> None:
+    trial = Trial()
+    trial.translation = trial.translation._replace(warnings=("First.", "Second."))
+    trial.warning = "Third."
+    assert trial.headers()["x-gemini-warning"] == "First. Second. Third."
 
 
 def test_fallback_begins_without_overrides() -> None:

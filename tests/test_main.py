@@ -14,7 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from proxy import __version__, request_body
+from proxy import __version__, clock, request_body
 from proxy.gemini import Gemini
 from proxy.liveness import SILENCE, ClientDisconnected, Waiting
 from tests.messages import MARKER
@@ -522,3 +522,20 @@ def test_model_is_shown_by_each_of_its_names(
 ) -> None:
     shown = client.get(f"/v1/models/{model_id}", headers={"x-api-key": key}).get_json()
     assert (shown["id"], shown["display_name"]) == (model_id.replace("%2F", "/"), name)
+
+
+def test_retired_model_is_asked_as_its_successor(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "today", lambda: "2026-12-01")
+    front.script(HELLO)
+    answer = front.post(model="gemini-2.5-pro")
+    assert answer.headers["x-gemini-model"] == "gemini-3.8-flash"
+    sentence = "gemini-2.5-pro is gone, ask for gemini-3.8-flash."
+    assert answer.headers["x-gemini-warning"] == sentence
+    assert "x-gemini-tried" not in answer.headers
+    assert answer.get_json()["model"] == "gemini-2.5-pro"
+    front.post(COUNT, model="gemini-2.5-pro")
+    assert [request["model"] for request in front.journal()] == ["gemini-3.8-flash"] * 2
+    shown = front.client.get("/v1/models/gemini-2.5-pro", headers={"x-api-key": front.key})
+    assert shown.get_json()["display_name"] == "Gemini 3.8 Flash"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from translate.models import DEFAULTS, google_name, resolve
+from translate.models import DEFAULTS, TABLE, VERTEX, choose, google_name, resolve
 
 ALL = {
     "ANTHROPIC_MODEL": "gemini-4-argon",
@@ -77,3 +77,34 @@ def test_names_that_are_not_googles() -> None:
         None,
         None,
     ]
+
+
+# --- The day --------------------------------------------------------------------------------------
+
+GONE = "gemini-2.5-pro is gone, ask for gemini-3.8-flash."
+LITE_GONE = "gemini-2.5-flash is gone, ask for gemini-3.5-flash-lite."
+
+
+@pytest.mark.parametrize(
+    ("requested", "settings", "fallback", "expected", "warnings"),
+    [
+        ("gemini-2.5-pro", {}, None, "gemini-3.8-flash", [GONE]),
+        ("claude-gemini-2.5-pro[1m]", {}, None, "gemini-3.8-flash", [GONE]),
+        ("opus", {"ANTHROPIC_MODEL": "gemini-2.5-pro"}, None, "gemini-3.8-flash", [GONE]),
+        ("opus", {}, "gemini-2.5-pro", "gemini-3.8-flash", [GONE]),
+        ("opus", {}, "models/gemini-4-neon", "gemini-4-neon", []),
+        ("gemini-2.5-pro", {}, "gemini-2.5-flash", "gemini-3.5-flash-lite", [GONE, LITE_GONE]),
+        ("gemini-2.5-pro", {}, "gemini-2.5-pro", "gemini-3.8-flash", [GONE]),
+        ("opus", {}, None, "gemini-4-hydrogen", []),
+    ],
+)
+def test_a_retired_name_is_planned_as_its_successor(
+    requested: str, settings: dict[str, str], fallback: str, expected: str, warnings: list[str]
+) -> None:
+    choice = choose(requested, settings, fallback=fallback, today="2026-12-01")
+    assert (choice.model, choice.warnings) == (TABLE[expected], tuple(warnings))
+    before = choose(requested, settings, fallback=fallback, today="2026-11-30")
+    assert before.warnings == ()
+    on_vertex = choose(requested, settings, fallback=fallback, platform=VERTEX)
+    assert (on_vertex.model.name, on_vertex.warnings) == (expected, tuple(warnings))
+    assert resolve("gemini-2.5-pro", {}, today="2026-12-01").name == "gemini-3.8-flash"

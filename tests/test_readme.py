@@ -63,9 +63,16 @@ def row(model: Model) -> str:
         thinking,
         f"{price.input:g} / {price.cached:g} / {price.output:g}",
         "yes" if model.is_free else "no",
-        f"{model.retires}, then `{model.successor}`" if model.retires else "",
+        retirement(model),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def retirement(model: Model) -> str:
+    days = [model.retires] if model.retires else []
+    if model.vertex_retires:
+        days.append(f"Vertex AI {model.vertex_retires}")
+    return f"{', '.join(days)}, then `{model.successor}`" if days else ""
 
 
 def test_every_make_command_exists() -> None:

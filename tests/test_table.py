@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from translate.models import (
     DEFAULTS,
     DEVELOPER,
+    FORMER,
     LEVELS,
     LOW_TO_HIGH,
     MINIMAL_TO_HIGH,
-    SUCCESSORS,
     TABLE,
     VERTEX,
     Budget,
+    Platform,
     class_of,
     find,
     for_platform,
+    serving,
     successor,
 )
+
+VERSIONED = "gemini-3.8-flash-001"
 
 
 def test_every_default_is_in_the_table() -> None:
@@ -30,8 +36,9 @@ def test_every_default_is_free_and_stays() -> None:
     for name in DEFAULTS.values():
         assert (TABLE[name].is_free, TABLE[name].retires) == (True, None)
     for model in TABLE.values():
-        assert (model.successor is None) == (model.retires is None)
-        assert model.successor is None or TABLE[model.successor].retires is None
+        days = (model.retires, model.vertex_retires)
+        assert (model.successor is None) == (days == (None, None))
+        assert model.successor is None or TABLE[model.successor].successor is None
 
 
 def test_every_model_of_the_table_has_facts_that_fit_together() -> None:
@@ -71,10 +78,53 @@ def test_a_model_that_is_gone_has_a_successor_that_stays() -> None:
     assert successor("gemini-3-pro-preview") == "gemini-3.1-pro-preview"
     assert successor("gemini-3.7-flash") == "gemini-3.8-flash"
     assert [successor(name) for name in ("gemini-4-hydrogen", "gemini-9-unobtainium")] == [None] * 2
-    retired = {model.name for model in TABLE.values() if model.retires}
-    assert retired <= set(SUCCESSORS)
-    for gone, newer in SUCCESSORS.items():
-        assert (newer in TABLE, newer in SUCCESSORS) == (True, False), gone
+    gone = [*FORMER, *(model.name for model in TABLE.values() if model.retires)]
+    for name in gone:
+        newer = successor(name)
+        assert newer in TABLE
+        assert successor(newer) is None
+
+
+def test_a_version_of_a_model_has_its_facts() -> None:
+    assert find(VERSIONED) == replace(TABLE["gemini-3.8-flash"], name=VERSIONED)
+    assert successor("gemini-2.0-flash-001") == "gemini-3.5-flash-lite"
+    assert successor("gemini-2.0-flash-0012") is None
+
+
+# --- Google's two APIs, and the day ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "platform", "today", "expected"),
+    [
+        ("gemini-2.5-pro", DEVELOPER, "2026-11-30", "gemini-2.5-pro"),
+        ("gemini-2.5-pro", DEVELOPER, "2026-12-01", "gemini-3.8-flash"),
+        ("gemini-2.5-flash", DEVELOPER, "2026-11-30", "gemini-2.5-flash"),
+        ("gemini-2.5-flash", DEVELOPER, "2027-06-01", "gemini-3.5-flash-lite"),
+        ("gemini-2.5-flash-lite", DEVELOPER, "2027-06-01", "gemini-2.5-flash-lite"),
+        ("gemini-2.5-pro", VERTEX, "2026-10-19", "gemini-2.5-pro"),
+        ("gemini-2.5-pro", VERTEX, "2026-10-20", "gemini-3.8-flash"),
+        ("gemini-2.5-flash", VERTEX, "2026-10-20", "gemini-3.5-flash-lite"),
+        ("gemini-2.5-flash-lite", VERTEX, "2026-10-20", "gemini-3.5-flash-lite"),
+        ("gemini-3.7-flash", DEVELOPER, "2026-10-08", "gemini-3.8-flash"),
+        ("gemini-3.5-flash", DEVELOPER, "2026-10-08", "gemini-3.6-flash"),
+        ("gemini-3.5-flash", VERTEX, "2026-12-01", "gemini-3.5-flash"),
+        ("gemini-3-pro-preview", VERTEX, "2026-03-08", "gemini-3-pro-preview"),
+        ("gemini-3-pro-preview", VERTEX, "2026-03-09", "gemini-3.1-pro-preview"),
+        ("gemini-2.0-flash-001", DEVELOPER, "2026-06-01", "gemini-3.5-flash-lite"),
+        ("gemini-9-unobtainium", DEVELOPER, "2099-01-01", "gemini-9-unobtainium"),
+    ],
+)
+def test_a_retired_model_is_served_by_its_successor(
+    name: str, platform: Platform, today: str, expected: str
+) -> None:
+    assert serving(name, platform, today) == for_platform(find(expected), platform)
+
+
+@pytest.mark.parametrize("platform", [DEVELOPER, VERTEX])
+def test_a_successor_is_never_retired(platform: Platform) -> None:
+    for name in [*TABLE, *FORMER]:
+        assert serving(name, platform, "9999-12-31").retires is None
 
 
 def test_an_older_model_does_not_learn_by_the_door_it_is_behind() -> None:

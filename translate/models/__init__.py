@@ -4,14 +4,15 @@ One row of the table says all of a model; whoever uses one imports it from here.
 """
 
 from .api import display_name, summary, to_models_api
-from .names import CLASS_SETTINGS, CLASSES, DEFAULTS, class_of, google_name, resolve
+from .names import CLASS_SETTINGS, CLASSES, DEFAULTS, Choice, choose, class_of, google_name, resolve
 from .table import (
+    CHECKED,
     DEVELOPER,
     DYNAMIC,
+    FORMER,
     LEVELS,
     LOW_TO_HIGH,
     MINIMAL_TO_HIGH,
-    SUCCESSORS,
     TABLE,
     VERTEX,
     Budget,
@@ -19,30 +20,35 @@ from .table import (
     Platform,
     find,
     for_platform,
+    serving,
     successor,
 )
 
 __all__ = [
+    "CHECKED",
     "CLASSES",
     "CLASS_SETTINGS",
     "DEFAULTS",
     "DEVELOPER",
     "DYNAMIC",
+    "FORMER",
     "LEVELS",
     "LOW_TO_HIGH",
     "MINIMAL_TO_HIGH",
-    "SUCCESSORS",
     "TABLE",
     "VERTEX",
     "Budget",
+    "Choice",
     "Model",
     "Platform",
+    "choose",
     "class_of",
     "display_name",
     "find",
     "for_platform",
     "google_name",
     "resolve",
+    "serving",
     "successor",
     "summary",
     "to_models_api",

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from .table import Model, find
+from .table import CHECKED, DEVELOPER, Model, Platform, serving
 
 FREE_DEFAULT = "gemini-4-hydrogen"
 """The best model that a free-tier key can use."""
@@ -37,25 +38,67 @@ WRAPPED = re.compile(r"^(?:models/|anthropic/|claude-(?=gem))|\[1m\]$", re.IGNOR
 """What clients put around such a name: a picker's alias, a context-window suffix."""
 
 
-def resolve(
-    requested: str, model_settings: Mapping[str, str], *, is_subagent: bool = False
-) -> Model:
-    """The model that serves a request.
+class Choice(NamedTuple):
+    """The model that serves a request. warnings: sentences for the client's owner, where that is
+    not what was asked for."""
+
+    model: Model
+    warnings: tuple[str, ...] = ()
+
+
+def choose(
+    requested: str,
+    model_settings: Mapping[str, str],
+    *,
+    is_subagent: bool = False,
+    fallback: str | None = None,
+    platform: Platform = DEVELOPER,
+    today: str = CHECKED,
+) -> Choice:
+    """The model that serves a request on a day.
 
     requested: the request's `model`. model_settings: setting name -> model name, as far as set.
-    The most specific wins: a Gemini name in the request, then CLAUDE_CODE_SUBAGENT_MODEL for
-    a subagent, then the class's own setting, then ANTHROPIC_MODEL, then the default.
+    fallback: the model to ask instead of the one that was chosen first.
     """
+    names = [_configured_name(requested, model_settings, is_subagent)]
+    if fallback is not None:
+        names.append(_from_setting(fallback))
+    models = [serving(name, platform, today) for name in names]
+    gone = [
+        f"{name} is gone, ask for {model.name}."
+        for name, model in zip(names, models, strict=True)
+        if name != model.name
+    ]
+    return Choice(models[-1], tuple(dict.fromkeys(gone)))
+
+
+def resolve(
+    requested: str,
+    model_settings: Mapping[str, str],
+    *,
+    is_subagent: bool = False,
+    platform: Platform = DEVELOPER,
+    today: str = CHECKED,
+) -> Model:
+    """The model that serves a request on a day, as `choose` finds it."""
+    return choose(
+        requested, model_settings, is_subagent=is_subagent, platform=platform, today=today
+    ).model
+
+
+def _configured_name(requested: str, model_settings: Mapping[str, str], is_subagent: bool) -> str:
+    """The most specific wins: a Gemini name in the request, then CLAUDE_CODE_SUBAGENT_MODEL for
+    a subagent, then the class's own setting, then ANTHROPIC_MODEL, then the default."""
     name = google_name(requested)
     if name is not None:
-        return find(name)
+        return name
     settings = [CLASS_SETTINGS[class_of(requested)], "ANTHROPIC_MODEL"]
     if is_subagent:
         settings.insert(0, "CLAUDE_CODE_SUBAGENT_MODEL")
     for setting in settings:
         if model_settings.get(setting):
-            return find(_from_setting(model_settings[setting]))
-    return find(DEFAULTS[class_of(requested)])
+            return _from_setting(model_settings[setting])
+    return DEFAULTS[class_of(requested)]
 
 
 def google_name(name: str) -> str | None:

@@ -1,7 +1,9 @@
 """What each Gemini model can do, what it costs and how long it stays: one editable table.
 
-Facts seen 2026-11-23 in Google's model, deprecation and pricing pages. A name that is not in
+Facts seen by CHECKED in Google's model, deprecation and pricing pages. A name that is not in
 the table gets its facts from the rules below it; an unknown `gemini-*` counts as the newest.
+A day is an ISO date, so that days compare as they follow each other; which one it is today, the
+caller says.
 """
 
 from __future__ import annotations
@@ -9,6 +11,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
+
+CHECKED = "2026-11-28"
+"""The day on which the table was last compared with Google's pages."""
 
 LEVELS = ("minimal", "low", "medium", "high", "xhigh")
 """Gemini's thinking levels, least first."""
@@ -49,8 +54,11 @@ class Model:
     is_free: bool = False
     """Can be used with a free-tier key."""
     retires: str | None = None
-    """The day on which Google withdraws it or answers with `successor` instead, once announced."""
+    """The day, once announced, from which the Gemini API answers with `successor` instead."""
+    vertex_retires: str | None = None
+    """The day, once announced, from which Vertex AI does not find it."""
     successor: str | None = None
+    """The model to ask instead, as Google names it, or the nearest that stays."""
     levels: tuple[str, ...] = LOW_TO_HIGH
     budget: Budget | None = None
     context: int = 1_048_576
@@ -88,6 +96,9 @@ def _older_model(name: str, released: str, budget: Budget | None, **more: Any) -
         **more,
     )
 
+
+VERTEX_WITHDREW_2_5 = "2026-10-20"
+"""https://docs.cloud.google.com/vertex-ai/generative-ai/docs/learn/model-versions."""
 
 TABLE = {
     model.name: model
@@ -161,6 +172,7 @@ TABLE = {
             Budget(128, 32_768, can_be_off=False),
             price=Price(1.25, 0.125, 10.00),
             retires="2026-12-01",
+            vertex_retires=VERTEX_WITHDREW_2_5,
             successor="gemini-3.8-flash",
         ),
         _older_model(
@@ -169,6 +181,7 @@ TABLE = {
             Budget(1, 24_576, can_be_off=True),
             price=Price(0.30, 0.03, 2.50),
             retires="2026-12-01",
+            vertex_retires=VERTEX_WITHDREW_2_5,
             successor="gemini-3.5-flash-lite",
         ),
         _older_model(
@@ -177,29 +190,41 @@ TABLE = {
             Budget(512, 24_576, can_be_off=True),
             price=Price(0.10, 0.01, 0.40),
             is_free=True,
+            vertex_retires=VERTEX_WITHDREW_2_5,
+            successor="gemini-3.5-flash-lite",
         ),
     )
 }
 """Carbon's and Argon's prices are introductory; a rise on 2026-12-01 is announced. Gemini 2.5 and
-3.1 Pro cost more above 200,000 tokens of input. Retired names are answered by their successor."""
+3.1 Pro cost more above 200,000 tokens of input."""
 
-SUCCESSORS = {
-    "gemini-3-pro-preview": "gemini-3.1-pro-preview",
-    "gemini-2.0-flash": "gemini-3.5-flash-lite",
-    "gemini-2.0-flash-lite": "gemini-3.5-flash-lite",
-    **{model.name: model.successor for model in TABLE.values() if model.successor},
+FORMER = {
+    "gemini-3-pro-preview": ("2026-03-09", "gemini-3.1-pro-preview"),
+    "gemini-2.0-flash": ("2026-06-01", "gemini-3.5-flash-lite"),
+    "gemini-2.0-flash-lite": ("2026-06-01", "gemini-3.5-flash-lite"),
 }
-"""A model that is gone or will be -> the one to ask instead."""
+"""Models that are gone from the table: name -> the day, on both APIs, and the successor."""
+
+VERSION = re.compile(r"-\d{3}$")
+"""The number of a stable version, as in `gemini-2.0-flash-001`: the same model."""
 
 
 def find(name: str) -> Model:
     """The facts about a Gemini model, from the table or by the rules for unknown names."""
-    return TABLE.get(name) or _unlisted_model(name)
+    unversioned = VERSION.sub("", name)
+    if unversioned in TABLE:
+        return replace(TABLE[unversioned], name=name)
+    model = _unlisted_model(name)
+    if unversioned not in FORMER:
+        return model
+    day, newer = FORMER[unversioned]
+    return replace(model, retires=day, vertex_retires=day, successor=newer)
 
 
 def successor(name: str) -> str | None:
-    """Who has taken the place of a model that Google has shut down; None where nobody knows."""
-    return SUCCESSORS.get(name)
+    """Who takes the place of a model that Google does not have any more, whatever the day; None
+    where nobody knows."""
+    return find(name).successor
 
 
 GENERATION = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
@@ -236,11 +261,21 @@ VERTEX = Platform(stores=False, call_ids=False, mixes_tools=False)
 
 
 def for_platform(model: Model, platform: Platform) -> Model:
-    """The same model, without what that API does not serve."""
+    """The same model, without what that API does not serve, and with its day there."""
     if platform == DEVELOPER:
         return model
     return replace(
         model,
+        retires=model.vertex_retires,
         call_ids=model.call_ids and platform.call_ids,
         mixes_tools=model.mixes_tools and platform.mixes_tools,
     )
+
+
+def serving(name: str, platform: Platform, today: str) -> Model:
+    """The model that answers for a name on a day, as that API serves it: the successor of a
+    retired one, by whose rules the request has to be made, or the model itself."""
+    model = for_platform(find(name), platform)
+    if model.successor and model.retires and model.retires <= today:
+        return serving(model.successor, platform, today)
+    return model

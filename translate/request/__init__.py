@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from .. import models
-from ..models import DEVELOPER, Model, Platform
+from ..models import CHECKED, DEVELOPER, Model, Platform
 from ..translation import Translation, domains
 from ..wire import Block, GenerateContentRequest, Json, MessagesRequest, Part
 from . import json_schema, messages, tools, validation
@@ -41,15 +41,24 @@ def translate(
     declare: tools.Declare = tools.declaration,
     overrides: RequestOverrides = NO_OVERRIDES,
     platform: Platform = DEVELOPER,
+    today: str = CHECKED,
 ) -> Translation:
     """A decoded Messages (or, `counting`, count_tokens) body -> what to ask of which model.
 
-    model_settings: setting -> model name (see `models.resolve`). safety: the threshold for all of
+    model_settings: setting -> model name (see `models.choose`). safety: the threshold for all of
     Gemini's filters, None for its own. declare: translates one tool; a caller may pass one that
-    remembers. overrides: what is different after a refusal. Raises ApiError for a bad request.
+    remembers. overrides: what is different after a refusal. today: an ISO date, by which models are
+    retired. Raises ApiError for a bad request.
     """
     request = validation.normalise(body, counting=counting)
-    model = _choose_model(request, model_settings, is_subagent, overrides, platform)
+    model, warnings = models.choose(
+        request["model"],
+        model_settings,
+        is_subagent=is_subagent,
+        fallback=overrides.model,
+        platform=platform,
+        today=today,
+    )
     tool_set = tools.classify_tools(request.get("tools", []), request.get("tool_choice"), model)
     schema, prompt_schema = _response_schemas(request, model, overrides)
     instructions = _extra_instructions(request, tool_set, prompt_schema)
@@ -57,6 +66,17 @@ def translate(
     if not counting:
         config = _generation_config(request, model, schema)
         gemini_request = _with_settings(gemini_request, config, platform, safety, overrides)
+    return _translation(request, model, tool_set, gemini_request, overrides, warnings)
+
+
+def _translation(
+    request: MessagesRequest,
+    model: Model,
+    tool_set: tools.ToolSet,
+    gemini_request: GenerateContentRequest,
+    overrides: RequestOverrides,
+    warnings: tuple[str, ...],
+) -> Translation:
     return Translation(
         model=model,
         messages=request["messages"],
@@ -70,20 +90,8 @@ def translate(
         domains=domains(tool_set.search),
         input_schemas={tool["name"]: tool.get("input_schema", {}) for tool in tool_set.functions},
         max_calls=1 if _calls_singly(request) else None,
+        warnings=warnings,
     )
-
-
-def _choose_model(
-    request: MessagesRequest,
-    model_settings: Mapping[str, str],
-    is_subagent: bool,
-    overrides: RequestOverrides,
-    platform: Platform,
-) -> Model:
-    if overrides.model is not None:
-        return models.for_platform(models.find(overrides.model), platform)
-    model = models.resolve(request["model"], model_settings, is_subagent=is_subagent)
-    return models.for_platform(model, platform)
 
 
 def _response_schemas(
