@@ -141,7 +141,8 @@ def count_tokens(request: flask.Request, log_entry: RequestLog) -> flask.Respons
 def list_models(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """GET /v1/models: one page holds all."""
     authenticate(request, log_entry)
-    data = [models.to_models_api(model) for model in models.TABLE.values()]
+    today = clock.today()
+    data = [models.to_models_api(model, today=today) for model in models.TABLE.values()]
     return json_response(
         {
             "data": data,
@@ -155,13 +156,9 @@ def list_models(request: flask.Request, log_entry: RequestLog) -> flask.Response
 def show_model(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """GET /v1/models/{id}: also for an alias, and for a Claude model's name."""
     authenticate(request, log_entry)
-    model = models.resolve(
-        routes.model_id(request.path),
-        settings.model_settings,
-        platform=gemini.platform,
-        today=clock.today(),
-    )
-    return json_response(models.to_models_api(model, routes.model_id(request.path)))
+    model_id, today = routes.model_id(request.path), clock.today()
+    model = models.resolve(model_id, settings.model_settings, platform=gemini.platform, today=today)
+    return json_response(models.to_models_api(model, model_id, today=today))
 
 
 def show_health(request: flask.Request, log_entry: RequestLog) -> flask.Response:

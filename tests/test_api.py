@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from translate.models import TABLE, find, summary, to_models_api
 
 
@@ -24,4 +26,34 @@ def test_a_model_in_the_shape_of_the_models_api() -> None:
         "2026-12-01T00:00:00Z",
         "$0.30 in, $2.50 out per million tokens; gemini-3.5-flash-lite from 2026-12-01",
     )
-    assert summary(find("gemini-9-unobtainium")) == "price not known"
+
+
+@pytest.mark.parametrize(
+    ("name", "today", "expected"),
+    [
+        (
+            "gemini-4-carbon",
+            "2026-11-30",
+            "$2.00 in, $10.00 out per million tokens; $4.00 in, $20.00 out from 2026-12-01",
+        ),
+        ("gemini-4-carbon", "2026-12-01", "$4.00 in, $20.00 out per million tokens"),
+        (
+            "gemini-3.8-flash",
+            "2026-12-31",
+            "$0.75 in, $3.75 out per million tokens;"
+            " $1.50 in, $7.50 out from 2027-01-01; free tier",
+        ),
+        ("gemini-3.8-flash", "2027-01-01", "$1.50 in, $7.50 out per million tokens; free tier"),
+        (
+            "gemini-3.1-pro-preview",
+            "2027-01-01",
+            "$2.00 in, $12.00 out ($4.00 in, $18.00 out above 200,000 of input) per million tokens",
+        ),
+        ("gemini-9-unobtainium", "2027-01-01", "price not known"),
+    ],
+)
+def test_summary_has_the_price_of_the_day_and_the_next(
+    name: str, today: str, expected: str
+) -> None:
+    assert summary(find(name), today) == expected
+    assert to_models_api(find(name), today=today)["description"] == expected

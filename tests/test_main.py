@@ -509,6 +509,17 @@ def test_models_are_listed(client: FlaskClient, key: str) -> None:
     assert error(client.get("/v1/models"))[0] == 401
 
 
+def test_models_are_listed_at_the_price_of_the_day(
+    client: FlaskClient, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "today", lambda: "2026-12-01")
+    for path in ("/v1/models", "/v1/models/claude-gemini-4-carbon"):
+        shown = client.get(path, headers={"x-api-key": key}).get_json()
+        listed = {model["id"]: model for model in shown.get("data", [shown])}
+        description = listed["claude-gemini-4-carbon"]["description"]
+        assert description == "$4.00 in, $20.00 out per million tokens"
+
+
 @pytest.mark.parametrize(
     ("model_id", "name"),
     [

@@ -4,7 +4,17 @@ import re
 
 from proxy import config
 from tests.servers import ROOT
-from translate.models import CLASS_SETTINGS, CLASSES, DEFAULTS, TABLE, Model
+from translate.models import (
+    CHECKED,
+    CLASS_SETTINGS,
+    CLASSES,
+    DEFAULTS,
+    LARGE_INPUT,
+    TABLE,
+    Model,
+    Price,
+    Rates,
+)
 
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -48,12 +58,13 @@ def test_the_models_are_those_of_the_table() -> None:
     rows = [line for line in section.splitlines() if line.startswith("| `")]
     assert rows == [row(model) for model in TABLE.values()]
     assert {(model.context, model.output) for model in TABLE.values()} == {(1_048_576, 65_536)}
+    assert f"above {LARGE_INPUT:,} tokens of input" in section
+    assert f"Prices and dates as of {CHECKED}" in section
     assert "Context is 1,048,576 tokens and the longest answer 65,536" in section
 
 
 def row(model: Model) -> str:
-    budget, price = model.budget, model.price
-    assert price is not None
+    budget = model.budget
     thinking = ", ".join(model.levels)
     if budget is not None:
         off = ", or off" if budget.can_be_off else ""
@@ -61,11 +72,20 @@ def row(model: Model) -> str:
     cells = [
         f"`{model.name}`",
         thinking,
-        f"{price.input:g} / {price.cached:g} / {price.output:g}",
+        "; ".join(cost(price) for price in model.prices),
         "yes" if model.is_free else "no",
         retirement(model),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def cost(price: Price) -> str:
+    since = f"from {price.since}: " if price.since else ""
+    return f"{since}{rates(price)}" + (f", or {rates(price.large)}" if price.large else "")
+
+
+def rates(price: Price | Rates) -> str:
+    return f"{price.input:g} / {price.cached:g} / {price.output:g}"
 
 
 def retirement(model: Model) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,48 @@ def test_a_version_of_a_model_has_its_facts() -> None:
     assert find(VERSIONED) == replace(TABLE["gemini-3.8-flash"], name=VERSIONED)
     assert successor("gemini-2.0-flash-001") == "gemini-3.5-flash-lite"
     assert successor("gemini-2.0-flash-0012") is None
+
+
+# --- Prices ---------------------------------------------------------------------------------------
+
+INTRODUCTORY, REGULAR = (2.00, 0.10, 10.00), (4.00, 0.20, 20.00)
+FLASH, FLASH_2027 = (0.75, 0.075, 3.75), (1.50, 0.15, 7.50)
+
+
+@pytest.mark.parametrize(
+    ("name", "today", "price", "later"),
+    [
+        ("gemini-4-carbon", "2026-11-30", INTRODUCTORY, REGULAR),
+        ("gemini-4-carbon", "2026-12-01", REGULAR, None),
+        ("gemini-4-argon", "2026-11-30", INTRODUCTORY, REGULAR),
+        ("gemini-4-argon", "2027-12-01", REGULAR, None),
+        ("gemini-3.8-flash", "2026-12-31", FLASH, FLASH_2027),
+        ("gemini-3.8-flash", "2027-01-01", FLASH_2027, None),
+        ("gemini-3.7-flash", "2027-01-01", FLASH_2027, None),
+        ("gemini-3.6-flash", "2027-01-01", FLASH_2027, None),
+        ("gemini-4-neon", "2027-01-01", (3.00, 0.15, 15.00), None),
+        ("gemini-9-unobtainium", "2027-01-01", None, None),
+    ],
+)
+def test_prices_have_days(name: str, today: str, price: Any, later: Any) -> None:
+    found = find(name).price_on(today), find(name).next_price(today)
+    assert [each and each[:3] for each in found] == [price, later]
+
+
+def test_prices_of_large_requests() -> None:
+    large = {m.name: m.prices[0].large for m in TABLE.values() if m.prices[0].large}
+    assert large == {
+        "gemini-3.1-pro-preview": (4.00, 0.40, 18.00),
+        "gemini-3.1-pro-preview-customtools": (4.00, 0.40, 18.00),
+        "gemini-2.5-pro": (2.50, 0.25, 15.00),
+    }
+
+
+def test_prices_are_in_the_order_of_their_days() -> None:
+    for model in TABLE.values():
+        days = [price.since for price in model.prices]
+        assert days == sorted(set(days))
+        assert days[0] == "", model.name
 
 
 # --- Google's two APIs, and the day ---------------------------------------------------------------

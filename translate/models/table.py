@@ -35,12 +35,30 @@ class Budget:
     can_be_off: bool
 
 
-class Price(NamedTuple):
-    """US dollars for a million tokens, at the standard tier."""
+class Rates(NamedTuple):
+    """US dollars for a million tokens of each kind."""
 
     input: float
     cached: float
     output: float
+
+
+class Price(NamedTuple):
+    """US dollars for a million tokens at the standard tier, from a day on.
+
+    since: the day, "" for the release's. large: the rates of a request whose input, with what is
+    cached, is longer than LARGE_INPUT; None where they are the same.
+    """
+
+    input: float
+    cached: float
+    output: float
+    since: str = ""
+    large: Rates | None = None
+
+
+LARGE_INPUT = 200_000
+"""Tokens, above which some models cost more."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +67,8 @@ class Model:
 
     name: str
     released: str = "2026-11-23"
-    price: Price | None = None
-    """None where it is not known."""
+    prices: tuple[Price, ...] = ()
+    """In the order of their days; none where they are not known."""
     is_free: bool = False
     """Can be used with a free-tier key."""
     retires: str | None = None
@@ -78,6 +96,14 @@ class Model:
     prefill: bool = False
     """Continues a conversation that ends with the model's own turn."""
 
+    def price_on(self, day: str) -> Price | None:
+        """What it costs on a day; None where that is not known."""
+        return next((price for price in reversed(self.prices) if price.since <= day), None)
+
+    def next_price(self, day: str) -> Price | None:
+        """What it will cost, once that is announced."""
+        return next((price for price in self.prices if price.since > day), None)
+
 
 def _older_model(name: str, released: str, budget: Budget | None, **more: Any) -> Model:
     """Gemini 2.5 and what is like it."""
@@ -97,41 +123,51 @@ def _older_model(name: str, released: str, budget: Budget | None, **more: Any) -
     )
 
 
-VERTEX_WITHDREW_2_5 = "2026-10-20"
-"""https://docs.cloud.google.com/vertex-ai/generative-ai/docs/learn/model-versions."""
-
 TABLE = {
     model.name: model
     for model in (
         Model(
             "gemini-4-hydrogen",
             "2026-11-12",
-            Price(1.50, 0.075, 7.50),
+            (Price(1.50, 0.075, 7.50),),
             is_free=True,
             levels=LOW_TO_XHIGH,
         ),
-        Model("gemini-4-neon", "2026-11-18", Price(3.00, 0.15, 15.00), levels=LOW_TO_XHIGH),
-        Model("gemini-4-carbon", "2026-11-10", Price(2.00, 0.10, 10.00)),
-        Model("gemini-4-argon", "2026-10-13", Price(2.00, 0.10, 10.00)),
-        Model("gemini-3.8-flash", "2026-09-02", Price(0.75, 0.075, 3.75), is_free=True),
+        Model("gemini-4-neon", "2026-11-18", (Price(3.00, 0.15, 15.00),), levels=LOW_TO_XHIGH),
+        Model(
+            "gemini-4-carbon",
+            "2026-11-10",
+            (Price(2.00, 0.10, 10.00), Price(4.00, 0.20, 20.00, since="2026-12-01")),
+        ),
+        Model(
+            "gemini-4-argon",
+            "2026-10-13",
+            (Price(2.00, 0.10, 10.00), Price(4.00, 0.20, 20.00, since="2026-12-01")),
+        ),
+        Model(
+            "gemini-3.8-flash",
+            "2026-09-02",
+            (Price(0.75, 0.075, 3.75), Price(1.50, 0.15, 7.50, since="2027-01-01")),
+            is_free=True,
+        ),
         Model(
             "gemini-3.7-flash",
             "2026-08-13",
-            Price(0.75, 0.075, 3.75),
+            (Price(0.75, 0.075, 3.75), Price(1.50, 0.15, 7.50, since="2027-01-01")),
             retires="2026-10-08",
             successor="gemini-3.8-flash",
         ),
         Model(
             "gemini-3.6-flash",
             "2026-07-21",
-            Price(0.75, 0.075, 3.75),
+            (Price(0.75, 0.075, 3.75), Price(1.50, 0.15, 7.50, since="2027-01-01")),
             is_free=True,
             levels=MINIMAL_TO_HIGH,
         ),
         Model(
             "gemini-3.5-flash",
             "2026-05-19",
-            Price(1.50, 0.15, 9.00),
+            (Price(1.50, 0.15, 9.00),),
             retires="2026-10-08",
             successor="gemini-3.6-flash",
             levels=MINIMAL_TO_HIGH,
@@ -139,29 +175,34 @@ TABLE = {
         Model(
             "gemini-3.5-flash-lite",
             "2026-07-21",
-            Price(0.30, 0.03, 2.50),
+            (Price(0.30, 0.03, 2.50),),
             is_free=True,
             levels=MINIMAL_TO_HIGH,
         ),
         Model(
             "gemini-3.1-flash-lite",
             "2026-05-07",
-            Price(0.25, 0.025, 1.50),
+            (Price(0.25, 0.025, 1.50),),
             is_free=True,
             levels=MINIMAL_TO_HIGH,
             prefill=True,
         ),
-        Model("gemini-3.1-pro-preview", "2026-02-19", Price(2.00, 0.20, 12.00), prefill=True),
+        Model(
+            "gemini-3.1-pro-preview",
+            "2026-02-19",
+            (Price(2.00, 0.20, 12.00, large=Rates(4.00, 0.40, 18.00)),),
+            prefill=True,
+        ),
         Model(
             "gemini-3.1-pro-preview-customtools",
             "2026-02-19",
-            Price(2.00, 0.20, 12.00),
+            (Price(2.00, 0.20, 12.00, large=Rates(4.00, 0.40, 18.00)),),
             prefill=True,
         ),
         Model(
             "gemini-3-flash-preview",
             "2025-12-17",
-            Price(0.50, 0.05, 3.00),
+            (Price(0.50, 0.05, 3.00),),
             is_free=True,
             levels=MINIMAL_TO_HIGH,
             prefill=True,
@@ -170,33 +211,33 @@ TABLE = {
             "gemini-2.5-pro",
             "2025-06-17",
             Budget(128, 32_768, can_be_off=False),
-            price=Price(1.25, 0.125, 10.00),
+            prices=(Price(1.25, 0.125, 10.00, large=Rates(2.50, 0.25, 15.00)),),
             retires="2026-12-01",
-            vertex_retires=VERTEX_WITHDREW_2_5,
+            vertex_retires="2026-10-20",
             successor="gemini-3.8-flash",
         ),
         _older_model(
             "gemini-2.5-flash",
             "2025-06-17",
             Budget(1, 24_576, can_be_off=True),
-            price=Price(0.30, 0.03, 2.50),
+            prices=(Price(0.30, 0.03, 2.50),),
             retires="2026-12-01",
-            vertex_retires=VERTEX_WITHDREW_2_5,
+            vertex_retires="2026-10-20",
             successor="gemini-3.5-flash-lite",
         ),
         _older_model(
             "gemini-2.5-flash-lite",
             "2025-07-22",
             Budget(512, 24_576, can_be_off=True),
-            price=Price(0.10, 0.01, 0.40),
+            prices=(Price(0.10, 0.01, 0.40),),
             is_free=True,
-            vertex_retires=VERTEX_WITHDREW_2_5,
+            vertex_retires="2026-10-20",
             successor="gemini-3.5-flash-lite",
         ),
     )
 }
-"""Carbon's and Argon's prices are introductory; a rise on 2026-12-01 is announced. Gemini 2.5 and
-3.1 Pro cost more above 200,000 tokens of input."""
+"""Sources: https://ai.google.dev/gemini-api/docs/pricing and /deprecations; for Vertex AI
+https://docs.cloud.google.com/vertex-ai/generative-ai/docs/learn/model-versions."""
 
 FORMER = {
     "gemini-3-pro-preview": ("2026-03-09", "gemini-3.1-pro-preview"),
