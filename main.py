@@ -21,6 +21,7 @@ from proxy import (
     auth,
     clock,
     config,
+    cors,
     endpoints,
     json_codec,
     liveness,
@@ -166,6 +167,15 @@ def show_health(request: flask.Request, log_entry: RequestLog) -> flask.Response
     return json_response({"status": "ok", "api": "/v1/messages", "version": __version__})
 
 
+def answer_options(request: flask.Request, log_entry: RequestLog) -> flask.Response:
+    """OPTIONS of any route: a browser's question before a page's request; it has no key."""
+    methods = HANDLERS[routes.find(request.path) or routes.HEALTH]
+    response = flask.Response(iter(()), 204)  # streamed, see json_response
+    response.headers["Allow"] = ", ".join([*methods, "OPTIONS"])
+    response.headers.extend(cors.preflight_headers(request.headers, methods))
+    return response
+
+
 Handler = Callable[[flask.Request, RequestLog], flask.Response]
 
 HANDLERS: dict[str, dict[str, Handler]] = {
@@ -184,6 +194,8 @@ def find_handler(request: flask.Request) -> Handler:
     path, route = request.path, routes.find(request.path)
     if route is None:
         raise ApiError(404, f"Not found: {path}")
+    if request.method == "OPTIONS":
+        return answer_options
     handlers = HANDLERS[route]
     if request.method not in handlers:
         message = f"Method {request.method} not allowed for {path}; use {' or '.join(handlers)}."
@@ -222,6 +234,8 @@ def finish(response: flask.Response, log_entry: RequestLog) -> flask.Response:
     """The response, which writes its log line when all of it is sent."""
     response.headers["request-id"] = log_entry.request_id
     response.headers["x-proxy-version"] = __version__
+    origin, names = flask.request.headers.get("Origin"), response.headers.keys()
+    response.headers.extend(cors.response_headers(origin, settings.allow_origins, names))
     log_entry.status = response.status_code
     response.call_on_close(log_entry.write)
     return response

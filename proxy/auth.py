@@ -17,6 +17,7 @@ from werkzeug.datastructures import Headers
 from translate import ApiError
 from translate.response.google_errors import KEY_HINT
 
+from . import cors
 from .config import Settings, is_loopback
 
 FORWARDED = (
@@ -55,6 +56,10 @@ NO_TOKEN_HINT = (
     "This server asks Gemini in its own name, and has no PROXY_TOKEN that a caller could present: "
     "have one set on the server."
 )
+ORIGIN_HINT = (
+    "This server's own key is not used for pages of other sites, unless PROXY_ALLOW_ORIGINS names "
+    "them: have yours added on the server."
+)
 NO_KEY_HINT = (
     "This server has no Gemini key of its own: send yours in x-api-key beside the access token, "
     "or have GEMINI_API_KEY set on the server."
@@ -85,7 +90,7 @@ def authenticate(headers: Headers, remote_address: str | None, settings: Setting
     With PROXY_TOKEN set, a caller must present it; the server's key is then used (or, where it
     has none, the caller's second credential). Vertex AI takes no key but the server's identity.
     Without PROXY_TOKEN, the server's key serves only programs on the same machine; everybody else
-    brings a key.
+    brings a key. For a page of a site that is not allowed it is never used: ApiError 403.
     """
     presented = credentials(headers)
     server_keys = tuple(Key(key, SERVERS_HINT) for key in settings.api_keys)
@@ -95,7 +100,11 @@ def authenticate(headers: Headers, remote_address: str | None, settings: Setting
         others = [value for value in presented if not _equal(value, settings.token)]
         if len(others) == len(presented):
             raise _unauthorized(TOKEN_HINT)
-        return Caller("token", server_keys) if server_keys else _caller_keys(others, NO_KEY_HINT)
+        if not server_keys:
+            return _caller_keys(others, NO_KEY_HINT)
+        if not _may_use_server_key(headers, settings):
+            raise ApiError(403, ORIGIN_HINT, retry=False)
+        return Caller("token", server_keys)
     if server_keys and _is_local(headers, remote_address):
         return Caller("local", server_keys)
     if settings.is_vertex:
@@ -133,6 +142,12 @@ def _unauthorized(message: str) -> ApiError:
 
 def _equal(presented: str, secret: str) -> bool:
     return hmac.compare_digest(presented.encode(), secret.encode())
+
+
+def _may_use_server_key(headers: Headers, settings: Settings) -> bool:
+    """Whether no page has sent a request, or one of this server or of an allowed site."""
+    origin = headers.get("Origin", "")
+    return not cors.is_foreign(headers) or cors.is_allowed(origin, settings.allow_origins)
 
 
 def _is_local(headers: Headers, remote_address: str | None) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -29,6 +30,7 @@ DEFAULTS = {
     "PROXY_CONNECT_SECONDS": "10",
     "PROXY_SILENCE_SECONDS": "900",
     "PROXY_LOG_LEVEL": "info",
+    "PROXY_ALLOW_ORIGINS": "https://pivot.claude.ai",
     "PROXY_LISTEN_ADDR": "127.0.0.1:8080",
     "THREADS": "256",
 }
@@ -63,6 +65,7 @@ VARIABLES = (
     "PROXY_SILENCE_SECONDS",
     "PROXY_CONCURRENCY",
     "PROXY_LOG_LEVEL",
+    "PROXY_ALLOW_ORIGINS",
     "PROXY_LISTEN_ADDR",
     "PROXY_WORKERS",
     "THREADS",
@@ -76,6 +79,10 @@ MAX_DEFAULT_WORKERS = 4
 
 THREADS_PER_SPARE = 64
 """One thread in so many is kept free for short requests, and to refuse what is over the limit."""
+
+OFF = "off"
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@]+")
+"""As browsers write them: a scheme, a host, perhaps a port, and no path."""
 
 PROCESS_BYTES = 64_000_000
 """Of memory, for a process without a request: 43 MB at its start, and what is kept in caches."""
@@ -114,7 +121,8 @@ class Settings:
     model name, as far as set. fallbacks: Gemini models to ask when another cannot be had. safety:
     the threshold of all safety filters, None for Google's own. first_byte, ping, connect, silence:
     seconds (see README). concurrency: answers that one process works on at once. threads:
-    requests that it holds at once.
+    requests that it holds at once. allow_origins: of pages that may ask from elsewhere, in small
+    letters; "*" for all.
     """
 
     endpoint: str
@@ -132,6 +140,7 @@ class Settings:
     silence: float
     concurrency: int
     log_level: str
+    allow_origins: tuple[str, ...]
     host: str
     port: int
     workers: int
@@ -163,6 +172,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         silence=_seconds(environ, "PROXY_SILENCE_SECONDS"),
         concurrency=_count("PROXY_CONCURRENCY", concurrency),
         log_level=_choice("PROXY_LOG_LEVEL", _get(environ, "PROXY_LOG_LEVEL"), LOG_LEVELS) or "",
+        allow_origins=_origins(environ),
         host=host,
         port=port,
         workers=_count("PROXY_WORKERS", workers),
@@ -306,6 +316,18 @@ def _seconds(environ: Mapping[str, str], name: str) -> float:
 def _list(value: str) -> tuple[str, ...]:
     """A comma-separated value -> its items."""
     return tuple(item for part in value.split(",") if (item := part.strip()))
+
+
+def _origins(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Set to nothing, or to "off": none."""
+    name = "PROXY_ALLOW_ORIGINS"
+    value = environ.get(name, DEFAULTS[name]).strip().lower()
+    origins = tuple(each.rstrip("/") for each in _list("" if value == OFF else value))
+    for origin in origins:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            problem = f"expected origins like {DEFAULTS[name]}, or '*', or 'off', got {origin!r}"
+            raise BadSetting(name, problem)
+    return origins
 
 
 def _address(name: str, value: str) -> tuple[str, int]:

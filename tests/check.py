@@ -79,7 +79,10 @@ CLOUDS = Part(
     before=(("make", "--no-print-directory", ".venv-sam/done"),),
 )
 CLIENTS = Part(
-    "clients", 50, "the real Claude Code and the SDK", "tests/e2e/test_c*.py tests/e2e/test_sdk.py"
+    "clients",
+    60,
+    "the real Claude Code, the SDK and a browser",
+    "tests/e2e/test_c*.py tests/e2e/test_sdk.py tests/e2e/test_browser.py",
 )
 RECOVERY = Part(
     "recovery",

@@ -108,6 +108,41 @@ def test_an_address_that_a_person_opens_is_local(site: str) -> None:
     assert caller.caller_id == "local"
 
 
+@pytest.mark.parametrize(
+    ("origin", "allowed", "is_used"),
+    [
+        ("https://pivot.claude.ai", "https://pivot.claude.ai", True),
+        ("https://pivot.claude.ai", "off", False),
+        ("https://evil.example", "https://pivot.claude.ai", False),
+        ("https://evil.example", "*", True),
+        ("null", "https://pivot.claude.ai", False),
+        ("http://[", "https://pivot.claude.ai", False),
+        ("https://proxy.example", "off", True),
+        (None, "off", True),
+    ],
+)
+def test_the_servers_key_is_used_for_no_foreign_origin(
+    origin: str | None, allowed: str, is_used: bool
+) -> None:
+    """Not even for one that has the token. Without a token, for no origin at all."""
+    settings = read({**WITH_TOKEN, "PROXY_ALLOW_ORIGINS": allowed})
+    headers = Headers({**bearer("token"), "Host": "proxy.example"})
+    if origin is not None:
+        headers["Origin"] = origin
+    if is_used:
+        assert authenticate(headers, REMOTE, settings).keys[0].value == "server-key"
+        return
+    with pytest.raises(ApiError, match="PROXY_ALLOW_ORIGINS") as caught:
+        authenticate(headers, REMOTE, settings)
+    assert (caught.value.status, caught.value.retry) == (403, False)
+
+
+@pytest.mark.parametrize("origin", ["https://pivot.claude.ai", "https://evil.example"])
+def test_a_page_may_bring_its_own_key(origin: str) -> None:
+    headers = Headers({**HOST, **bearer("mine"), "Origin": origin})
+    assert authenticate(headers, LOCAL, read(SERVER)).keys[0].value == "mine"
+
+
 def test_the_servers_hint_names_the_administrator() -> None:
     assert SERVERS_HINT == (
         "It is this server's own key (GEMINI_API_KEY). Contact the server's administrator."

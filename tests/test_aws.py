@@ -280,6 +280,14 @@ def test_without_a_byte_it_is_an_error_with_a_status(api: RuntimeApi) -> None:
     }
 
 
+def test_error_of_its_own_can_be_read_by_a_page(api: RuntimeApi) -> None:
+    page = event("GET", "/", [("Origin", "https://pivot.claude.ai")], b"")
+    head, _ = serve(api, Stuck(EVENTS), page, seconds=SHORT).pieces()
+    headers = prelude(head)["headers"]
+    assert headers["access-control-allow-origin"] == "https://pivot.claude.ai"
+    assert "request-id" in headers["access-control-expose-headers"]
+
+
 def test_what_is_no_stream_of_events_is_cut(api: RuntimeApi) -> None:
     app = Stuck([("Content-Type", "application/json")], b'{"half": ')
     invocation = serve(api, app, seconds=SHORT)

@@ -28,6 +28,7 @@ def test_no_setting_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
         silence=900,
         concurrency=252,
         log_level="INFO",
+        allow_origins=("https://pivot.claude.ai",),
         host="127.0.0.1",
         port=8080,
         workers=2,
@@ -55,6 +56,7 @@ def test_all_settings() -> None:
             "PROXY_SILENCE_SECONDS": "4",
             "PROXY_CONCURRENCY": "5",
             "PROXY_LOG_LEVEL": "warning",
+            "PROXY_ALLOW_ORIGINS": "https://Pivot.claude.ai/, http://localhost:3000",
             "PROXY_LISTEN_ADDR": "[::1]:9090",
             "PROXY_WORKERS": "3",
             "THREADS": "20",
@@ -79,6 +81,7 @@ def test_all_settings() -> None:
         silence=4,
         concurrency=5,
         log_level="WARNING",
+        allow_origins=("https://pivot.claude.ai", "http://localhost:3000"),
         host="[::1]",
         port=9090,
         workers=3,
@@ -117,6 +120,15 @@ def test_the_endpoint_is_a_host_or_a_base_url(value: str, endpoint: str) -> None
         ("PROXY_PING_SECONDS", "soon", "expected a number of seconds above 0, got 'soon'"),
         ("PROXY_PING_SECONDS", "0", "expected a number of seconds above 0, got '0'"),
         ("PROXY_SILENCE_SECONDS", "inf", "expected a number of seconds above 0, got 'inf'"),
+        *(
+            (
+                "PROXY_ALLOW_ORIGINS",
+                value,
+                "expected origins like https://pivot.claude.ai, or '*', or 'off', "
+                f"got {value.lower()!r}",
+            )
+            for value in ("pivot.claude.ai", "https://x/path", "null", "https://U@x")
+        ),
         (
             "PROXY_LOG_LEVEL",
             "loud",
@@ -153,6 +165,14 @@ def test_a_bad_setting_ends_the_program_with_a_sentence(
     with pytest.raises(BadSetting) as caught:
         read({name: value})
     assert str(caught.value) == f"{name}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("value", "origins"),
+    [("", ()), (" ", ()), ("off", ()), ("OFF", ()), ("*", ("*",)), ("app://x", ("app://x",))],
+)
+def test_origins_can_be_all_or_none(value: str, origins: tuple[str, ...]) -> None:
+    assert read({"PROXY_ALLOW_ORIGINS": value}).allow_origins == origins
 
 
 def test_keys_may_stand_on_lines_of_their_own() -> None:

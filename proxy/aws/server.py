@@ -21,7 +21,7 @@ from typing import Any
 
 from translate import ApiError, sse
 
-from .. import config
+from .. import config, cors
 from . import event as events
 from .event import Head
 from .runtime_api import FAILURES, Invocation, ResponseStream, Runtime
@@ -61,6 +61,7 @@ class AppThread:
 
     def __init__(self, app: App, environ: dict[str, Any], until: float) -> None:
         self.head = Head(0, [])
+        self.origin: str | None = environ.get("HTTP_ORIGIN")
         self._until = until
         self._pieces: queue.SimpleQueue[bytes | AppFailed | None] = queue.SimpleQueue()
         self._is_begun = False
@@ -165,7 +166,7 @@ def answer(runtime: Runtime, invocation: Invocation, app_thread: AppThread) -> N
         first = next(pieces, b"")
     except OutOfTime:
         log.warning(LATE, invocation.id)
-        refuse(runtime, invocation)
+        refuse(runtime, invocation, app_thread.origin)
         return
     except AppFailed as failed:
         runtime.refuse(invocation, log_exception(invocation, failed.cause), INTERNAL_ERROR)
@@ -185,11 +186,12 @@ def answer(runtime: Runtime, invocation: Invocation, app_thread: AppThread) -> N
             stream.end()
 
 
-def refuse(runtime: Runtime, invocation: Invocation) -> None:
+def refuse(runtime: Runtime, invocation: Invocation, origin: str | None) -> None:
     """Out of time before the first byte: a 504, not to be retried, as it would take as long."""
     request_id = f"req_{invocation.id}"
     error = ApiError(504, OUT_OF_TIME, retry=False)
     headers = {"content-type": "application/json", "request-id": request_id, **error.headers()}
+    headers |= cors.response_headers(origin, config.read().allow_origins, headers)
     head = Head(error.status, list(headers.items()))
     with contextlib.closing(runtime.response_stream(invocation)) as stream:
         stream.begin(events.prelude(head))
