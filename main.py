@@ -9,6 +9,7 @@ import contextlib
 import gc
 import random
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,8 @@ gc.freeze()
 gc.set_threshold(50_000, 20, 50)
 ENCODED = "The request's body is compressed (Content-Encoding). Send it as it is."
 settings = config.read()
+for warning in config.warnings():
+    print(f"gemini-messages: {warning}", file=sys.stderr, flush=True)
 request_log.configure_logging(settings.log_level)
 gemini = Gemini(
     endpoints.from_settings(settings),

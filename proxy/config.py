@@ -14,6 +14,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from . import spelling
+
 MODEL_VARIABLES = (
     "ANTHROPIC_MODEL",
     "ANTHROPIC_DEFAULT_OPUS_MODEL",
@@ -154,17 +156,22 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
     threads = _count("THREADS", _get(environ, "THREADS"))
     concurrency = _get(environ, "PROXY_CONCURRENCY") or str(default_concurrency(threads))
     is_vertex = _choice("GEMINI_BACKEND", _get(environ, "GEMINI_BACKEND"), BACKENDS) == "VERTEX"
-    api_keys = _list(_get(environ, "GEMINI_API_KEY"))
+    api_keys = _list(spelling.unquote(_get(environ, "GEMINI_API_KEY")))
     endpoint = _get(environ, "GEMINI_ENDPOINT") or ("" if is_vertex else DEVELOPER_ENDPOINT)
     return Settings(
         endpoint=_endpoint(endpoint) if endpoint else "",
         is_vertex=is_vertex,
         project=_get(environ, "GOOGLE_CLOUD_PROJECT"),
         location=_get(environ, "GOOGLE_CLOUD_LOCATION"),
-        api_keys=tuple(_secret("GEMINI_API_KEY", key) for key in api_keys),
-        token=_secret("PROXY_TOKEN", _get(environ, "PROXY_TOKEN")),
-        model_settings={name: value for name in MODEL_VARIABLES if (value := _get(environ, name))},
-        fallbacks=_list(_get(environ, "GEMINI_FALLBACK_MODELS")),
+        api_keys=tuple(_secret("GEMINI_API_KEY", spelling.unquote(key)) for key in api_keys),
+        token=_secret("PROXY_TOKEN", spelling.unquote(_get(environ, "PROXY_TOKEN"))),
+        model_settings={
+            name: _model(name, value) for name in MODEL_VARIABLES if (value := _get(environ, name))
+        },
+        fallbacks=tuple(
+            _model("GEMINI_FALLBACK_MODELS", value)
+            for value in _list(_get(environ, "GEMINI_FALLBACK_MODELS"))
+        ),
         safety=_choice("GEMINI_SAFETY", _get(environ, "GEMINI_SAFETY"), THRESHOLDS),
         first_byte=_seconds(environ, "PROXY_FIRST_BYTE_SECONDS"),
         ping=_seconds(environ, "PROXY_PING_SECONDS"),
@@ -178,6 +185,11 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         workers=_count("PROXY_WORKERS", workers),
         threads=threads,
     )
+
+
+def warnings(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Sentences about settings that are probably not what was meant, for who starts the server."""
+    return list(spelling.find_slips(environ, VARIABLES, SECRETS))
 
 
 def default_concurrency(threads: int) -> int:
@@ -286,6 +298,12 @@ def _secret(name: str, value: str) -> str:
     """A value that travels in a header."""
     if not (value.isascii() and value.isprintable()):
         raise BadSetting(name, "contains a non-ASCII or non-printable character")
+    return value
+
+
+def _model(name: str, value: str) -> str:
+    if problem := spelling.problem_of_model(value):
+        raise BadSetting(name, f"{problem} (To have it asked for as it is: models/{value})")
     return value
 
 
