@@ -26,7 +26,7 @@ ALIASES = {*models.CLASSES, "opusplan", "default"}
 """Claude's names without `claude`, as Claude Code takes them."""
 
 WORDS = {
-    *(word for name in (*models.TABLE, *models.SUCCESSORS) for word in re.findall("[a-z]+", name)),
+    *(word for name in (*models.TABLE, *models.FORMER) for word in re.findall("[a-z]+", name)),
     *("gemma", "learnlm", "it", "exp", "experimental", "latest", "ultra", "nano", "live", "tts"),
     *("image", "audio", "native", "dialog", "thinking", "robotics", "er", "computer", "use"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -393,3 +394,19 @@ def test_flush_without_a_queue_has_nothing_to_do(lines: Lines) -> None:
     configure_logging("INFO")
     request_log.flush()
     assert lines() == []
+
+
+def test_other_handlers_of_the_log_get_no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    configure_logging("INFO")
+    other = logging.NullHandler()
+    request_log.log.addHandler(other)
+    monkeypatch.setattr("atexit.register", lambda function: function)
+    with open(os.devnull, "w") as nowhere:
+        monkeypatch.setattr("sys.stdout", nowhere)
+        request_log.write_in_background()
+        request_log.flush()
+    ours = request_log.log.handlers[0]
+    assert isinstance(ours, request_log.JsonLogHandler)
+    assert ours.queue is not None
+    assert not hasattr(other, "queue")
+    configure_logging("INFO")

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from proxy import config, spelling
 from proxy.config import BadSetting
-from translate.models import SUCCESSORS, TABLE
+from translate.models import FORMER, TABLE
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_quotes_around_the_token_are_left_out() -> None:
 
 RIGHT = (
     *TABLE,
-    *SUCCESSORS,
+    *FORMER,
     *("gemini-5-helium", "gemini-9-flash", "gemini-4.5-pro-preview-11-2026", "gemini-flash-latest"),
     *("gemma-4-27b-it", "learnlm-2.0-flash-experimental", "GEMINI-4-Neon", "gemini-4-neon[1m]"),
     *("claude-gemini-4-neon", "anthropic/gemini-4-neon", "models/gemini-4-hydrogn"),
@@ -101,7 +101,7 @@ def test_typo_in_a_model_ends_the_start(name: str, value: str, suggestion: str) 
 
 
 def test_every_word_of_a_model_is_known() -> None:
-    assert [name for name in (*TABLE, *SUCCESSORS) if spelling.problem_of_model(name)] == []
+    assert [name for name in (*TABLE, *FORMER) if spelling.problem_of_model(name)] == []
 
 
 def test_slips_are_told_at_the_start(
