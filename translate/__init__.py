@@ -3,11 +3,12 @@
     request/    a Messages request ->             response/   Gemini's chunks ->
                 a GenerateContent request                     events, or one message
       translate                                     stream
-      |-- validation                                |-- events, output_limit
-      |-- messages                                  |-- tool_calls, pending_signatures,
-      |-- tools, json_schema, openapi               |       partial_args, tool_call_repair
-      |-- thinking                                  |-- finish, continuation, usage, grounding
-      `-- overrides                                 `-- message                  google_errors
+      |-- validation                                |-- chunks, surrogates
+      |-- messages                                  |-- events, output_limit, stop_finder
+      |-- tools, json_schema, openapi               |-- tool_calls, pending_signatures,
+      |-- thinking                                  |       partial_args, tool_call_repair, integers
+      |-- overrides                                 |-- finish, continuation, usage, grounding
+      `-- media                                     `-- message       google_errors, media_errors
     ------------------------------------------------------------------------------------------
     both stand on       translation     signatures     models     errors     wire
 
