@@ -31,7 +31,11 @@ TOOLS = {
     "Any": {"required": ["y"]},
     "Odd": {"properties": {"y": {}}, "required": [["y"], {}, 1]},
     "Open": {"properties": {"name": {}}},
-    "Union": {"properties": {"name": {}}, "required": ["id"], "anyOf": []},
+    "Union": {
+        "properties": {"name": {}},
+        "required": ["id"],
+        "anyOf": [{"properties": {"name": {"type": "integer"}}}],
+    },
 }
 
 
@@ -46,6 +50,11 @@ SLIPS: dict[str, Any] = {
     "alike": ("Read", {"filename": "a"}, ("Read", {"file_path": "a"}, ["renamed"])),
     "written as strings": ("TodoWrite", {"todos": '[{"a": 1}]', "meta": "{}", "note": "[1]"},
         ("TodoWrite", {"todos": [{"a": 1}], "meta": {}, "note": "[1]"}, ["parsed"])),
+    "whole floats": ("Read", {"file_path": "a", "limit": 5.0},
+        ("Read", {"file_path": "a", "limit": 5}, ["integers"])),
+    "whole floats beside a wrong key": ("Read", {"path": "a", "limit": 5.0},
+        ("Read", {"file_path": "a", "limit": 5}, ["renamed", "integers"])),
+    "whole floats of a union": ("Union", {"name": 5.0}, ("Union", {"name": 5}, ["integers"])),
     "wrapped and wrong is two slips": ("default_api.read", {"args": {"path": "a"}},
         ("Read", {"args": {"path": "a"}}, ["name"])),
 }  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ..wire import FunctionCall, Json
 from .chunks import MAX_DEPTH, is_deeper
+from .integers import fit_integers
 from .surrogates import replace_halves
 
 PREFIXES = ("default_api:", "default_api.")
@@ -22,7 +23,7 @@ WRAPPERS = ("parameters", "arguments", "args", "input")
 """Keys under which a model may put all arguments once more."""
 
 OPAQUE = frozenset({"$ref", "allOf", "anyOf", "oneOf", "patternProperties"})
-"""At the root of a schema: `properties` does not name all that may be there. No repair then."""
+"""At the root of a schema: `properties` does not name all that may be there."""
 
 TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -112,9 +113,9 @@ def repair(called: str, args: Json, tools: Mapping[str, Json]) -> RepairedCall:
     name = _find_name(called, tools)
     repairs = [] if name == called else ["name"]
     schema = tools.get(name)
-    if schema is None or schema.keys() & OPAQUE:
+    if schema is None:
         return RepairedCall(name, args, repairs)
-    for kind, repair_args in ARGUMENT_REPAIRS:
+    for kind, repair_args in ARGUMENT_REPAIRS if schema.keys().isdisjoint(OPAQUE) else OF_ANY:
         repaired = repair_args(args, schema)
         if repaired is not args:
             repairs.append(kind)
@@ -210,7 +211,15 @@ def _letters(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-ARGUMENT_REPAIRS = (("unwrapped", _unwrap), ("renamed", _rename_key), ("parsed", _parse_strings))
+OF_ANY = (("integers", fit_integers),)
+"""Repairs that go by any schema."""
+
+ARGUMENT_REPAIRS = (
+    ("unwrapped", _unwrap),
+    ("renamed", _rename_key),
+    ("parsed", _parse_strings),
+    *OF_ANY,
+)
 
 
 def _properties(schema: Json) -> Json:

@@ -1,0 +1,105 @@
+"""Numbers of a call's arguments as the tool's schema has them: 1.0 is 1 where it says integer.
+
+Google keeps arguments in a Struct, which has floats only; many a client checks for integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..wire import Json
+
+MAX_EXACT = 2.0**53
+"""Up to here every whole float is one integer; beyond, it is any of several."""
+
+MAX_ALTERNATIVES = 20
+"""Schemas that are looked at for one value: references and unions may lead to each other."""
+
+UNIONS = ("anyOf", "oneOf", "allOf")
+
+
+def fit_integers(args: Json, schema: Json) -> Json:
+    """The arguments with integers where the schema has them; the same object where none changed.
+
+    schema: a client's, so it may hold anything.
+    """
+    return _fit(args, [schema], schema) if _has_whole_float(args) else args
+
+
+def _has_whole_float(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_whole_float(item) for item in value.values())
+    if isinstance(value, list):
+        return any(_has_whole_float(item) for item in value)
+    return isinstance(value, float) and value.is_integer()
+
+
+def _fit(value: Any, schemas: Iterable[Any], root: Json) -> Any:
+    """schemas: those that the value may have to fit. root: where references begin."""
+    alternatives = _alternatives(schemas, root)
+    if isinstance(value, dict):
+        fitted: Any = {
+            name: _fit(item, _of_member(name, alternatives), root) for name, item in value.items()
+        }
+        return fitted if _has_changed(value.values(), fitted.values()) else value
+    if isinstance(value, list):
+        fitted = [_fit(item, _of_element(i, alternatives), root) for i, item in enumerate(value)]
+        return fitted if _has_changed(value, fitted) else value
+    if not isinstance(value, float) or not value.is_integer() or abs(value) > MAX_EXACT:
+        return value
+    types = {name for schema in alternatives for name in _types(schema)}
+    return int(value) if "integer" in types and "number" not in types else value
+
+
+def _has_changed(before: Iterable[Any], after: Iterable[Any]) -> bool:
+    return any(one is not other for one, other in zip(before, after, strict=True))
+
+
+def _alternatives(schemas: Iterable[Any], root: Json) -> list[Json]:
+    """The schemas, those of their unions, and those they refer to."""
+    found: dict[int, Json] = {}
+    waiting = [*schemas]
+    while waiting and len(found) < MAX_ALTERNATIVES:
+        schema = waiting.pop()
+        if isinstance(schema, dict) and id(schema) not in found:
+            found[id(schema)] = schema
+            waiting += [each for name in UNIONS for each in _list(schema.get(name))]
+            waiting.append(_resolve(schema.get("$ref"), root))
+    return [*found.values()]
+
+
+def _resolve(reference: Any, root: Json) -> Any:
+    """What `#/$defs/name` stands for in the schema; None where that is nothing."""
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        return None
+    target: Any = root
+    for step in reference.removeprefix("#/").split("/"):
+        target = target.get(step) if isinstance(target, dict) else None
+    return target
+
+
+def _of_member(name: str, schemas: Iterable[Json]) -> Iterator[Any]:
+    for schema in schemas:
+        properties = schema.get("properties")
+        if isinstance(properties, dict) and name in properties:
+            yield properties[name]
+        else:
+            yield schema.get("additionalProperties")
+
+
+def _of_element(position: int, schemas: Iterable[Json]) -> Iterator[Any]:
+    for schema in schemas:
+        first = _list(schema.get("prefixItems")) or _list(schema.get("items"))
+        yield first[position] if position < len(first) else schema.get("items")
+
+
+def _types(schema: Json) -> list[Any]:
+    kind = schema.get("type")
+    return (
+        [kind] if isinstance(kind, str) else [each for each in _list(kind) if isinstance(each, str)]
+    )
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
