@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from translate.models import (
+    ALIASES,
     DEFAULTS,
     DEVELOPER,
     FORMER,
@@ -21,6 +22,7 @@ from translate.models import (
     class_of,
     find,
     for_platform,
+    is_known,
     serving,
     successor,
 )
@@ -90,6 +92,34 @@ def test_a_version_of_a_model_has_its_facts() -> None:
     assert find(VERSIONED) == replace(TABLE["gemini-3.8-flash"], name=VERSIONED)
     assert successor("gemini-2.0-flash-001") == "gemini-3.5-flash-lite"
     assert successor("gemini-2.0-flash-0012") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "retires", "vertex_retires", "newer"),
+    [
+        ("gemini-2.5-pro-preview-05-06", "2026-12-01", "2026-10-20", "gemini-3.8-flash"),
+        ("gemini-2.5-flash-preview-09-2025", "2026-12-01", "2026-10-20", "gemini-3.5-flash-lite"),
+        ("gemini-2.0-flash-exp", "2026-06-01", "2026-06-01", "gemini-3.5-flash-lite"),
+        ("gemini-3.8-flash-preview", None, None, None),
+        ("gemini-2.5-flash-preview-tts", None, None, None),
+    ],
+)
+def test_a_preview_is_gone_with_its_model(
+    name: str, retires: str | None, vertex_retires: str | None, newer: str | None
+) -> None:
+    model = find(name)
+    assert (model.name, model.prices) == (name, ())
+    assert (model.retires, model.vertex_retires, model.successor) == (
+        retires,
+        vertex_retires,
+        newer,
+    )
+
+
+def test_known_names_are_googles() -> None:
+    known = [*TABLE, *FORMER, *ALIASES, VERSIONED, "gemini-2.5-pro-preview-05-06"]
+    assert all(is_known(name) for name in known)
+    assert not any(is_known(name) for name in ("gemini-9", "gemini-3.8-flash-preview", "gpt-5"))
 
 
 # --- Prices ---------------------------------------------------------------------------------------

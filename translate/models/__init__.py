@@ -6,6 +6,7 @@ One row of the table says all of a model; whoever uses one imports it from here.
 from .api import display_name, summary, to_models_api
 from .names import CLASS_SETTINGS, CLASSES, DEFAULTS, Choice, choose, class_of, google_name, resolve
 from .table import (
+    ALIASES,
     CHECKED,
     DEVELOPER,
     DYNAMIC,
@@ -23,11 +24,13 @@ from .table import (
     Rates,
     find,
     for_platform,
+    is_known,
     serving,
     successor,
 )
 
 __all__ = [
+    "ALIASES",
     "CHECKED",
     "CLASSES",
     "CLASS_SETTINGS",
@@ -53,6 +56,7 @@ __all__ = [
     "find",
     "for_platform",
     "google_name",
+    "is_known",
     "resolve",
     "serving",
     "successor",

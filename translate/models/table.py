@@ -243,11 +243,27 @@ FORMER = {
     "gemini-3-pro-preview": ("2026-03-09", "gemini-3.1-pro-preview"),
     "gemini-2.0-flash": ("2026-06-01", "gemini-3.5-flash-lite"),
     "gemini-2.0-flash-lite": ("2026-06-01", "gemini-3.5-flash-lite"),
+    "gemini-1.5-pro": ("2025-09-29", "gemini-3.8-flash"),
+    "gemini-1.5-flash": ("2025-09-29", "gemini-3.5-flash-lite"),
+    "gemini-1.5-flash-8b": ("2025-09-29", "gemini-3.5-flash-lite"),
 }
 """Models that are gone from the table: name -> the day, on both APIs, and the successor."""
 
+ALIASES = (
+    "gemini-pro-latest",
+    "gemini-flash-latest",
+    "gemini-flash-lite-latest",
+    "gemma-4-31b-it",
+    "gemma-4-26b-a4b-it",
+)
+"""Names that Google has and the rules below are enough for: they are no typos."""
+
 VERSION = re.compile(r"-\d{3}$")
 """The number of a stable version, as in `gemini-2.0-flash-001`: the same model."""
+
+PREVIEW = re.compile(r"-(?:preview|exp)(?:-\d\d-\d\d(?:\d\d)?)?$")
+"""What a preview has behind the name of its model, and the day: it is gone with that at the latest.
+"""
 
 
 def find(name: str) -> Model:
@@ -256,10 +272,24 @@ def find(name: str) -> Model:
     if unversioned in TABLE:
         return replace(TABLE[unversioned], name=name)
     model = _unlisted_model(name)
-    if unversioned not in FORMER:
-        return model
-    day, newer = FORMER[unversioned]
-    return replace(model, retires=day, vertex_retires=day, successor=newer)
+    stable = PREVIEW.sub("", unversioned)
+    former = FORMER.get(unversioned) or FORMER.get(stable)
+    if former:
+        day, newer = former
+        return replace(model, retires=day, vertex_retires=day, successor=newer)
+    if stable in TABLE:
+        kept = TABLE[stable]
+        retires, vertex_retires = kept.retires, kept.vertex_retires
+        return replace(
+            model, retires=retires, vertex_retires=vertex_retires, successor=kept.successor
+        )
+    return model
+
+
+def is_known(name: str) -> bool:
+    """Whether Google is known to have, or to have had, a model of this name."""
+    unversioned = VERSION.sub("", name)
+    return unversioned in TABLE or unversioned in ALIASES or find(name).successor is not None
 
 
 def successor(name: str) -> str | None:
