@@ -535,6 +535,27 @@ def test_model_is_shown_by_each_of_its_names(
     assert (shown["id"], shown["display_name"]) == (model_id.replace("%2F", "/"), name)
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_unknown_model_is_served_with_a_warning(front: Front, stream: bool) -> None:
+    front.script({**HELLO, "repeat": True})
+    for name, warning in {
+        "gemnii-4-neon\r\n": "gemnii-4-neon?? is no Gemini or Claude model,"
+        " gemini-4-hydrogen answers, did you mean gemini-4-neon?",
+        "claude-opus-5": None,
+    }.items():
+        answer = front.post(model=name, stream=stream)
+        assert answer.status_code == 200
+        assert answer.headers.get("x-gemini-warning") == warning
+
+
+def test_long_model_name_is_refused(front: Front) -> None:
+    problem = (400, "invalid_request_error", "model: expected at most 256 characters, got 257")
+    assert error(front.post(model="x" * 257)) == problem
+    assert error(front.post(COUNT, model="x" * 257)) == problem
+    shown = front.client.get(f"/v1/models/{'x' * 257}", headers={"x-api-key": front.key})
+    assert error(shown) == problem
+
+
 def test_retired_model_is_asked_as_its_successor(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from translate.models import DEFAULTS, TABLE, VERTEX, choose, google_name, resolve
+from translate.errors import InvalidRequest
+from translate.models import (
+    ALIASES,
+    DEFAULTS,
+    FORMER,
+    TABLE,
+    VERTEX,
+    choose,
+    google_name,
+    resolve,
+    suggest,
+)
+from translate.models.names import MAX_NAME_LENGTH
 
 ALL = {
     "ANTHROPIC_MODEL": "gemini-4-argon",
@@ -63,20 +75,71 @@ def test_the_most_specific_setting_wins(
         ("anthropic/gemini-4-neon[1m]", "gemini-4-neon"),
         ("opus", DEFAULTS["opus"]),
         ("claude-haiku-4-5", DEFAULTS["haiku"]),
+        ("opus[1m]", DEFAULTS["opus"]),
+        ("anthropic/claude-haiku-4-5", DEFAULTS["haiku"]),
         ("tuned-by-me", "tuned-by-me"),
+        ("tuned-haiku-poet", "tuned-haiku-poet"),
     ],
 )
 def test_a_setting_may_be_any_name_a_shell_holds(value: str, expected: str) -> None:
     assert resolve("claude-sonnet-5", {"ANTHROPIC_MODEL": value}).name == expected
 
 
-def test_names_that_are_not_googles() -> None:
-    assert [google_name(name) for name in ("claude-opus-5", "gpt-5", "gemini-", "gemini-a/b")] == [
-        None,
-        None,
-        None,
-        None,
-    ]
+NOT_GOOGLES = ["claude-opus-5", "gpt-5", "gemini-", "gemini-a/b", "gemini/", "google/", "", "/"]
+
+
+@pytest.mark.parametrize("name", NOT_GOOGLES)
+def test_names_that_are_not_googles(name: str) -> None:
+    assert google_name(name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gemini-4-neon",
+        " Gemini-4-Neon ",
+        "google/gemini-4-neon",
+        "gemini/gemini-4-neon",
+        "vertex_ai/gemini-4-neon",
+        "models/gemini-4-neon/",
+        "~google/gemini-4-neon",
+        "openrouter/google/gemini-4-neon:free",
+        "publishers/google/models/gemini-4-neon@001",
+        "projects/p/locations/global/publishers/google/models/gemini-4-neon",
+        "google_genai:gemini-4-neon",
+        "google-vertex:models/gemini-4-neon",
+        "gemini-4-neon[1m]",
+        "gemini-4-neon[1m]:free[1M]",
+        "gemini-4-neon(high)",
+        "anthropic/claude-gemini-4-neon[1m]",
+        "claude-claude-gemini-4-neon",
+        "models/models/anthropic/claude-anthropic-gemini-4-neon",
+        "anthropic/gemini-4-neon:claude-opus-5",
+    ],
+)
+def test_a_gemini_name_is_found_in_any_nesting(name: str) -> None:
+    assert google_name(name) == "gemini-4-neon"
+    assert resolve(name, {"ANTHROPIC_MODEL": "gemini-4-argon"}).name == "gemini-4-neon"
+    assert resolve("claude-opus-5", {"ANTHROPIC_MODEL": name}).name == "gemini-4-neon"
+    assert choose("claude-opus-5", {}, fallback=name).model.name == "gemini-4-neon"
+    assert choose(name, {}).warnings == ()
+
+
+@pytest.mark.parametrize("repeated", ["models/", "[1m]", "claude-", ":", "gemini-a:", "/", " "])
+def test_a_name_is_read_in_linear_time(repeated: str) -> None:
+    """A megabyte at once: what is quadratic would take hours."""
+    many = repeated * (1_000_000 // len(repeated))
+    assert google_name(f"{many}gemini-4-neon") in ("gemini-4-neon", "gemini-a")
+    is_path = "/" in repeated
+    assert google_name(f"gemini-4-neon:{many}!") == (None if is_path else "gemini-4-neon")
+
+
+def test_a_name_has_a_length() -> None:
+    longest = "x" * MAX_NAME_LENGTH
+    assert resolve(longest, {}).name == DEFAULTS["sonnet"]
+    with pytest.raises(InvalidRequest) as raised:
+        resolve(f"{longest}x", {})
+    assert raised.value.message == "model: expected at most 256 characters, got 257"
 
 
 # --- The day --------------------------------------------------------------------------------------
@@ -108,3 +171,74 @@ def test_a_retired_name_is_planned_as_its_successor(
     on_vertex = choose(requested, settings, fallback=fallback, platform=VERTEX)
     assert (on_vertex.model.name, on_vertex.warnings) == (expected, tuple(warnings))
     assert resolve("gemini-2.5-pro", {}, today="2026-12-01").name == "gemini-3.8-flash"
+
+
+# --- Names that are not known ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("claude-opus-5-5", "claude-9-unheard-of", "us.anthropic.claude-v1:0", "claude"),
+        *("opus", "Sonnet", "opusplan", "default", "best", "opus[1m]"),
+        *(*TABLE, *FORMER, *ALIASES, "gemini-3.8-flash-001", "gemini-2.5-flash-preview-09-2025"),
+        *("gemini-2.0-flash-exp", "gemini-2.5-pro-preview-05-06"),
+    ],
+)
+def test_known_names_need_no_word(name: str) -> None:
+    choice = choose(name, {})
+    assert suggest(name) is None
+    assert not any("did you mean" in each or "is no" in each for each in choice.warnings)
+    assert not any("table" in each for each in choice.warnings)
+
+
+NO_MODEL = "is no Gemini or Claude model, gemini-4-hydrogen answers"
+NOT_LISTED = "is not in this server's table"
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "warning"),
+    [
+        ("gpt-5", "gemini-4-hydrogen", f"gpt-5 {NO_MODEL}."),
+        ("openai/gpt-5:free", "gemini-4-hydrogen", f"openai/gpt-5:free {NO_MODEL}."),
+        ("some-model", "gemini-4-hydrogen", f"some-model {NO_MODEL}."),
+        ("gemnii-4", "gemini-4-hydrogen", f"gemnii-4 {NO_MODEL}."),
+        (
+            "google/gemnii-4-neon",
+            "gemini-4-hydrogen",
+            f"google/gemnii-4-neon {NO_MODEL}, did you mean gemini-4-neon?",
+        ),
+        (
+            "google:gemnii-4-neon",
+            "gemini-4-hydrogen",
+            f"google:gemnii-4-neon {NO_MODEL}, did you mean gemini-4-neon?",
+        ),
+        (
+            "gemini-9-flsh",
+            "gemini-9-flsh",
+            f"gemini-9-flsh {NOT_LISTED}, did you mean gemini-3.8-flash?",
+        ),
+        (
+            "google/gemini-9-unobtainium",
+            "gemini-9-unobtainium",
+            f"gemini-9-unobtainium {NOT_LISTED}.",
+        ),
+        ("a\r\nset-cookie: b\x00é", "gemini-4-hydrogen", f"a??set-cookie: b?? {NO_MODEL}."),
+        ("x" * 65, "gemini-4-hydrogen", f"{'x' * 64}... {NO_MODEL}."),
+    ],
+)
+def test_an_unknown_name_is_served_with_a_word(name: str, model: str, warning: str) -> None:
+    choice = choose(name, {})
+    assert (choice.model.name, choice.warnings) == (model, (warning,))
+    fallback = choose(name, {}, fallback="gemini-4-argon")
+    assert (fallback.model.name, fallback.warnings) == ("gemini-4-argon", (warning,))
+
+
+@pytest.mark.parametrize("name", ["gpt-5", "openai/gpt-5.5-codex", "o3-mini", "deepseek-4", "glm4"])
+def test_the_default_is_suggested_for_other_makers_models(name: str) -> None:
+    assert suggest(name) == DEFAULTS["sonnet"]
+
+
+@pytest.mark.parametrize("name", ["gemini-9-unobtainium", "tuned-by-me", "", "/", "[1m]"])
+def test_nothing_is_suggested_for_what_may_be_right(name: str) -> None:
+    assert suggest(name) is None

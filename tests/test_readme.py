@@ -14,7 +14,9 @@ from translate.models import (
     Model,
     Price,
     Rates,
+    google_name,
 )
+from translate.models.names import MAX_NAME_LENGTH
 
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -51,6 +53,15 @@ def test_the_model_mapping_is_the_one_in_the_code() -> None:
             DEFAULTS[model_class],
         ]
         assert set(quoted(row[0])) == (words if model_class != "sonnet" else set())
+
+
+def test_forms_of_names_are_understood() -> None:
+    row = next(row for row in table("Models") if "`google/gemini-...`" in row[0])
+    forms = [*quoted(row[0]), *quoted(table("Models")[1][0])]
+    for form in forms:
+        before, _, after = form.replace("gemini-...", "...").partition("...")
+        assert google_name(f"{before}gemini-4-neon{after}") == "gemini-4-neon", form
+    assert f"at most {MAX_NAME_LENGTH} characters" in README
 
 
 def test_the_models_are_those_of_the_table() -> None:

@@ -1,10 +1,20 @@
-"""Gemini models: their facts (table.py), their names (names.py), how they are listed (api.py).
+"""Gemini models: facts (table.py), names (names.py, typos.py), how they are listed (api.py).
 
 One row of the table says all of a model; whoever uses one imports it from here.
 """
 
 from .api import display_name, summary, to_models_api
-from .names import CLASS_SETTINGS, CLASSES, DEFAULTS, Choice, choose, class_of, google_name, resolve
+from .names import (
+    CLASS_SETTINGS,
+    CLASSES,
+    DEFAULTS,
+    Choice,
+    choose,
+    class_of,
+    google_name,
+    resolve,
+    suggest,
+)
 from .table import (
     ALIASES,
     CHECKED,
@@ -60,6 +70,7 @@ __all__ = [
     "resolve",
     "serving",
     "successor",
+    "suggest",
     "summary",
     "to_models_api",
 ]

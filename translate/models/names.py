@@ -9,7 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from .table import CHECKED, DEVELOPER, Model, Platform, serving
+from ..errors import InvalidRequest
+from . import typos
+from .table import CHECKED, DEVELOPER, Model, Platform, is_known, serving
 
 FREE_DEFAULT = "gemini-4-hydrogen"
 """The best model that a free-tier key can use."""
@@ -31,11 +33,32 @@ CLASS_SETTINGS = {
 }
 """Class -> the setting that names its model instead."""
 
-GOOGLE = re.compile(r"(?:gemini|gemma|learnlm)-[A-Za-z0-9._-]+")
+MAX_NAME_LENGTH = 256
+"""Characters of a request's `model`: Google's longest, with project and location, has 150."""
+
+MAX_SHOWN = 64
+"""Of them in a warning, which is a header."""
+
+GOOGLE = re.compile(r"(?:gemini|gemma|learnlm)-[a-z0-9._-]+")
 """A name that Google's API takes as it is."""
 
-WRAPPED = re.compile(r"^(?:models/|anthropic/|claude-(?=gem))|\[1m\]$", re.IGNORECASE)
-"""What clients put around such a name: a picker's alias, a context-window suffix."""
+AROUND = re.compile(r"[^a-z0-9._-]+")
+"""Between such a name and what clients and routers put before or behind it in the last step of a
+path: `google_genai:...`, `...:free`, `...@001`, `...[1m]`, `...(high)`."""
+
+PICKERS = re.compile(r"(?:claude-|anthropic-)*")
+"""Before such a name, for pickers that take Anthropic's only."""
+
+OTHER_MAKERS = re.compile(
+    r"(?:gpt|chatgpt|codex|o|grok|llama|mistral|mixtral|deepseek|qwen|kimi|glm|minimax|phi)"
+    r"-?\d[a-z0-9._-]*"
+)
+"""Names that are none of Google's, Anthropic's or of a model tuned by somebody."""
+
+CLAUDE_CODES = frozenset({*CLASSES, "opusplan", "default", "best"})
+"""What Claude Code takes for a model, and what a shell may hold for it."""
+
+UNPRINTED = re.compile(r"[^A-Za-z0-9._:/@\[\]() -]")
 
 
 class Choice(NamedTuple):
@@ -58,8 +81,12 @@ def choose(
     """The model that serves a request on a day.
 
     requested: the request's `model`. model_settings: setting name -> model name, as far as set.
-    fallback: the model to ask instead of the one that was chosen first.
+    fallback: the model to ask instead of the one that was chosen first. Raises InvalidRequest for
+    a name that is too long.
     """
+    if len(requested) > MAX_NAME_LENGTH:
+        problem = f"expected at most {MAX_NAME_LENGTH} characters, got {len(requested):,}"
+        raise InvalidRequest("model", problem)
     names = [_configured_name(requested, model_settings, is_subagent)]
     if fallback is not None:
         names.append(_from_setting(fallback))
@@ -69,7 +96,7 @@ def choose(
         for name, model in zip(names, models, strict=True)
         if name != model.name
     ]
-    return Choice(models[-1], tuple(dict.fromkeys(gone)))
+    return Choice(models[-1], tuple(dict.fromkeys([*_doubts(requested, models[0]), *gone])))
 
 
 def resolve(
@@ -102,11 +129,15 @@ def _configured_name(requested: str, model_settings: Mapping[str, str], is_subag
 
 
 def google_name(name: str) -> str | None:
-    """`claude-gemini-x`, `anthropic/gemini-x`, `gemini-x[1m]` -> `gemini-x`; None for others."""
-    bare = WRAPPED.sub("", name)
-    while bare != name:
-        name, bare = bare, WRAPPED.sub("", bare)
-    return bare.lower() if GOOGLE.fullmatch(bare.lower()) else None
+    """The Gemini model in a client's or a router's form of its name, in any nesting, such as
+    `anthropic/claude-gemini-x[1m]`, `vertex_ai/gemini-x`, `google/gemini-x:free`; None for others.
+    """
+    last_step = name.lower().rstrip("/").rpartition("/")[2]
+    for word in AROUND.split(last_step):
+        bare = PICKERS.sub("", word, count=1)
+        if GOOGLE.fullmatch(bare):
+            return bare
+    return None
 
 
 def class_of(name: str) -> str:
@@ -118,5 +149,46 @@ def class_of(name: str) -> str:
 def _from_setting(value: str) -> str:
     """A setting may itself hold a Claude name (the same shell serves the client)."""
     lowered = value.lower()
-    is_claude = lowered.startswith("claude") or lowered in {*CLASSES, "opusplan", "default"}
+    is_claude = "claude" in lowered or lowered.partition("[")[0] in CLAUDE_CODES
     return google_name(value) or (DEFAULTS[class_of(value)] if is_claude else value)
+
+
+def _is_claude(name: str) -> bool:
+    """Whether a requested name is one that its client may well mean: it is served by its class."""
+    lowered = name.lower()
+    has_class = any(word in lowered for word in ("claude", *CLASSES))
+    return has_class or lowered.partition("[")[0] in CLAUDE_CODES
+
+
+# --- Names that are not known ---------------------------------------------------------------------
+
+
+def suggest(name: str) -> str | None:
+    """The model that was probably meant by a name, a client's or one in a setting; None where the
+    name may be right: known, Claude's, newer than the table, or somebody's own."""
+    google = google_name(name)
+    if _is_claude(name) if google is None else is_known(google):
+        return None
+    last_step = name.lower().rstrip("/").rpartition("/")[2]
+    bare = google or max(re.split(r"[:@\[\]()]", last_step), key=len)
+    if OTHER_MAKERS.fullmatch(bare):
+        return DEFAULTS[class_of(name)]
+    return typos.nearest(bare)
+
+
+def _doubts(requested: str, model: Model) -> list[str]:
+    """A sentence on a requested name that means no known model; none for one that does."""
+    google = google_name(requested)
+    if _is_claude(requested) if google is None else is_known(google):
+        return []
+    meant = suggest(requested)
+    hint = f", did you mean {meant}?" if meant and meant != model.name else "."
+    if google is not None:
+        return [f"{_printed(google)} is not in this server's table{hint}"]
+    return [f"{_printed(requested)} is no Gemini or Claude model, {model.name} answers{hint}"]
+
+
+def _printed(name: str) -> str:
+    """A name in a header."""
+    shown = UNPRINTED.sub("?", name[:MAX_SHOWN])
+    return shown if len(name) <= MAX_SHOWN else f"{shown}..."
