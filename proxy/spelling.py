@@ -74,7 +74,7 @@ def problem_of_model(value: str) -> str:
 
     A Claude model's name is taken, too: the same shell may serve the client.
     """
-    name = models.google_name(value)
+    name = None if unquote(value) != value else models.google_name(value)
     if value.startswith(AS_IT_IS) and name:
         return ""
     if name is None:
