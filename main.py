@@ -5,11 +5,15 @@ Serve it with `functions-framework --target=messages`.
 
 from __future__ import annotations
 
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - what is imported below has no sentence for it
+    sys.exit("Python 3.11 or later is needed: https://www.python.org/downloads/")
+
 import contextlib
 import gc
 import random
 import socket
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +30,7 @@ from proxy import (
     endpoints,
     json_codec,
     liveness,
+    outbound,
     request_body,
     request_log,
     routes,
@@ -42,25 +47,25 @@ from proxy.liveness import ClientDisconnected, Poller
 from proxy.request_log import RequestLog
 from translate import ApiError, models, translate
 
+server.refuse_debug()
 config.set_server_defaults()
 server.use_worker()
 # What is imported by now stays: no garbage collection need look at it again, nor copy its pages
 # into a forked worker. Large bodies make many objects at once, none of them garbage.
 gc.freeze()
 gc.set_threshold(50_000, 20, 50)
-ENCODED = "The request's body is compressed (Content-Encoding). Send it as it is."
 settings = config.read()
+endpoint = endpoints.from_settings(settings)
+outbound.check(endpoint.base_url)
 for warning in config.warnings():
     print(f"gemini-messages: {warning}", file=sys.stderr, flush=True)
 request_log.configure_logging(settings.log_level)
-gemini = Gemini(
-    endpoints.from_settings(settings),
-    settings.threads,
-    Timeouts(settings.connect, settings.silence),
-)
+gemini = Gemini(endpoint, settings.threads, Timeouts(settings.connect, settings.silence))
 concurrency_limit = ConcurrencyLimit(settings.concurrency)
 memory_budget = MemoryBudget(config.request_memory())
 count_limit = ConcurrencyLimit(max(1, settings.concurrency // token_count.SHARE))
+
+ENCODED = "The request's body is compressed (Content-Encoding). Send it as it is."
 
 
 @functions_framework.http

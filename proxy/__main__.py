@@ -5,18 +5,30 @@ The server is functions-framework; its command line is made here.
 
 from __future__ import annotations
 
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - what is imported below has no sentence for it
+    sys.exit("Python 3.11 or later is needed: https://www.python.org/downloads/")
+
 import argparse
+import errno
 import functools
 import os
 import socket
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from translate import models
 
-from . import __version__, clock, config, endpoints
-from .config import Settings
+from . import __version__, clock, config, endpoints, outbound
+from .config import BadSetting, Settings
+
+ADVICE = {
+    errno.EADDRINUSE: "another program has it. Stop that, or choose another port",
+    errno.EACCES: "it may not be used without more rights. Choose a port above 1023",
+    errno.EADDRNOTAVAIL: "it is none of this machine's. Choose 127.0.0.1, or 0.0.0.0 for all",
+}
+"""Error of the system -> what it means, and what helps."""
 
 
 def banner(settings: Settings) -> str:
@@ -30,11 +42,13 @@ def banner(settings: Settings) -> str:
     )
     classes = {name: resolve(f"claude-{name}") for name in models.DEFAULTS}
     subagent = resolve("claude-sonnet", is_subagent=True)
+    _, http_proxy = config.http_proxy(endpoint.base_url)
     lines = [
         f"Messages API on Gemini, version {__version__}",
         f"  listen    http://{settings.host}:{settings.port}",
         f"  workers   {settings.workers} x {settings.threads} threads",
         f"  endpoint  {endpoint.base_url}",
+        *([f"  through   {outbound.show(http_proxy)}"] if http_proxy else ()),
         f"  key       {_whose_key(settings)}",
         *(f"  {name:<9} -> {model.name}" for name, model in classes.items()),
     ]
@@ -62,9 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--version", action="version", version=f"gemini-messages {__version__}")
     parser.parse_args(arguments)
     settings = config.read()
+    outbound.check(endpoints.from_settings(settings).base_url)
     _check_free(settings)
     print(banner(settings), flush=True)
-    os.environ["WORKERS"] = str(settings.workers)
+    config.set_framework_variables(settings.workers)
     command = [sys.executable, "-m", "functions_framework", "--target=messages"]
     source = Path(__file__).parent.parent / "main.py"
     command += [f"--source={source}", f"--host={settings.host}", f"--port={settings.port}"]
@@ -80,7 +95,8 @@ def _check_free(settings: Settings) -> None:
             probe.bind((settings.host.strip("[]"), settings.port))
         except OSError as error:
             address = f"{settings.host}:{settings.port}"
-            raise SystemExit(f"PROXY_LISTEN_ADDR: {address} cannot be used: {error}") from None
+            reason = ADVICE.get(error.errno or 0, error)
+            raise BadSetting("PROXY_LISTEN_ADDR", f"{address} cannot be used: {reason}") from None
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 from . import spelling
 
@@ -81,6 +82,15 @@ MAX_DEFAULT_WORKERS = 4
 
 THREADS_PER_SPARE = 64
 """One thread in so many is kept free for short requests, and to refuse what is over the limit."""
+
+FRAMEWORK_VARIABLES = (
+    *("DEBUG", "ENTRY_POINT", "FUNCTION_SIGNATURE_TYPE", "FUNCTION_USE_ASGI"),
+    *("THREADED_TIMEOUT_ENABLED", "CLOUD_RUN_TIMEOUT_SECONDS"),
+)
+"""What Functions Framework takes from anybody's environment. DEBUG=1 has it serve a console for
+Python; what is no boolean stops it."""
+
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 OFF = "off"
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@]+")
@@ -197,6 +207,14 @@ def default_concurrency(threads: int) -> int:
     return max(1, threads - max(1, threads // THREADS_PER_SPARE))
 
 
+def set_framework_variables(workers: int, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Give Functions Framework so many processes, and none of the settings that others may mean by
+    variables of the same name."""
+    for name in FRAMEWORK_VARIABLES:
+        environ.pop(name, None)
+    environ["WORKERS"] = str(workers)
+
+
 def request_memory(environ: Mapping[str, str] = os.environ) -> int:
     """Bytes of memory that the requests of one process may take together."""
     processes = _count("WORKERS", _get(environ, "WORKERS") or "1")
@@ -253,6 +271,22 @@ def set_server_defaults(environ: MutableMapping[str, str] = os.environ) -> None:
     of 4 a core would let only 4 answers stream at once on a small instance.
     """
     environ["THREADS"] = _get(environ, "THREADS")
+
+
+def ca_file(environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
+    """The variable that names a file of CA certificates, and the file; as requests reads them."""
+    return next(((name, environ[name]) for name in CA_VARIABLES if environ.get(name)), ("", ""))
+
+
+def http_proxy(url: str, environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
+    """The variable that names the HTTP proxy for a URL, and its value; as requests reads them."""
+    address = urlsplit(url)
+    no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    if proxy_bypass_environment(address.netloc, {"no": no_proxy}):
+        return "", ""
+    names = (f"{address.scheme}_proxy", "all_proxy")
+    spelt = [each for name in names for each in (name, name.upper())]
+    return next(((name, environ[name]) for name in spelt if environ.get(name)), ("", ""))
 
 
 def runtime_api(environ: Mapping[str, str] = os.environ) -> str:

@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 import requests
 import sseclient
 import urllib3
-from requests.utils import check_header_validity
+from requests.utils import check_header_validity, select_proxy
 
 from translate import ApiError, Cause, from_google
 from translate.models import Platform
 from translate.response.stream import BROKEN
 from translate.wire import Chunk
 
-from . import config, json_codec
+from . import config, json_codec, outbound
 from .auth import Key
 from .connections import Adapter, Timeouts
 from .endpoints import Endpoint
@@ -33,6 +33,9 @@ COUNT_SECONDS = 10
 """For a count of tokens: a client that asks for a dozen at once waits for all of them."""
 
 MAX_ERROR_BYTES = 1_048_576
+TUNNEL_FAILED = "Tunnel connection failed"
+"""How http.client begins the answer of a proxy that refuses."""
+
 CHUNK_EVENTS = "text/event-stream"
 
 FAILURES = (
@@ -72,6 +75,11 @@ class Gemini:
             self._environment = session.merge_environment_settings(url, {}, True, None, None)
         if config.is_loopback(urlsplit(url).hostname or ""):
             self._environment["proxies"] = {}
+        self._where, self._advice = urlsplit(url).netloc, ""
+        if http_proxy := select_proxy(url, self._environment["proxies"]):
+            name = f"{urlsplit(url).scheme.upper()}_PROXY"
+            self._advice = f" Correct {name} on the server, or name {self._where} in NO_PROXY."
+            self._where += f" through the proxy {outbound.show(http_proxy)}"
 
     @property
     def platform(self) -> Platform:
@@ -134,15 +142,16 @@ class Gemini:
         return request
 
     def _unreachable(self, error: Exception) -> ApiError:
-        host = urlsplit(self._endpoint.base_url).netloc
+        where = self._where
         # urllib3's NewConnectionError, of a refused connection, is a ConnectTimeoutError too.
         if type(error) is urllib3.exceptions.ConnectTimeoutError:
             return ApiError(
-                504, f"Gemini at {host} could not be reached in time.", cause=Cause.CONNECTION
+                504, f"Gemini at {where} could not be reached in time.", cause=Cause.CONNECTION
             )
         if _is_silence(error):
-            return ApiError(504, f"Gemini at {host} did not answer in time.", cause=Cause.SILENCE)
-        message = f"Gemini could not be reached at {host}: {type(error).__name__}."
+            return ApiError(504, f"Gemini at {where} did not answer in time.", cause=Cause.SILENCE)
+        reason = str(error) if str(error).startswith(TUNNEL_FAILED) else type(error).__name__
+        message = f"Gemini could not be reached at {where}: {reason}.{self._advice}"
         return ApiError(502, message, cause=Cause.CONNECTION)
 
 

@@ -14,6 +14,22 @@ COMMAND = "functions_framework._cli"
 
 WORKER = "proxy.worker.Worker"
 
+DEBUG = (
+    "DEBUG is set in the environment: functions-framework would serve a console for Python to "
+    "everybody who reaches it. Unset it, or start with `python -m proxy`, which does."
+)
+
+
+def refuse_debug() -> None:
+    """End the start of the framework's command where DEBUG of the environment has reached it. By
+    --debug somebody has meant it."""
+    command = sys.modules.get(COMMAND)
+    context = command.click.get_current_context(silent=True) if command else None
+    if context is None or not context.params.get("debug"):
+        return
+    if context.get_parameter_source("debug").name == "ENVIRONMENT":
+        raise SystemExit(DEBUG)
+
 
 def use_worker() -> None:
     """Have gunicorn start our worker. On Windows there is no gunicorn, and nothing to do."""

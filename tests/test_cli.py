@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from proxy import __main__ as cli
-from proxy import __version__
+from proxy import __version__, config
 from proxy.config import read
 from tests import servers
 from tests.servers import Emulator
@@ -80,9 +81,60 @@ def test_a_taken_address_is_said(host: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert str(caught.value).startswith(f"PROXY_LISTEN_ADDR: {address} cannot be used: ")
 
 
+def test_banner_shows_the_http_proxy_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("https_proxy", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:s3cret@proxy.example:3128")
+    assert "  through   http://proxy.example:3128\n" in cli.banner(read({}))
+    monkeypatch.setenv("NO_PROXY", ".googleapis.com")
+    assert "  through" not in cli.banner(read({}))
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (
+            OSError(errno.EADDRINUSE, "x"),
+            "another program has it. Stop that, or choose another port",
+        ),
+        (OSError(errno.EACCES, "x"), "Choose a port above 1023"),
+        (OSError(errno.EADDRNOTAVAIL, "x"), "Choose 127.0.0.1, or 0.0.0.0 for all"),
+        (socket.gaierror("Name or service not known"), "Name or service not known"),
+    ],
+)
+def test_address_that_cannot_be_used_is_said_with_advice(
+    error: OSError, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bind(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(socket.socket, "bind", bind)
+    monkeypatch.setenv("PROXY_LISTEN_ADDR", "192.0.2.1:80")
+    with pytest.raises(SystemExit) as caught:
+        cli.main([])
+    message = str(caught.value)
+    assert message.startswith("PROXY_LISTEN_ADDR: 192.0.2.1:80 cannot be used: ")
+    assert message.endswith(advice)
+
+
+def test_server_gets_nothing_that_others_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DEBUG=app:* stops the framework, and DEBUG=1 has it serve a console for Python."""
+    port = servers.free_port()
+    monkeypatch.setenv("PROXY_LISTEN_ADDR", f"127.0.0.1:{port}")
+    for name in config.FRAMEWORK_VARIABLES:
+        monkeypatch.setenv(name, "app:*")
+    monkeypatch.setattr(os, "execv", lambda *_: None)
+    cli.main([])
+    assert not set(config.FRAMEWORK_VARIABLES) & set(os.environ)
+
+
 def test_it_serves(emulator: Emulator) -> None:
     port = servers.free_port()
-    environ = {"GEMINI_ENDPOINT": emulator.url, "PROXY_LISTEN_ADDR": f"127.0.0.1:{port}"}
+    environ = {
+        "GEMINI_ENDPOINT": emulator.url,
+        "PROXY_LISTEN_ADDR": f"127.0.0.1:{port}",
+        "DEBUG": "app:*",
+    }
     url = f"http://127.0.0.1:{port}"
     command = [servers.FRAMEWORK[0], "-m", "proxy"]
     with servers.running(command, environ, url):

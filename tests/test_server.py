@@ -1,13 +1,18 @@
-"""proxy/server.py: what gunicorn is told, and when."""
+"""proxy/server.py, and the start: what gunicorn is told, and what ends the start."""
 
 from __future__ import annotations
 
+import ast
+import runpy
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from gunicorn.config import Config, WorkerClass
 
 from proxy import server
+from tests import servers
 
 
 @pytest.fixture(autouse=True)
@@ -34,3 +39,80 @@ def test_without_gunicorn_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "gunicorn.config", None)
     server.use_worker()
     assert WorkerClass.default == "sync"
+
+
+# --- What ends the start ----------------------------------------------------------------------
+
+
+def start(**environ: str) -> str:
+    """The last line of the framework's command, which ends at once."""
+    command = [*servers.FRAMEWORK, "--port", str(servers.free_port()), *servers.PROXY]
+    ran = subprocess.run(
+        command, env={**servers.clean_environ(), **environ}, capture_output=True, timeout=30
+    )
+    assert ran.returncode == 1
+    return ran.stderr.decode().splitlines()[-1]
+
+
+def test_debug_of_the_environment_ends_the_start() -> None:
+    assert start(DEBUG="1") == server.DEBUG
+
+
+@pytest.mark.parametrize("debug", ["", "0", "false"])
+def test_no_debug_of_the_environment_is_served(debug: str) -> None:
+    with servers.serving(servers.PROXY, {"DEBUG": debug}) as url:
+        assert servers.LOCAL.get(url, timeout=10).status_code == 200
+
+
+class Context:
+    """click's, of a command with --debug."""
+
+    def __init__(self, debug: bool, source: str) -> None:
+        self.params = {"debug": debug}
+        self.source = source
+
+    def get_parameter_source(self, name: str) -> object:
+        return type("Source", (), {"name": self.source})
+
+
+@pytest.mark.parametrize(
+    ("context", "ends"),
+    [
+        (Context(True, "ENVIRONMENT"), True),
+        (Context(True, "COMMANDLINE"), False),
+        (Context(False, "DEFAULT"), False),
+        (None, False),
+    ],
+)
+def test_debug_that_is_meant_is_left(
+    context: Context | None, ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    click = type("click", (), {"get_current_context": staticmethod(lambda silent: context)})
+    monkeypatch.setitem(sys.modules, server.COMMAND, type("command", (), {"click": click}))  # type: ignore[arg-type]
+    if ends:
+        with pytest.raises(SystemExit, match="DEBUG is set"):
+            server.refuse_debug()
+    else:
+        server.refuse_debug()
+
+
+def test_debug_without_the_command_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, server.COMMAND, raising=False)
+    server.refuse_debug()
+
+
+@pytest.mark.parametrize("file", ["main.py", "proxy/__main__.py"])
+def test_old_python_gets_a_sentence(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = (servers.ROOT / file).read_text()
+    ast.parse(source, feature_version=(3, 8))
+    monkeypatch.setattr(sys, "version_info", (3, 10, 13))
+    with pytest.raises(SystemExit, match=r"^Python 3\.11 or later is needed"):
+        runpy.run_path(str(servers.ROOT / file))
+
+
+def test_bad_setting_is_the_last_line_of_the_start(tmp_path: Path) -> None:
+    endpoint = {"GEMINI_ENDPOINT": "https://gemini.example"}
+    assert start(ANTHROPIC_MODEL="gemini-4-hydrogn").startswith("ANTHROPIC_MODEL: ")
+    assert start(HTTPS_PROXY="socks5://x:1", **endpoint).startswith("HTTPS_PROXY: expected")
+    path = str(tmp_path / "none.pem")
+    assert start(REQUESTS_CA_BUNDLE=path, **endpoint).startswith(f"REQUESTS_CA_BUNDLE: {path} ")

@@ -48,8 +48,10 @@ class Image:
         return {**clean, **self.environ, "PATH": f"{self.programs}:{clean['PATH']}", **more}
 
     def program(self, command: list[str]) -> list[str]:
-        """A command in exec form, with its program found as the image would."""
-        return [str(self.programs / command[0]), *command[1:]]
+        """A command in exec form, with its program found as the image would: in its own, else among
+        the system's."""
+        own = self.programs / command[0]
+        return [str(own) if own.exists() else command[0], *command[1:]]
 
 
 def build(context: Path, root: Path, python: str) -> Image:
