@@ -85,7 +85,18 @@ def test_a_setting_may_be_any_name_a_shell_holds(value: str, expected: str) -> N
     assert resolve("claude-sonnet-5", {"ANTHROPIC_MODEL": value}).name == expected
 
 
-NOT_GOOGLES = ["claude-opus-5", "gpt-5", "gemini-", "gemini-a/b", "gemini/", "google/", "", "/"]
+NOT_GOOGLES = [
+    "claude-opus-5",
+    "gpt-5",
+    "gemini-",
+    "gemini-a/b",
+    "gemini/",
+    "google/",
+    "",
+    "/",
+    "'gemini-4-neon'",
+    "gemini-4é",
+]
 
 
 @pytest.mark.parametrize("name", NOT_GOOGLES)

@@ -42,7 +42,7 @@ MAX_SHOWN = 64
 GOOGLE = re.compile(r"(?:gemini|gemma|learnlm)-[a-z0-9._-]+")
 """A name that Google's API takes as it is."""
 
-AROUND = re.compile(r"[^a-z0-9._-]+")
+AROUND = re.compile(r"[\s:@#[\]()]+")
 """Between such a name and what clients and routers put before or behind it in the last step of a
 path: `google_genai:...`, `...:free`, `...@001`, `...[1m]`, `...(high)`."""
 
