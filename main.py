@@ -13,6 +13,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - what is imported below has no se
 import contextlib
 import gc
 import random
+import re
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -150,8 +151,12 @@ def count_tokens(request: flask.Request, log_entry: RequestLog) -> flask.Respons
 def list_models(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """GET /v1/models: one page holds all."""
     authenticate(request, log_entry)
-    today = clock.today()
-    data = [models.to_models_api(model, today=today) for model in models.TABLE.values()]
+    data = models.catalog(
+        settings.model_settings,
+        has_classes=not DISCOVERY.fullmatch(request.headers.get("User-Agent", "")),
+        platform=gemini.platform,
+        today=clock.today(),
+    )
     return json_response(
         {
             "data": data,
@@ -183,6 +188,10 @@ def answer_options(request: flask.Request, log_entry: RequestLog) -> flask.Respo
     response.headers.extend(cors.preflight_headers(request.headers, methods))
     return response
 
+
+DISCOVERY = re.compile(r"claude-code/[\d.]+")
+"""The User-Agent with which Claude Code reads the models for its picker. It has the classes there
+itself: 2.1.197 would show them twice (seen 2026-11-28)."""
 
 Handler = Callable[[flask.Request, RequestLog], flask.Response]
 

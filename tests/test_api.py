@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from translate.models import TABLE, find, summary, to_models_api
+from translate.models import (
+    CLASS_NAMES,
+    DEVELOPER,
+    TABLE,
+    VERTEX,
+    Platform,
+    catalog,
+    class_of,
+    find,
+    summary,
+    to_models_api,
+)
 
 
 def test_a_model_in_the_shape_of_the_models_api() -> None:
@@ -57,3 +70,46 @@ def test_summary_has_the_price_of_the_day_and_the_next(
 ) -> None:
     assert summary(find(name), today) == expected
     assert to_models_api(find(name), today=today)["description"] == expected
+
+
+# --- The list -------------------------------------------------------------------------------------
+
+RETIRED = {"gemini-3.7-flash", "gemini-3.5-flash"}
+GEMINI_2_5 = {"gemini-2.5-pro", "gemini-2.5-flash"}
+CLAUDE_DESKTOP = re.compile(r"claude-(sonnet|opus|haiku|fable)-[a-z0-9-]+")
+"""Ids that it takes: https://github.com/pleaseai/shunt/issues/211."""
+
+
+def ids(listed: list[dict[str, object]]) -> list[object]:
+    return [model["id"] for model in listed]
+
+
+def test_classes_are_listed_with_the_model_that_serves_them() -> None:
+    settings = {"ANTHROPIC_DEFAULT_OPUS_MODEL": "google/gemini-2.5-pro"}
+    listed = catalog(settings, today="2026-12-01")[:3]
+    assert [(model["id"], model["display_name"]) for model in listed] == [
+        ("claude-opus-5-5", "Gemini 3.8 Flash"),
+        ("claude-sonnet-5-5", "Gemini 4 Hydrogen"),
+        ("claude-haiku-5-5", "Gemini 3.5 Flash Lite"),
+    ]
+    price = "$1.50 in, $7.50 out per million tokens; free tier"
+    assert listed[1]["description"] == f"sonnet class; {price}"
+    assert all(CLAUDE_DESKTOP.fullmatch(str(name)) for name in ids(listed))
+    assert {class_of(name): name for name in CLASS_NAMES.values()} == CLASS_NAMES
+
+
+@pytest.mark.parametrize(
+    ("platform", "today", "gone"),
+    [
+        (DEVELOPER, "2026-11-30", RETIRED),
+        (DEVELOPER, "2026-12-01", RETIRED | GEMINI_2_5),
+        (VERTEX, "2026-10-19", set()),
+        (VERTEX, "2026-11-30", GEMINI_2_5 | {"gemini-2.5-flash-lite"}),
+    ],
+)
+def test_models_are_listed_under_their_aliases_until_they_retire(
+    platform: Platform, today: str, gone: set[str]
+) -> None:
+    listed = catalog({}, has_classes=False, platform=platform, today=today)
+    assert ids(listed) == [f"claude-{name}" for name in TABLE if name not in gone]
+    assert ids(catalog({}, platform=platform, today=today))[3:] == ids(listed)

@@ -500,13 +500,44 @@ def test_large_body_nobody_read_is_drained(
     assert drained == ([sock] if is_drained and server != "another" else [])
 
 
-def test_models_are_listed(client: FlaskClient, key: str) -> None:
-    listed = client.get("/v1/models?limit=1000", headers={"x-api-key": key}).get_json()
-    ids = [f"claude-{name}" for name in models.TABLE]
-    assert [model["id"] for model in listed["data"]] == ids
+CLASSES = list(models.CLASS_NAMES.values())
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "classes"),
+    [
+        ("", CLASSES),
+        ("Claude/1.30096.5 Electron/40.1", CLASSES),
+        ("claude-cli/2.1.332 (external, claude-desktop-3p)", CLASSES),
+        ("claude-code/2.1.197", []),
+        ("claude-code/2.1.332", []),
+    ],
+)
+def test_models_are_listed(
+    client: FlaskClient, key: str, user_agent: str, classes: list[str]
+) -> None:
+    headers = {"x-api-key": key, "User-Agent": user_agent}
+    listed = client.get("/v1/models?limit=1000", headers=headers).get_json()
+    ids = [model["id"] for model in listed["data"]]
+    stay = [f"claude-{name}" for name, m in models.TABLE.items() if m.retires != "2026-10-08"]
+    assert ids == [*classes, *stay]
     ends = listed["has_more"], listed["first_id"], listed["last_id"]
     assert ends == (False, ids[0], ids[-1])
+
+
+def test_models_are_not_listed_without_a_key(client: FlaskClient) -> None:
     assert error(client.get("/v1/models"))[0] == 401
+
+
+def test_each_listed_model_answers(front: Front) -> None:
+    """By the id of the list, as the model that its name says."""
+    front.script({**HELLO, "repeat": True})
+    listed = front.client.get("/v1/models", headers={"x-api-key": front.key}).get_json()["data"]
+    for model in listed:
+        answer = front.post(model=model["id"])
+        name = answer.headers["x-gemini-model"].replace("-", " ").title()
+        assert (answer.status_code, name) == (200, model["display_name"])
+        assert "x-gemini-warning" not in answer.headers
 
 
 def test_models_are_listed_at_the_price_of_the_day(

@@ -6,6 +6,7 @@ from proxy import config
 from tests.servers import ROOT
 from translate.models import (
     CHECKED,
+    CLASS_NAMES,
     CLASS_SETTINGS,
     CLASSES,
     DEFAULTS,
@@ -53,6 +54,13 @@ def test_the_model_mapping_is_the_one_in_the_code() -> None:
             DEFAULTS[model_class],
         ]
         assert set(quoted(row[0])) == (words if model_class != "sonnet" else set())
+
+
+def test_names_of_classes_are_those_that_are_listed() -> None:
+    paragraph = README.split("`/v1/models` lists")[1].split("\n\n")[0]
+    assert [name for name in quoted(paragraph) if name.startswith("claude-")] == [
+        *CLASS_NAMES.values()
+    ]
 
 
 def test_forms_of_names_are_understood() -> None:

@@ -72,7 +72,9 @@ class ClaudeCode:
         finished = subprocess.run(
             command,
             cwd=self.folder,
-            env=self._environ(proxy, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1", **environ),
+            env=self._environ(
+                proxy, **{"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", **environ}
+            ),
             input=given,
             capture_output=True,
             text=True,

@@ -276,3 +276,21 @@ def test_terminal_program_gets_a_title(
 
     claude.type_in(proxy, f"Say hello to everybody here. {MARKER}", until=has_both)
     assert {request["status"] for request in emulator.journal(key)} == {200}
+
+
+def test_picker_learns_the_gemini_models_once(
+    claude: ClaudeCode, proxy: str, emulator: Emulator, key: str
+) -> None:
+    """Not the classes: it has those itself, and 2.1.197 would show them twice."""
+    emulator.script(key, {"chunks": [{"text": "Hello."}], "finish": "STOP", "repeat": True})
+    environ = {
+        "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "127.0.0.1",
+    }
+    claude.ask(proxy, f"Say hello. {MARKER}", **environ)
+    cached = json.loads((claude.home / ".claude/cache/gateway-models.json").read_text("utf-8"))
+    shown = {model["id"]: model["display_name"] for model in cached["models"]}
+    assert shown["claude-gemini-4-hydrogen"] == "Gemini 4 Hydrogen"
+    assert all(name.startswith("claude-gemini-") for name in shown)

@@ -3,7 +3,7 @@
 One row of the table says all of a model; whoever uses one imports it from here.
 """
 
-from .api import display_name, summary, to_models_api
+from .api import CLASS_NAMES, catalog, display_name, summary, to_models_api
 from .names import (
     CLASS_SETTINGS,
     CLASSES,
@@ -43,6 +43,7 @@ __all__ = [
     "ALIASES",
     "CHECKED",
     "CLASSES",
+    "CLASS_NAMES",
     "CLASS_SETTINGS",
     "DEFAULTS",
     "DEVELOPER",
@@ -60,6 +61,7 @@ __all__ = [
     "Platform",
     "Price",
     "Rates",
+    "catalog",
     "choose",
     "class_of",
     "display_name",

@@ -5,7 +5,44 @@ https://platform.claude.com/docs/en/api/models, seen 2026-11-23.
 
 from __future__ import annotations
 
-from .table import CHECKED, LARGE_INPUT, Model, Price
+from collections.abc import Mapping
+
+from .names import resolve
+from .table import CHECKED, DEVELOPER, LARGE_INPUT, TABLE, Model, Platform, Price, serving
+
+CLASS_NAMES = {
+    "opus": "claude-opus-5-5",
+    "sonnet": "claude-sonnet-5-5",
+    "haiku": "claude-haiku-5-5",
+}
+"""Class -> the newest name that Anthropic has for it (`ModelParam` of anthropic 2.14.0). Pickers
+such as Claude Desktop's take no other form of names:
+https://github.com/pleaseai/shunt/issues/211, seen 2026-07-18."""
+
+
+def catalog(
+    model_settings: Mapping[str, str],
+    *,
+    has_classes: bool = True,
+    platform: Platform = DEVELOPER,
+    today: str = CHECKED,
+) -> list[dict[str, object]]:
+    """What GET /v1/models lists: a name for each class, with the model that serves it, then the
+    aliases of all models that are not retired.
+
+    has_classes: false for Claude Code, which has the classes in its picker already.
+    """
+    listed = []
+    for model_class, name in CLASS_NAMES.items() if has_classes else ():
+        model = resolve(name, model_settings, platform=platform, today=today)
+        shown = to_models_api(model, name, today=today)
+        listed.append({**shown, "description": f"{model_class} class; {shown['description']}"})
+    models = [serving(name, platform, today) for name in TABLE]
+    return listed + [
+        to_models_api(model, today=today)
+        for name, model in zip(TABLE, models, strict=True)
+        if model.name == name
+    ]
 
 
 def to_models_api(
