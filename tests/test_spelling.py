@@ -64,7 +64,7 @@ RIGHT = (
     *("gemini-5-helium", "gemini-9-flash", "gemini-4.5-pro-preview-11-2026", "gemini-flash-latest"),
     *("gemma-4-27b-it", "learnlm-2.0-flash-experimental", "GEMINI-4-Neon", "gemini-4-neon[1m]"),
     *("claude-gemini-4-neon", "anthropic/gemini-4-neon", "models/gemini-4-hydrogn"),
-    *("claude-opus-5", "opus", "sonnet", "Haiku", "opusplan", "default"),
+    *("claude-opus-5", "opus", "sonnet", "Haiku", "opusplan", "default", "best", "opus[1m]"),
 )
 
 
@@ -86,7 +86,11 @@ def test_model_that_may_exist_is_taken(value: str) -> None:
         ("gemini-9-flsh", "gemini-3.8-flash"),
         ("Gemini-4-Hydrogn[1m]", "gemini-4-hydrogen"),
         ("'gemini-4-neon'", "gemini-4-neon"),
-        ("gpt-5", ""),
+        ("gpt-5", "gemini-4-hydrogen"),
+        ("gemini-3-8-flash", "gemini-3.8-flash"),
+        ("neon", "gemini-4-neon"),
+        ("some-model", ""),
+        ("haiku-poet", ""),
     ],
 )
 @pytest.mark.parametrize("name", [*config.MODEL_VARIABLES, "GEMINI_FALLBACK_MODELS"])

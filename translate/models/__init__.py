@@ -12,6 +12,7 @@ from .names import (
     choose,
     class_of,
     google_name,
+    is_claude,
     resolve,
     suggest,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "find",
     "for_platform",
     "google_name",
+    "is_claude",
     "is_known",
     "resolve",
     "serving",

@@ -148,16 +148,18 @@ def class_of(name: str) -> str:
 
 def _from_setting(value: str) -> str:
     """A setting may itself hold a Claude name (the same shell serves the client)."""
-    lowered = value.lower()
-    is_claude = "claude" in lowered or lowered.partition("[")[0] in CLAUDE_CODES
-    return google_name(value) or (DEFAULTS[class_of(value)] if is_claude else value)
+    return google_name(value) or (DEFAULTS[class_of(value)] if is_claude(value) else value)
 
 
-def _is_claude(name: str) -> bool:
-    """Whether a requested name is one that its client may well mean: it is served by its class."""
+def is_claude(name: str) -> bool:
+    """Whether a name is one that Claude Code takes for a model of Anthropic's."""
     lowered = name.lower()
-    has_class = any(word in lowered for word in ("claude", *CLASSES))
-    return has_class or lowered.partition("[")[0] in CLAUDE_CODES
+    return "claude" in lowered or lowered.partition("[")[0] in CLAUDE_CODES
+
+
+def _has_class(name: str) -> bool:
+    """Whether its client may well mean a requested name: it is served by its class."""
+    return is_claude(name) or any(word in name.lower() for word in CLASSES)
 
 
 # --- Names that are not known ---------------------------------------------------------------------
@@ -167,7 +169,7 @@ def suggest(name: str) -> str | None:
     """The model that was probably meant by a name, a client's or one in a setting; None where the
     name may be right: known, Claude's, newer than the table, or somebody's own."""
     google = google_name(name)
-    if _is_claude(name) if google is None else is_known(google):
+    if _has_class(name) if google is None else is_known(google):
         return None
     last_step = name.lower().rstrip("/").rpartition("/")[2]
     bare = google or max(re.split(r"[:@\[\]()]", last_step), key=len)
@@ -179,7 +181,7 @@ def suggest(name: str) -> str | None:
 def _doubts(requested: str, model: Model) -> list[str]:
     """A sentence on a requested name that means no known model; none for one that does."""
     google = google_name(requested)
-    if _is_claude(requested) if google is None else is_known(google):
+    if _has_class(requested) if google is None else is_known(google):
         return []
     meant = suggest(requested)
     hint = f", did you mean {meant}?" if meant and meant != model.name else "."
