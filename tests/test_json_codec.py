@@ -148,13 +148,18 @@ def test_what_is_nested_too_deeply(refuse: Callable[[], Any]) -> None:
 # --- Memory -----------------------------------------------------------------------------------
 
 
+NOISE_BYTES = 262_144
+"""Linux counts the pages of a process in batches, one for each of its threads and processors."""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="how memory is measured differs")
 def test_memory_of_a_request_is_known_before() -> None:
     command = [sys.executable, "-m", "tests.memory_peaks"]
     peaks = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
     assert peaks.keys() == BODIES.keys()
     sizes = {kind: json_codec.memory_size(BODIES[kind]) for kind in BODIES}
-    assert {kind: (peak, sizes[kind]) for kind, peak in peaks.items() if peak > sizes[kind]} == {}
+    over = {kind: peak - sizes[kind] for kind, peak in peaks.items()}
+    assert {kind: size for kind, size in over.items() if size > NOISE_BYTES} == {}
     # Half an emoji costs no copy of the body: orjson's own error has the only one, for a moment.
     assert peaks["half an emoji"] < 1.2 * peaks["ascii"]
 
