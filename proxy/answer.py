@@ -97,8 +97,8 @@ class Answer:
                 hang_up(self._client)  # else the server would wait for more from it
             raise
         except Exception as error:  # noqa: BLE001 - the status is sent: only an event can tell
-            shown = self._log_entry.to_api_error(error)
-            yield sse([shown.body(self._log_entry.request_id)], json_codec.dumps)
+            body = self._log_entry.to_api_error(error).body(self._log_entry.request_id)
+            yield sse([body], json_codec.dumps)
         finally:
             self.close()
 

@@ -129,7 +129,8 @@ class Plan:
             return policy.pauses[failures]
         is_fallback_error = self._original_error is not None and cause not in SAME_FOR_ALL_MODELS
         if (policy.other_model or is_fallback_error) and self._use_fallback():
-            self._original_error = self._original_error or error
+            if self._original_error is None and error is not None:
+                self._original_error = error.with_traceback(None)
             self.failed_attempts.append(cause)
             return 0.0
         return None
@@ -348,7 +349,11 @@ class Attempts:
         if final_error is None and not self._has_begun:
             final_error = self.translator.shortfall_error
         if final_error is not None:
-            raise explain_media_error(final_error, self._media)
+            try:
+                raise explain_media_error(final_error, self._media)
+            finally:
+                # Its traceback holds this frame: held here as well, both would stay for long.
+                error = final_error = None
         yield self.translator.finish()
 
     def _media(self) -> Sequence[MediaPlace]:

@@ -149,19 +149,15 @@ class Poller:
         """
         result: Future[T] = Future()
         ours, theirs = socket.socketpair()
-
-        def run() -> None:
-            with theirs:
-                try:
-                    result.set_result(function())
-                except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-                    result.set_exception(error)
-
         with ours:
-            threading.Thread(target=run, daemon=True).start()
+            thread = threading.Thread(target=_run, args=(function, result, theirs), daemon=True)
+            thread.start()
             while not self.wait(ours.fileno(), math.inf):
                 yield SILENCE
-        return result.result()
+        try:
+            return result.result()
+        finally:
+            del result  # an exception's traceback holds this frame, which would hold the exception
 
     def _watch(self, fd: int, mask: int) -> None:
         if self._fd >= 0:
@@ -195,6 +191,16 @@ class Poller:
             return False
         except OSError:
             raise ClientDisconnected from None
+
+
+def _run(function: Callable[[], T], result: Future[T], done: socket.socket) -> None:
+    """The thread of `Poller.call`. done: closed in the end, which the other side notices."""
+    with done:
+        try:
+            result.set_result(function())
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            result.set_exception(error)
+        del result  # as in Poller.call: this frame is in the traceback, too
 
 
 def run(waiting: Waiting[T]) -> T:

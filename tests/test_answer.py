@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import socket
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -239,3 +242,25 @@ def test_client_that_the_server_gives_up(client: Pair, has_socket: bool) -> None
     assert (case.gemini.streams[0].is_closed, case.log_entry.client_left) == (True, True)
     if has_socket:
         assert (theirs.recv(1), ours.recv(1)) == (b"", b"")
+
+
+@pytest.mark.parametrize("begins_with", [(), (chunk(text("Hel")),)])
+def test_failed_request_is_left_to_no_garbage_collection(begins_with: Any) -> None:
+    """With its body of up to 32 MB, it would stay until thousands of others have failed."""
+
+    def fail() -> None:
+        raise ApiError(529, "No.", cause=Cause.OVERLOADED)
+
+    gc.collect()
+    gc.disable()
+    try:
+        case = make_case(*(Stream(*begins_with, fail) for _ in range(9)))
+        kept = weakref.ref(case.attempts)
+        with contextlib.suppress(ApiError):
+            case.answer.open(whole=False)
+            list(case.answer)
+        case.answer.close()
+        del case
+        assert kept() is None
+    finally:
+        gc.enable()

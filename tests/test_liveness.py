@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
 import select
 import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -338,3 +340,22 @@ def test_call_yields_silence_and_may_be_left(upstream: Pair, is_left: bool) -> N
     assert has_ended.wait(LONG)
     upstream[1].send(b"a")
     assert poller.wait(upstream[0].fileno(), soon(LONG))
+
+
+def test_failed_call_is_left_to_no_garbage_collection() -> None:
+    class Failure(Exception):
+        pass
+
+    def fail() -> None:
+        raise Failure
+
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(Failure) as caught:
+            run(Poller().call(fail))
+        kept = weakref.ref(caught.value)
+        del caught
+        assert kept() is None
+    finally:
+        gc.enable()
