@@ -356,6 +356,9 @@ def test_failed_call_is_left_to_no_garbage_collection() -> None:
             run(Poller().call(fail))
         kept = weakref.ref(caught.value)
         del caught
+        deadline = time.monotonic() + LONG
+        while kept() is not None and time.monotonic() < deadline:
+            time.sleep(0.001)  # the thread has told of its end, and is about to come to it
         assert kept() is None
     finally:
         gc.enable()
