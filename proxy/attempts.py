@@ -271,7 +271,6 @@ class MessagesCall:
     platform: Platform
     message_id: str
     is_subagent: bool = False
-    is_claude_code: bool = False
     today: str = models.CHECKED
 
     def translate(self, changed: RequestOverrides) -> Translation:
@@ -295,7 +294,6 @@ class MessagesCall:
             translation,
             message_id=self.message_id,
             model=self.body["model"],
-            carries_signatures=translation.shows_thinking or self.is_claude_code,
             previous=previous,
         )
 

@@ -27,18 +27,16 @@ def translation(**changes: Any) -> Translation:
         "domains": Domains(),
         "input_schemas": {},
         "max_calls": None,
+        "carries_signatures": True,
     }
     return Translation(**{**fields, **changes})
 
 
-def translator(
-    carries_signatures: bool = True, previous: StreamTranslator | None = None, **changes: Any
-) -> StreamTranslator:
+def translator(previous: StreamTranslator | None = None, **changes: Any) -> StreamTranslator:
     return StreamTranslator(
         translation(**changes),
         message_id=f"msg_{TAG}4e5f",
         model="claude-opus-5",
-        carries_signatures=carries_signatures,
         previous=previous,
     )
 

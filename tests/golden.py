@@ -38,9 +38,7 @@ def translated(folder: Path) -> tuple[Any, Translation]:
 def answered(folder: Path, pieces: list[bytes]) -> list[Any]:
     """The events that Gemini's stream makes, delivered in these pieces."""
     body, translation = translated(folder)
-    translator = StreamTranslator(
-        translation, message_id=MESSAGE_ID, model=body["model"], carries_signatures=True
-    )
+    translator = StreamTranslator(translation, message_id=MESSAGE_ID, model=body["model"])
     events: list[Any] = []
     for chunk in chunks(pieces):
         if not translator.is_cut:

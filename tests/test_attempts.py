@@ -500,13 +500,11 @@ def test_whole_answer_is_retried_behind_a_text() -> None:
     assert (run.error, [event["type"] for event in run.events].count("message_start")) == (None, 2)
 
 
-@pytest.mark.parametrize("is_claude_code", [True, False])
-@pytest.mark.parametrize("kind", ["adaptive", "disabled"])
-def test_signatures_are_carried_by_thinking_clients(kind: str, is_claude_code: bool) -> None:
+@pytest.mark.parametrize("thinking", [{}, {"thinking": {"type": "disabled"}}])
+def test_signatures_are_carried_without_thinking(thinking: Any) -> None:
     signed = chunk(call("c", "Bash", {}, thoughtSignature="AAAA"), **END)
-    run = Run([signed], tools=TOOLS, thinking={"type": kind}, is_claude_code=is_claude_code)
-    has_signature = "signature_delta" in str(run.events)
-    assert has_signature is (is_claude_code or kind == "adaptive")
+    run = Run([signed], tools=TOOLS, **thinking)
+    assert "signature_delta" in str(run.events)
 
 
 @pytest.mark.parametrize("cause", Cause)

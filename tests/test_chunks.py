@@ -215,9 +215,7 @@ def test_mutated_chunks_are_broken_or_a_message() -> None:
 
 
 def outcome(case: Exchange, chunks: list[Any]) -> str:
-    translator = StreamTranslator(
-        case.translation, message_id=golden.MESSAGE_ID, model="m", carries_signatures=True
-    )
+    translator = StreamTranslator(case.translation, message_id=golden.MESSAGE_ID, model="m")
     try:
         events = [event for chunk in chunks for event in translator.feed(chunk)]
         shortfall = translator.shortfall

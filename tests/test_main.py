@@ -223,7 +223,7 @@ def test_repaired_call_is_logged_without_its_content(front: Front, log: Log) -> 
     front.script({"chunks": [{"call": slip, "sign": True}]})
     schema = {"properties": {"command": {"type": "string"}}, "required": ["command"]}
     answer = front.post(tools=[{"name": "Bash", "input_schema": schema}])
-    assert answer.get_json()["content"][0]["input"] == {"command": "secret"}
+    assert answer.get_json()["content"][-1]["input"] == {"command": "secret"}
     answer.close()
     (line,) = log()
     assert line["request_id"] == answer.headers["request-id"]

@@ -249,13 +249,27 @@ def test_a_web_fetch_with_a_filter() -> None:
     assert request["systemInstruction"] == {"parts": [{"text": instruction}]}
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, True),
+        ({"thinking": {"type": "disabled"}}, True),
+        ({"tool_choice": {"type": "any"}}, True),
+        ({"tool_choice": {"type": "tool", "name": "Bash"}}, False),
+        ({"tool_choice": {"type": "tool", "name": "Bash"}, "thinking": {"type": "adaptive"}}, True),
+    ],
+)
+def test_signatures_are_carried_unless_one_call_is_all(fields: Any, expected: bool) -> None:
+    bash = {"name": "Bash", "input_schema": {"type": "object"}}
+    translation = translate({**MINIMAL, "tools": [bash], **fields}, {})
+    assert translation.carries_signatures is expected
+
+
 def test_a_translation_serves_more_than_one_answer() -> None:
     translation = translate({**MINIMAL, "stop_sequences": ["b"]}, {})
     chunk: Any = {"candidates": [{"content": {"parts": [{"text": "ab"}]}, "finishReason": "STOP"}]}
     for message_id in ("msg_00000001", "msg_00000002"):
-        answer = StreamTranslator(
-            translation, message_id=message_id, model="m", carries_signatures=False
-        )
+        answer = StreamTranslator(translation, message_id=message_id, model="m")
         message = collect(answer.feed(chunk) + answer.finish())
         assert message["content"] == [{"type": "text", "text": "a"}]
 

@@ -204,7 +204,7 @@ def test_unsigned_call_goes_before_a_signed_one() -> None:
     assert kinds == ["tool_use", "thinking", "tool_use"]
 
 
-def test_signatures_are_dropped_for_other_clients() -> None:
+def test_signatures_are_dropped_where_a_call_is_forced() -> None:
     assert short_events(
         chunk(call("f1")),
         chunk(signed("SSSS"), call("f2", thoughtSignature="AAAA")),

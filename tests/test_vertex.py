@@ -114,9 +114,8 @@ def test_a_conversation_with_tools(
     call = {"call": {"name": "Bash", "args": {}, "id": None}, "sign": True}
     emulator.script(key, {"chunks": [call]}, HELLO)
     client = make_client(GEMINI_BACKEND="vertex", GOOGLE_CLOUD_PROJECT=key)
-    headers = {"User-Agent": "claude-cli/2.1.330"}
     tools = [{"name": "Bash", "input_schema": {"type": "object", "properties": {}}}]
-    first = client.post("/v1/messages", json={**MESSAGE, "tools": tools}, headers=headers)
+    first = client.post("/v1/messages", json={**MESSAGE, "tools": tools})
     content = first.get_json()["content"]
     result = {"type": "tool_result", "tool_use_id": content[-1]["id"], "content": "ok"}
     messages = [
@@ -125,7 +124,7 @@ def test_a_conversation_with_tools(
         {"role": "user", "content": [result]},
     ]
     body = {**MESSAGE, "tools": tools, "messages": messages}
-    second = client.post("/v1/messages", json=body, headers=headers)
+    second = client.post("/v1/messages", json=body)
     assert second.status_code == 200, second.get_data(as_text=True)
     journal = emulator.journal(key)
     issued = [sign["signature"] for sign in journal[0]["issued"]]

@@ -16,7 +16,7 @@ Standard library only, and of that nothing that does I/O: bytes, sockets, clocks
 randomness are the callers'. A demo of the whole package:
 
     translation = translate(body, model_settings)
-    translator = StreamTranslator(translation, message_id=..., model=..., carries_signatures=True)
+    translator = StreamTranslator(translation, message_id=..., model=...)
     events = [event for chunk in chunks for event in translator.feed(chunk)] + translator.finish()
     sse(events)      # a streamed answer
     collect(events)  # the same answer, whole

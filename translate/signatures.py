@@ -3,7 +3,9 @@
 Gemini 3 and later refuse a tool turn whose first call lost its `thoughtSignature`, and a
 Messages client has no such field. It does return `thinking` blocks byte for byte, so a
 signature travels as the `signature` of the thinking block right before its tool_use, in an
-envelope that names the model it came from. Parts that no block can hold, but that Gemini
+envelope that names the model it came from: an empty block where the client asked for no thinking,
+since all that were tried return that, too (Claude Code, both SDKs, LangChain, the AI SDK,
+pydantic-ai, the Agent SDK, 2026-11-28). Parts that no block can hold, but that Gemini
 wants back as they were, travel in the same way.
 When something has to travel is response/pending_signatures.py's, and request/messages.py's.
 """

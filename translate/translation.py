@@ -70,7 +70,8 @@ class Translation(NamedTuple):
     in their order. tool_names: function name -> tool name, where they differ. shows_thinking:
     whether the client asked for thinking. stop_sequences, max_tokens: where the text of the answer
     ends (see output_limit.py). domains: where it may search. input_schemas: tool name -> its input
-    schema. max_calls: how many calls one answer may have, None for any number. warnings: sentences
+    schema. max_calls: how many calls one answer may have, None for any number. carries_signatures:
+    whether thought signatures may ride on thinking blocks (see signatures.py). warnings: sentences
     for the client's owner: what is not done as it was asked for.
     """
 
@@ -86,6 +87,7 @@ class Translation(NamedTuple):
     domains: Domains
     input_schemas: Mapping[str, Json]
     max_calls: int | None
+    carries_signatures: bool
     warnings: tuple[str, ...] = ()
 
     @property

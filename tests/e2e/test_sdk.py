@@ -37,9 +37,10 @@ def test_create_with_a_tool(sdk: anthropic.Anthropic, emulator: Emulator, key: s
     )
     first = sdk.messages.create(model=MODEL, max_tokens=1000, tools=[TOOL], messages=ASK)
     assert first.stop_reason == "tool_use"
-    text, use = first.content
+    text, carrier, use = first.content
     assert isinstance(use, anthropic.types.ToolUseBlock)
     assert (text.type, use.name, use.input) == ("text", "get_weather", {"city": "Oslo"})
+    assert carrier.to_dict()["thinking"] == ""
     result: Any = {"type": "tool_result", "tool_use_id": use.id, "content": "snows"}
     history = [
         *ASK,
@@ -51,6 +52,9 @@ def test_create_with_a_tool(sdk: anthropic.Anthropic, emulator: Emulator, key: s
         {"type": "text", "text": "It snows."},
         MODEL,
     )
+    journal = emulator.journal(key)
+    issued = [sign["signature"] for sign in journal[0]["issued"]]
+    assert [sign["signature"] for sign in journal[1]["signatures"]] == issued != []
 
 
 def test_stream_with_thinking(sdk: anthropic.Anthropic, emulator: Emulator, key: str) -> None:

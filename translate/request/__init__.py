@@ -90,6 +90,7 @@ def _translation(
         domains=domains(tool_set.search),
         input_schemas={tool["name"]: tool.get("input_schema", {}) for tool in tool_set.functions},
         max_calls=1 if _calls_singly(request) else None,
+        carries_signatures=_carries_signatures(request),
         warnings=warnings,
     )
 
@@ -169,6 +170,13 @@ def _without_fields(fields: Mapping[str, Any], overrides: RequestOverrides) -> J
 
 def _calls_singly(request: MessagesRequest) -> bool:
     return bool(request.get("tool_choice", {}).get("disable_parallel_tool_use"))
+
+
+def _carries_signatures(request: MessagesRequest) -> bool:
+    """Clients return thinking blocks that they did not ask for. But one that forces a certain call
+    often reads `content[0].input`, and that is all it wants: nothing comes back of it."""
+    is_one_shot = request.get("tool_choice", {}).get("type") == "tool"
+    return wants_thinking(request) or not is_one_shot
 
 
 def _system(blocks: Iterable[Block]) -> list[Part]:

@@ -28,7 +28,6 @@ class StreamTranslator:
     """One answer's way from chunks to events: `feed` every chunk, then `finish`.
 
     message_id: `msg_` and at least 8 hex digits. model: the request's own `model`, echoed.
-    carries_signatures: whether signatures may ride on thinking blocks (see signatures.py).
     previous: the translator of an attempt that failed before it had answered; what it has shown
     stays, and this one goes on behind it.
     """
@@ -39,7 +38,6 @@ class StreamTranslator:
         *,
         message_id: str,
         model: str,
-        carries_signatures: bool,
         previous: StreamTranslator | None = None,
     ) -> None:
         self._translation = translation
@@ -52,7 +50,7 @@ class StreamTranslator:
         self._events: Events = previous._events if previous else Events(self._limit)
         self._events.discard()
         self._events.limit = self._limit
-        self._calls = ToolCalls(translation, self._events, self._tag, carries_signatures)
+        self._calls = ToolCalls(translation, self._events, self._tag)
         self._totals = UsageTotals()
         self._finish = Finish()
         self._continuation = Continuation()

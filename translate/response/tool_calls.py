@@ -17,19 +17,13 @@ from .tool_call_repair import has_name, read_call, repair
 
 
 class ToolCalls:
-    """The calls of one answer.
+    """The calls of one answer. tag: makes ids unique."""
 
-    tag: makes ids unique. carries_signatures: whether signatures may ride on thinking blocks.
-    """
-
-    def __init__(
-        self, translation: Translation, events: Events, tag: str, carries_signatures: bool
-    ) -> None:
+    def __init__(self, translation: Translation, events: Events, tag: str) -> None:
         self._translation = translation
         self._events = events
         self._tag = tag
-        self._carries_signatures = carries_signatures
-        self._pending = PendingSignatures(waits=carries_signatures)
+        self._pending = PendingSignatures(waits=translation.carries_signatures)
 
         self.is_malformed = False
         """Whether a call came that cannot be read."""
@@ -207,7 +201,7 @@ class ToolCalls:
 
     def _carry(self, kind: str, signature: str) -> None:
         """Put a signature on the open thinking block, or on an empty one made for it."""
-        if self._carries_signatures:
+        if self._translation.carries_signatures:
             self._events.open("thinking")
             wrapped = signatures.wrap(kind, self._translation.model.name, signature)
             self._events.add_delta("signature_delta", signature=wrapped)
