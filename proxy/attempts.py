@@ -218,6 +218,7 @@ RETRY_POLICIES = {
         _apply_or_repeat(overrides.validate_calls),
         _apply_or_repeat(overrides.ask_for_pieces),
     ),
+    Cause.NO_JSON: RetryPolicy((0.0, 0.0), _apply_or_repeat(overrides.ask_for_json)),
     Cause.SIGNATURE: RetryPolicy((0.0,), _apply(overrides.drop_signatures)),
     Cause.SCHEMA: RetryPolicy((0.0,) * 4, _apply(overrides.use_openapi_schema)),
     Cause.THINKING: RetryPolicy((0.0,), _apply(overrides.drop_thinking)),

@@ -28,6 +28,7 @@ def translation(**changes: Any) -> Translation:
         "input_schemas": {},
         "max_calls": None,
         "carries_signatures": True,
+        "response_schema": None,
     }
     return Translation(**{**fields, **changes})
 

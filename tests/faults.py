@@ -443,6 +443,26 @@ def called(call: Json) -> str:
     return event(chunk({"functionCall": call}, finish="STOP")).decode()
 
 
+FORM: Json = {"output_format": {"type": "json_schema", "schema": {"type": "object"}}}
+DOCUMENT, HALF_DOCUMENT = '{"all": "is well"}', '{"all": '
+REPLY_JSON: Json = {"chunks": [{"text": DOCUMENT}], "repeat": True}
+NO_JSON = replace(UNREADABLE, message=EXPLANATIONS[Cause.NO_JSON], tried="no_json x2")
+
+
+def no_json(name: str, said: str, streamed: Outcome | None = None) -> Fault:
+    """An answer that is no JSON. streamed: what a stream gets that has shown some of it."""
+    return Fault(
+        name,
+        ({"chunks": [{"text": said}]},),
+        answer("no_json", 2, text=DOCUMENT),
+        NO_JSON,
+        streamed_once=streamed,
+        streamed_always=streamed,
+        body=FORM,
+        good=(REPLY_JSON,),
+    )
+
+
 ANSWERS = (
     tried_again("an empty answer", "empty", {"chunks": []},
         always=error(502, "api_error", EXPLANATIONS[Cause.EMPTY], 3, tried="empty x2")),
@@ -462,6 +482,13 @@ ANSWERS = (
     unseen("arguments as JSON in a text", {"chunks": [{"raw": called(
         {"name": "Read", "args": "{}"})}], "finish": None}, body=TOOLS,
         expected=answer(text="", stop="tool_use")),
+    unseen("JSON in a fence between sentences",
+        {"chunks": [{"text": f"So:\n```json\n{HALF_DOCUMENT}"},
+            {"text": f"{DOCUMENT.removeprefix(HALF_DOCUMENT)}\n```\nDone."}]},
+        body=FORM, expected=answer(text=DOCUMENT)),
+    no_json("no JSON where it was asked for", "I cannot do {that}."),
+    no_json("JSON without an end", HALF_DOCUMENT,
+        broken_off("api_error", NO_JSON.message, text=HALF_DOCUMENT)),
     *(tried_again(f"{name} of a wrong type", "broken", {"chunks": [{"raw": line}]})
         for name, line in (
             ("candidates", 'data: {"candidates": {}}\r\n\r\n'),

@@ -15,7 +15,7 @@ from tests.answers import call, chunk, text, thought
 from tests.fake_gemini import BROKEN, CARBON, END, EXHAUSTED, FLASH, HI, MODEL, OVERLOADED, Stream
 from tests.messages import assistant, result, thinking, use, user
 from translate import ApiError, Cause, InvalidRequest, RequestOverrides, Translation, translate
-from translate.request.overrides import ANSWER_NOW, CALL_IN_PIECES, NO_OVERRIDES
+from translate.request.overrides import ANSWER_NOW, CALL_IN_PIECES, JSON_ONLY, NO_OVERRIDES
 from translate.response.google_errors import RULES
 from translate.signatures import CALL, SENTINEL, wrap
 
@@ -87,6 +87,7 @@ PAUSES: dict[Cause, list[float]] = {
     Cause.EMPTY: [0.0, 0.5],
     Cause.THOUGHTS: [0.0, 0.5],
     Cause.MALFORMED: [0.0, 0.0],
+    Cause.NO_JSON: [0.0, 0.0],
     Cause.SIGNATURE: [0.0],
     Cause.SCHEMA: [0.0],
     Cause.THINKING: [0.0],
@@ -175,6 +176,7 @@ def last_text(request: Any) -> Any:
 CONFIG = {"thinkingConfig"}
 PIECES = {"instruction": CALL_IN_PIECES}
 ANSWER = {"instruction": ANSWER_NOW}
+FORMED = {"instruction": JSON_ONLY}
 Look = Callable[[Any], Any]
 
 
@@ -198,6 +200,7 @@ def test_transient_failures_repeat_the_same_request(cause: Cause) -> None:
         (Cause.MALFORMED, ["", ""], {"validated": True, **PIECES}, last_text, None, PIECES),
         (Cause.EMPTY, ["", ""], ANSWER, last_text, None, ANSWER),
         (Cause.THOUGHTS, ["", ""], ANSWER, last_text, None, ANSWER),
+        (Cause.NO_JSON, [""], FORMED, last_text, None, FORMED),
         (Cause.SIGNATURE, [""], {"unsigned": True}, signature, "AAAA", SENTINEL),
         (Cause.THINKING, [""], {"without": CONFIG}, has_thinking, True, False),
         (Cause.PARAMETER, ["an invalid argument"], {"without": CONFIG}, has_thinking, True, False),
@@ -493,6 +496,31 @@ def test_error_of_the_last_attempt(streams: list[Any], error: tuple[int, str]) -
     assert run.error is not None
     assert (run.error.status, run.error.message) == error
     assert len(run.gemini.requests) == len(streams)
+
+
+FORM = {"output_format": {"type": "json_schema", "schema": {"type": "object"}}}
+PROSE, HALF_JSON = chunk(text("I cannot."), **END), chunk(text('{"a": '), **END)
+WHOLE_JSON = chunk(text('```\n{"a": 1}\n```'), **END)
+
+
+@pytest.mark.parametrize(
+    ("streams", "whole", "shown", "failed"),
+    [
+        ([[PROSE], [WHOLE_JSON]], False, '{"a": 1}', 1),
+        ([[PROSE], [HALF_JSON], [WHOLE_JSON]], True, '{"a": {"a": 1}', 2),
+        ([[HALF_JSON]], False, '{"a": ', 0),
+        ([[PROSE], [HALF_JSON]], False, '{"a": ', 1),
+        ([[PROSE]] * 3, False, "", 2),
+        ([[HALF_JSON]] * 3, True, '{"a": ' * 3, 2),
+    ],
+)
+def test_json_is_asked_for_until_some_is_shown(
+    streams: list[Any], whole: bool, shown: str, failed: int
+) -> None:
+    """Then an error says so: a text would be taken for the JSON."""
+    run = Run(*streams, whole=whole, **FORM)
+    assert (run.text, run.failed_attempts) == (shown, [Cause.NO_JSON] * failed)
+    assert (run.error and run.error.cause) == (None if "1}" in shown else Cause.NO_JSON)
 
 
 def test_whole_answer_is_retried_behind_a_text() -> None:

@@ -21,7 +21,8 @@ from werkzeug.test import TestResponse
 from tests.messages import MARKER, assistant, result, thinking, use, user
 from tests.servers import Emulator
 
-HELLO = {"chunks": [{"text": "Hello."}], "repeat": True}
+HELLO = {"chunks": [{"text": '"{} []"'}], "repeat": True}
+"""In it is a JSON document of any type, whatever schema asks for one."""
 FIXTURES = Path(__file__).parent / "fixtures"
 JSON_TYPE = {"Content-Type": "application/json"}
 

@@ -221,6 +221,8 @@ def outcome(case: Exchange, chunks: list[Any]) -> str:
         shortfall = translator.shortfall
         events += translator.finish()
     except ApiError as error:
+        if error.cause in (Cause.MALFORMED, Cause.NO_JSON):
+            return "malformed"
         return "broken" if (error.status, error.message) == (529, BROKEN) else str(error)
     assert sse(events)
     message = collect(events)

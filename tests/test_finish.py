@@ -100,7 +100,7 @@ def test_shortfall_needs_an_end() -> None:
 @pytest.mark.parametrize("cause", EXPLANATIONS)
 def test_shortfall_error_is_shown_by_claude_code(cause: Cause) -> None:
     """Which shows the text of a 502; what fails again in the same way is not tried again."""
-    assert {Cause.EMPTY, Cause.THOUGHTS, *SHORTFALLS.values()} == set(EXPLANATIONS)
+    assert {Cause.EMPTY, Cause.THOUGHTS, Cause.NO_JSON, *SHORTFALLS.values()} == set(EXPLANATIONS)
     error = shortfall_error(cause)
     assert (error.status, error.message, error.cause) == (502, EXPLANATIONS[cause], cause)
     is_chance = cause in (Cause.EMPTY, Cause.THOUGHTS)

@@ -7,12 +7,14 @@ import pytest
 from translate.request.overrides import (
     ANSWER_NOW,
     CALL_IN_PIECES,
+    JSON_ONLY,
     NO_OVERRIDES,
     RESPONSE_FORMAT_FIELDS,
     THINKING_FIELDS,
     Override,
     RequestOverrides,
     ask_for_answer,
+    ask_for_json,
     ask_for_pieces,
     drop_signatures,
     drop_thinking,
@@ -36,6 +38,7 @@ CURRENT = RequestOverrides(model="m", openapi=frozenset({"Read"}), without=froze
         RequestOverrides("m", openapi=CURRENT.openapi, without=CURRENT.without | THINKING_FIELDS)),
     (ask_for_pieces, replace(CURRENT, instruction=CALL_IN_PIECES)),
     (ask_for_answer, replace(CURRENT, instruction=ANSWER_NOW)),
+    (ask_for_json, replace(CURRENT, instruction=JSON_ONLY)),
 ])  # fmt: skip
 def test_an_override_adds_to_those_before(override: Override, expected: RequestOverrides) -> None:
     assert override(CURRENT, FUNCTIONS, "") == expected

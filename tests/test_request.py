@@ -249,6 +249,17 @@ def test_a_web_fetch_with_a_filter() -> None:
     assert request["systemInstruction"] == {"parts": [{"text": instruction}]}
 
 
+@pytest.mark.parametrize("model", ["gemini-4-hydrogen", "gemini-2.5-flash"])
+@pytest.mark.parametrize("given", [None, {"type": "object", "$schema": "x"}, {}])
+def test_response_schema_is_known_on_the_way_back(given: Any, model: str) -> None:
+    """However the model is told."""
+    bash = {"name": "Bash", "input_schema": {"type": "object"}}
+    form = {} if given is None else {"output_format": {"type": "json_schema", "schema": given}}
+    translation = translate({**MINIMAL, "model": model, "tools": [bash], **form}, {})
+    cleaned = None if given is None else {"type": "object"} if given else {}
+    assert translation.response_schema == cleaned
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [

@@ -24,6 +24,8 @@ from translate.response.finish import EXPLANATIONS
 from translate.response.message import collect
 from translate.response.stream import BROKEN, render_as_text
 
+CODE = {"executableCode": {"language": "PYTHON", "code": "1"}}
+
 
 def test_text_events_are_exactly_these() -> None:
     machine = translator()
@@ -306,6 +308,85 @@ def test_grounding_without_text_has_no_citations() -> None:
     assert kinds == ["tool_use", "server_tool_use", "web_search_tool_result"]
 
 
+# --- Answers that have to be JSON ---------------------------------------------------------------
+
+JSON: Any = {"response_schema": {"type": "object"}}
+
+
+def test_json_is_all_of_the_text() -> None:
+    chunks = [chunk(thought("Hm.")), chunk(text("Sure:\n```json\n")), chunk(text('{"a":'))]
+    chunks += [chunk(text(" 1}\n```"), CODE), chunk(text("Done."), signed("S"), finish="STOP")]
+    assert short_events(*chunks, **JSON) == [
+        "message_start",
+        (0, THINKING),
+        (0, "thinking_delta", "Hm."),
+        (0, "stop"),
+        (1, TEXT),
+        (1, "text_delta", '{"a":'),
+        (1, "text_delta", " 1}"),
+        (1, "stop"),
+        "end_turn",
+        "message_stop",
+    ]
+
+
+def test_json_may_end_with_the_answer() -> None:
+    number = {"response_schema": {"type": "integer"}}
+    events = short_events(chunk(text("4")), chunk(text("2"), finish="STOP"), **number)
+    assert events[1:3] == [(0, TEXT), (0, "text_delta", "42")]
+
+
+@pytest.mark.parametrize("call_text", ["I look.", '{"a":', ""])
+def test_json_is_not_needed_beside_calls(call_text: str) -> None:
+    """The model goes on after the result, and only the last turn is the answer."""
+    machine = translator(**JSON)
+    events = machine.feed(chunk(text(call_text), call("f1"), finish="STOP"))
+    assert machine.shortfall is None
+    content = collect(events + machine.finish())["content"]
+    assert content[-1]["type"] == "tool_use"
+    assert "I look." not in str(content)
+
+
+@pytest.mark.parametrize("finish", ["MAX_TOKENS", "SAFETY"])
+@pytest.mark.parametrize("given", ['{"a": "b', '{"a'])
+def test_json_that_was_cut_is_shown_as_far_as_it_came(finish: str, given: str) -> None:
+    machine = translator(**JSON)
+    events = machine.feed(chunk(text(f"So: {given}"), finish=finish))
+    assert machine.shortfall is None
+    message = collect(events + machine.finish())
+    assert message["content"][0] == {"type": "text", "text": given}
+    assert message["stop_reason"] == {"SAFETY": "refusal"}.get(finish, "max_tokens")
+
+
+def test_json_ends_where_the_client_wants() -> None:
+    machine = translator(**JSON, stop_sequences=["b"])
+    events = machine.feed(chunk(text('So: {"a": "b"}')))
+    message = collect(events + machine.finish())
+    assert message["content"] == [{"type": "text", "text": '{"a": "'}]
+    assert message["stop_reason"] == "stop_sequence"
+
+
+@pytest.mark.parametrize(
+    ("given", "cause"),
+    [
+        (chunk(text("I cannot."), finish="STOP"), Cause.NO_JSON),
+        (chunk(CODE, text("\n"), finish="STOP"), Cause.EMPTY),
+        (chunk(text('{"a": 1'), finish="STOP"), Cause.NO_JSON),
+        (chunk(text('{"a": x}'), finish="OTHER"), Cause.NO_JSON),
+        (chunk(finish="STOP"), Cause.EMPTY),
+        (chunk(text("{}"), finish="MALFORMED_FUNCTION_CALL"), Cause.MALFORMED),
+    ],
+)
+def test_json_that_is_none_ends_with_an_error(given: Any, cause: Cause) -> None:
+    """A sentence at the end of the text would be none either."""
+    machine = translator(**JSON)
+    machine.feed(given)
+    assert machine.shortfall is cause
+    with pytest.raises(ApiError) as caught:
+        machine.finish()
+    assert (caught.value.cause, caught.value.message) == (cause, EXPLANATIONS[cause])
+
+
 # --- Ends -------------------------------------------------------------------------------------
 
 
@@ -552,9 +633,6 @@ def test_answer_is_more_than_thinking(part: Any, limits: Any, expected: bool) ->
 
 
 THOUGHT = {"usageMetadata": {"thoughtsTokenCount": 5}}
-
-
-CODE = {"executableCode": {"language": "PYTHON", "code": "1"}}
 
 
 def test_finish_reason_of_a_tool_round_is_no_end() -> None:

@@ -208,6 +208,8 @@ YES: dict[str, Callable[[], bool]] = {
     "structured output": lambda: (
         "responseJsonSchema" in config(output_format=FORM)
         and "Answer with JSON only" in str(sent(model=OLDER, output_format=FORM, tools=[BASH]))
+        and answer(chunk(text("So: ```{}```"), finish="STOP"), response_schema={})["content"]
+        == [{"type": "text", "text": "{}"}]
     ),
     "server tools, search results": history_of_server_tools,
     "tools that come and go": lambda: all(

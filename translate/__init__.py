@@ -3,7 +3,7 @@
     request/    a Messages request ->             response/   Gemini's chunks ->
                 a GenerateContent request                     events, or one message
       translate                                     stream
-      |-- validation                                |-- chunks, surrogates
+      |-- validation                                |-- chunks, surrogates, json_answer
       |-- messages                                  |-- events, output_limit, stop_finder
       |-- tools, json_schema, openapi               |-- tool_calls, pending_signatures,
       |-- thinking                                  |       partial_args, tool_call_repair, integers

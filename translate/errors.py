@@ -51,6 +51,7 @@ class Cause(StrEnum):
     EMPTY = "empty"
     THOUGHTS = "thoughts"
     MALFORMED = "malformed"
+    NO_JSON = "no_json"
     # This server.
     BUSY = "busy"
 

@@ -71,8 +71,9 @@ class Translation(NamedTuple):
     whether the client asked for thinking. stop_sequences, max_tokens: where the text of the answer
     ends (see output_limit.py). domains: where it may search. input_schemas: tool name -> its input
     schema. max_calls: how many calls one answer may have, None for any number. carries_signatures:
-    whether thought signatures may ride on thinking blocks (see signatures.py). warnings: sentences
-    for the client's owner: what is not done as it was asked for.
+    whether thought signatures may ride on thinking blocks (see signatures.py). response_schema: of
+    the JSON that the answer has to be, None where it may be any text. warnings: sentences for the
+    client's owner: what is not done as it was asked for.
     """
 
     model: Model
@@ -88,6 +89,7 @@ class Translation(NamedTuple):
     input_schemas: Mapping[str, Json]
     max_calls: int | None
     carries_signatures: bool
+    response_schema: Json | None
     warnings: tuple[str, ...] = ()
 
     @property

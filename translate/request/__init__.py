@@ -91,6 +91,7 @@ def _translation(
         input_schemas={tool["name"]: tool.get("input_schema", {}) for tool in tool_set.functions},
         max_calls=1 if _calls_singly(request) else None,
         carries_signatures=_carries_signatures(request),
+        response_schema=_response_schema(request),
         warnings=warnings,
     )
 

@@ -25,6 +25,10 @@ CALL_IN_PIECES = (
 )
 """Arguments of the size of a whole file fail again in the same way (seen in other projects' issues,
 2026-11-28)."""
+JSON_ONLY = (
+    "Your last response was not JSON: answer with one JSON document, valid against the schema, and "
+    "nothing else."
+)
 ANSWER_NOW = "Your last response was empty: answer now, or call a tool."
 """What gemini-cli says then, too (0.61)."""
 MAX_SINGLE_SCHEMAS = 2
@@ -77,6 +81,12 @@ def ask_for_answer(
     current: RequestOverrides, functions: Sequence[str], message: str
 ) -> RequestOverrides:
     return replace(current, instruction=ANSWER_NOW)
+
+
+def ask_for_json(
+    current: RequestOverrides, functions: Sequence[str], message: str
+) -> RequestOverrides:
+    return replace(current, instruction=JSON_ONLY)
 
 
 def drop_thinking(

@@ -55,6 +55,8 @@ EXPLANATIONS = {
     Cause.THOUGHTS: "Gemini thought, but gave no answer. Send the message again, or change it.",
     Cause.MALFORMED: "Gemini called a tool in a form that cannot be read: it was not run. Ask for "
     "smaller steps, such as a long file in several pieces.",
+    Cause.NO_JSON: "Gemini's answer is not the JSON that was asked for. Ask for a simpler schema, "
+    "or choose another model.",
     Cause.SIGNATURE: "Gemini missed a thought signature. Compact the conversation (/compact), or "
     "choose another model (/model).",
 }

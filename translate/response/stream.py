@@ -17,6 +17,7 @@ from .continuation import Continuation
 from .events import Events
 from .finish import EXPLANATIONS, Finish, shortfall_error
 from .grounding import Grounding
+from .json_answer import JsonAnswer
 from .output_limit import OutputLimit
 from .tool_calls import ToolCalls
 from .usage import UsageTotals
@@ -46,6 +47,9 @@ class StreamTranslator:
         self._model = model
         self._limit = OutputLimit(translation.stop_sequences, translation.max_tokens)
         self._grounding = Grounding(translation.domains)
+        schema = translation.response_schema
+        self._json = None if schema is None else JsonAnswer(schema)
+        """What the text of the answer is, where that has to be JSON."""
 
         self._events: Events = previous._events if previous else Events(self._limit)
         self._events.discard()
@@ -70,7 +74,9 @@ class StreamTranslator:
     @property
     def has_answer(self) -> bool:
         """Whether there is more than thinking, shown or kept back."""
-        return self._events.has_answer or self._calls.has_any or self._limit.has_pending
+        has_text = self._json is not None and self._json.has_text
+        has_shown = self._events.has_answer or self._calls.has_any or self._limit.has_pending
+        return has_shown or has_text
 
     @property
     def shortfall(self) -> Cause | None:
@@ -80,7 +86,16 @@ class StreamTranslator:
         if self._calls.is_malformed and self.is_finished and not self._finish.is_refusal:
             return Cause.MALFORMED
         has_thought = self._totals.thoughts > 0 or self._events.has_block
-        return self._finish.shortfall(has_answer=self.has_answer, has_thought=has_thought)
+        shortfall = self._finish.shortfall(has_answer=self.has_answer, has_thought=has_thought)
+        return Cause.NO_JSON if shortfall is None and self._lacks_json else shortfall
+
+    @property
+    def _lacks_json(self) -> bool:
+        """Whether the last turn has come to its own end, and is not the JSON that it has to be."""
+        is_last = self.is_finished and not self._calls.has_any
+        if self._json is None or not is_last or self._json.is_whole:
+            return False
+        return self._finish.stop_reason(has_calls=False) == "end_turn"
 
     @property
     def shortfall_error(self) -> ApiError | None:
@@ -127,12 +142,15 @@ class StreamTranslator:
         return self._events.drain()
 
     def finish(self) -> list[Event]:
-        """The last events. Raises ApiError when the answer broke off before its end."""
+        """The last events. Raises ApiError when the answer broke off before its end, and where it
+        is no JSON: a sentence that says so would be none either."""
         if not self.is_finished and not self.is_cut:
             raise ApiError(529, BROKEN)
         shortfall = self.shortfall
+        if shortfall and self._json is not None:
+            raise shortfall_error(shortfall)
         self._end_calls()
-        self._events.flush()
+        self._end_text()
         self._grounding.emit(self._events, self._tag)
         if shortfall:
             self._events.add_notice(EXPLANATIONS[shortfall])
@@ -152,6 +170,12 @@ class StreamTranslator:
         self._add_waiting()
         self._calls.flush()
         self._events.release()
+
+    def _end_text(self) -> None:
+        if self._json is not None:
+            is_cut = self._finish.reason != "STOP"
+            self._events.add_text(self._json.flush(is_cut=is_cut), self._totals.visible)
+        self._events.flush()
 
     @property
     def _is_malformed(self) -> bool:
@@ -264,6 +288,8 @@ class StreamTranslator:
                 self._events.add_thinking(text)
         else:
             self._calls.before_text(signature)
+            if self._json is not None:
+                text = self._json.add(text)
             self._events.add_text(text, self._totals.visible)
 
     def _add_call(self, part: Part) -> None:
@@ -274,7 +300,8 @@ class StreamTranslator:
 
     def _add_as_text(self, part: Part) -> None:
         self._calls.before_text(part.get("thoughtSignature"))
-        self._events.add_text(render_as_text(part), self._totals.visible)
+        if self._json is None:
+            self._events.add_text(render_as_text(part), self._totals.visible)
 
     def _begin(self) -> None:
         message: Json = {

@@ -1,0 +1,298 @@
+"""The one JSON document of an answer that has to be JSON: what stands around it is left out.
+
+A model that is only told the form puts it into a fence, or writes a sentence before it. Where a
+document begins is seen from its first characters, so it is shown as it comes; each character is
+looked at once.
+Source: RFC 8259.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import Enum, auto
+
+from ..wire import Json
+from .chunks import MAX_DEPTH
+
+MAX_UNCERTAIN = 4_096
+"""Characters that may be kept back until a `:`, a `,` or the end says that this is JSON and no
+brace of a sentence. A key is much shorter; what has held for so long is JSON."""
+
+MAX_SCALAR = 1_024
+"""Characters of a number: 309 digits are all that a double has."""
+
+BRACKETS = {"object": "{", "array": "["}
+"""Type of a schema -> how its documents begin."""
+SCALARS = frozenset({"string", "number", "integer", "boolean", "null"})
+TYPES = BRACKETS.keys() | SCALARS
+CLOSERS = {"{": "}", "[": "]"}
+
+BLANKS = re.compile(r"[ \t\n\r]*")
+BLANKS_AND_BOM = " \t\n\r\ufeff"
+FENCE = re.compile(r"```\w{0,16}\s+")
+FENCE_SO_FAR = re.compile(r"`{0,2}|```\w{0,16}\s*")
+"""With the name of a language; it is kept until what follows has come."""
+PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
+"""In a string: all but its end, an escape, and what JSON does not allow there."""
+WORD = re.compile(r"[-+.\w]*", re.ASCII)
+SCALAR = re.compile(
+    r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null", re.ASCII
+)
+SCALAR_START = frozenset('"-0123456789tfn')
+ESCAPED = frozenset('"\\/bfnrt')
+HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
+
+
+class State(Enum):
+    """What comes next."""
+
+    PRELUDE = auto()
+    """Blanks, or a fence: a scalar counts at the very beginning only, as any sentence has some."""
+    START = auto()
+    VALUE = auto()
+    FIRST_VALUE = auto()
+    """Or the end of the array."""
+    KEY = auto()
+    FIRST_KEY = auto()
+    """Or the end of the object."""
+    COLON = auto()
+    COMMA = auto()
+    """Or the end of what is open."""
+    STRING = auto()
+    ESCAPE = auto()
+    SCALAR = auto()
+    END = auto()
+    BROKEN = auto()
+    """It is no JSON after all, and some of it was shown."""
+
+
+class JsonAnswer:
+    """Finds the first document in a text that comes in pieces. schema: of the document."""
+
+    def __init__(self, schema: Json) -> None:
+        kinds = _kinds(schema)
+        brackets = "".join(BRACKETS[kind] for kind in BRACKETS if kind in kinds)
+        self._start = re.compile(f"[{re.escape(brackets)}]" if brackets else "(?!)")
+        self._state = State.START if kinds <= BRACKETS.keys() else State.PRELUDE
+        self._prelude = ""
+        self._closers: list[str] = []
+        """Of the objects and arrays that are open."""
+        self._is_key = False
+        """Whether the open string is the key of a member."""
+        self._hex_digits = 0
+        """Those that an escape still needs."""
+        self._scalar = ""
+        self._pieces: list[str] = []
+        """What was read of the document and not yet returned."""
+        self._uncertain = 0
+        """Characters of them, as long as they may be no JSON."""
+        self._is_certain = False
+        self.has_text = False
+        """Whether there was any text but blanks."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the document is complete, if the text ends here."""
+        is_number = self._state is State.SCALAR and not self._closers
+        return self._state is State.END or (is_number and bool(SCALAR.fullmatch(self._scalar)))
+
+    def add(self, text: str) -> str:
+        """What of the document may be shown now."""
+        self.has_text = self.has_text or bool(text.strip(BLANKS_AND_BOM))
+        at, size = 0, len(text)
+        if self._state is State.PRELUDE:
+            text = self._prelude + text
+            at, size = self._skip_prelude(text), len(text)
+        while at < size and self._state not in (State.END, State.BROKEN):
+            at = STEPS[self._state](self, text, at)
+        return self._drain() if self._is_certain else ""
+
+    def flush(self, *, is_cut: bool) -> str:
+        """What was kept back, when the text has ended. is_cut: whether more was to come, so that
+        what looks like the beginning of the document is one."""
+        if not (is_cut or self._is_certain or self.is_whole):
+            return ""
+        self._pieces.append(self._scalar)
+        self._scalar = ""
+        return self._drain()
+
+    def _drain(self) -> str:
+        shown = "".join(self._pieces)
+        self._pieces.clear()
+        return shown
+
+    # --- Before the document ------------------------------------------------------------------
+
+    def _skip_prelude(self, text: str) -> int:
+        """Where it ends; the whole text, where it may go on."""
+        text_start = len(text) - len(text.lstrip(BLANKS_AND_BOM))
+        rest = text[text_start:]
+        if FENCE_SO_FAR.fullmatch(rest):
+            self._prelude = "```\n" if rest[-1:].isspace() else rest
+            return len(text)
+        if fence := FENCE.match(rest):
+            text_start += fence.end()
+        is_scalar = text[text_start] in SCALAR_START
+        self._state = State.VALUE if is_scalar else State.START
+        return text_start
+
+    def _find_start(self, text: str, at: int) -> int:
+        found = self._start.search(text, at)
+        if found is None:
+            return len(text)
+        self._state = State.VALUE
+        return found.start()
+
+    # --- Within it ----------------------------------------------------------------------------
+
+    def _keep(self, text: str) -> None:
+        self._pieces.append(text)
+        if not self._is_certain:
+            self._uncertain += len(text)
+            self._is_certain = self._uncertain > MAX_UNCERTAIN
+
+    def _break(self) -> None:
+        """It was no document, and another may follow; unless a part of it was shown."""
+        self._state = State.BROKEN if self._is_certain else State.START
+        self._closers.clear()
+        self._pieces.clear()
+        self._scalar, self._uncertain = "", 0
+
+    def _read_structure(self, text: str, at: int) -> int:
+        """Blanks, then a character that the state allows."""
+        blanks = BLANKS.match(text, at)
+        assert blanks is not None  # it matches nothing, too
+        if blanks.end() > at:
+            self._keep(blanks[0])
+            return blanks.end()
+        character = text[at]
+        is_end = self._state in MAY_END and character == (self._closers or [""])[-1]
+        if is_end:
+            self._keep(self._closers.pop())
+            self._end_value()
+        elif (action := ACTIONS.get((self._state, character))) is not None:
+            action(self, character)
+        elif self._state in (State.VALUE, State.FIRST_VALUE) and character in SCALAR_START:
+            self._state = State.SCALAR
+            return at
+        else:
+            self._break()
+            # The next document may begin with it.
+            return at
+        return at + 1
+
+    def _open(self, bracket: str) -> None:
+        if len(self._closers) == MAX_DEPTH:
+            self._break()
+            return
+        self._keep(bracket)
+        self._closers.append(CLOSERS[bracket])
+        self._state = State.FIRST_KEY if bracket == "{" else State.FIRST_VALUE
+
+    def _open_string(self, quote: str) -> None:
+        self._is_key = self._state in (State.KEY, State.FIRST_KEY)
+        self._keep(quote)
+        self._state = State.STRING
+
+    def _separate(self, separator: str) -> None:
+        self._keep(separator)
+        self._is_certain = True
+        is_member = separator == "," and self._closers[-1] == "}"
+        self._state = State.KEY if is_member else State.VALUE
+
+    def _end_value(self) -> None:
+        self._state = State.COMMA if self._closers else State.END
+        self._is_certain = self._is_certain or self._state is State.END
+
+    def _read_string(self, text: str, at: int) -> int:
+        plain = PLAIN.match(text, at)
+        assert plain is not None  # it matches nothing, too
+        at = plain.end()
+        self._keep(plain[0])
+        if at == len(text):
+            return at
+        character = text[at]
+        if character == "\\":
+            self._keep(character)
+            self._state = State.ESCAPE
+        elif character != '"':
+            self._keep(f"\\u{ord(character):04x}")
+        else:
+            self._keep(character)
+            if self._is_key:
+                self._state = State.COLON
+            else:
+                self._end_value()
+        return at + 1
+
+    def _read_escape(self, text: str, at: int) -> int:
+        character = text[at]
+        allowed = HEX_DIGITS if self._hex_digits else ESCAPED
+        if character in allowed:
+            self._hex_digits = max(0, self._hex_digits - 1)
+        elif character == "u" and not self._hex_digits:
+            self._hex_digits = 4
+        else:
+            self._hex_digits = 0
+            self._break()
+            return at
+        self._keep(character)
+        if not self._hex_digits:
+            self._state = State.STRING
+        return at + 1
+
+    def _read_scalar(self, text: str, at: int) -> int:
+        """A number or a word, of which the next piece may bring more."""
+        word = WORD.match(text, at)
+        assert word is not None  # it matches nothing, too
+        self._scalar += word[0]
+        if word.end() < len(text):
+            if not SCALAR.fullmatch(self._scalar):
+                self._break()
+                return word.end()
+            self._keep(self._scalar)
+            self._scalar = ""
+            self._end_value()
+        elif len(self._scalar) > MAX_SCALAR:
+            self._break()
+        return word.end()
+
+
+def _kinds(schema: Json) -> set[str]:
+    """The types that a schema allows its document; all, where it does not say which, or names some
+    that nobody knows."""
+    given = schema.get("type", "object" if "properties" in schema else None)
+    kinds = given if isinstance(given, list) else [given]
+    known = {kind for kind in kinds if isinstance(kind, str) and kind in TYPES}
+    return known if known and len(known) == len(kinds) else {*TYPES}
+
+
+MAY_END = (State.FIRST_KEY, State.FIRST_VALUE, State.COMMA)
+"""Where an object or an array may be closed."""
+
+Action = Callable[[JsonAnswer, str], None]
+
+ACTIONS: dict[tuple[State, str], Action] = {
+    (State.VALUE, "{"): JsonAnswer._open,
+    (State.VALUE, "["): JsonAnswer._open,
+    (State.VALUE, '"'): JsonAnswer._open_string,
+    (State.FIRST_VALUE, "{"): JsonAnswer._open,
+    (State.FIRST_VALUE, "["): JsonAnswer._open,
+    (State.FIRST_VALUE, '"'): JsonAnswer._open_string,
+    (State.KEY, '"'): JsonAnswer._open_string,
+    (State.FIRST_KEY, '"'): JsonAnswer._open_string,
+    (State.COLON, ":"): JsonAnswer._separate,
+    (State.COMMA, ","): JsonAnswer._separate,
+}
+"""What may come, and what it begins or ends; a scalar and the end of what is open are left."""
+
+STEPS: dict[State, Callable[[JsonAnswer, str, int], int]] = {
+    State.START: JsonAnswer._find_start,
+    **dict.fromkeys((State.VALUE, State.FIRST_VALUE, State.KEY), JsonAnswer._read_structure),
+    **dict.fromkeys((State.FIRST_KEY, State.COLON, State.COMMA), JsonAnswer._read_structure),
+    State.STRING: JsonAnswer._read_string,
+    State.ESCAPE: JsonAnswer._read_escape,
+    State.SCALAR: JsonAnswer._read_scalar,
+}
+"""State -> reads from a place in the text on, and returns the next place."""
