@@ -29,6 +29,7 @@ def translation(**changes: Any) -> Translation:
         "max_calls": None,
         "carries_signatures": True,
         "response_schema": None,
+        "is_streamed": True,
     }
     return Translation(**{**fields, **changes})
 

@@ -293,6 +293,13 @@ CUT: Json = {"cut": True}
 ROUND: Json = {"text": HALF[:3], "candidate": {"finishReason": "STOP"}}
 """Of Google's own tools: it ends with a reason, and the answer goes on."""
 SEARCH: Json = {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}
+SOURCES: Json = {
+    "groundingMetadata": {
+        "webSearchQueries": ["how is all"],
+        "groundingChunks": [{"web": {"uri": "https://x.test", "title": "x.test"}}],
+    }
+}
+LONG_HALF = HALF * 2_000
 REPLY_REST: Json = {"chunks": [{"text": REST}], "repeat": True}
 
 
@@ -561,6 +568,12 @@ IN_STREAM = (
         error(529, "overloaded_error", ENDED, 4, tried="resumed x3"),
         streamed_once=answer(attempts=2), streamed_always=broken_off("overloaded_error", ENDED, 4),
         good=(REPLY_REST,), stays=({"chunks": [CHECKPOINT, CUT]}, {"chunks": [{"raw": ""}, CUT]})),
+    *(unseen(f"sources behind {name}",
+        {"chunks": [{"text": half}, {"text": REST, "candidate": SOURCES}]},
+        body={**SEARCH, "max_tokens": 10_000}, expected=answer(text=half + REST))
+        for name, half in (("a text", HALF), ("a long text", LONG_HALF))),
+    tried_again("cut after text that waits for its sources", "broken",
+        {"chunks": [{"text": HALF}, CUT]}, body=SEARCH),
     shown("cut with text behind a checkpoint", "broken", INCOMPLETE,
         {"chunks": [{**CHECKPOINT, "text": HALF[:3]}, {"text": HALF[3:]}, CUT]}),
 )  # fmt: skip
@@ -840,7 +853,14 @@ def whole(message: Json) -> Outcome:
         thinking=grown["thinking"],
         signature=len(grown["signature"]),
         stop=message["stop_reason"],
+        disorder=last_block(message["content"]),
     )
+
+
+def last_block(blocks: Sequence[Json]) -> str:
+    """What is wrong with the last block: no client takes a result for an answer."""
+    kind = blocks[-1]["type"] if blocks else ""
+    return f"it ends with a {kind}" if kind.endswith("_result") else ""
 
 
 def _failed(body: Json) -> Outcome:
@@ -868,7 +888,8 @@ def streamed(events: Sequence[Json]) -> Outcome:
         signature=len(grown["signature"]),
         stop=stop,
         pings=sum(each["type"] == "ping" for each in events),
-        disorder=disorder(events),
+        disorder=disorder(events)
+        or last_block([each["content_block"] for each in events if "content_block" in each]),
     )
 
 

@@ -101,6 +101,120 @@ def test_events_that_are_discarded_leave_no_trace(is_drained: bool) -> None:
     assert events.drain() == [stop(0), start(1, TOOL_USE)]
 
 
+def with_place(limit: float = 9) -> Events:
+    events = Events(OutputLimit())
+    events.place_limit = limit
+    return events
+
+
+SOURCE = {"type": "server_tool_use", "id": "s"}
+
+
+def test_place_is_in_front_of_the_first_text() -> None:
+    events = with_place()
+    events.begin({})
+    events.add_thinking("t")
+    assert len(events.drain()) == 3
+    events.add_text("a", 0)
+    assert [each["type"] for each in events.drain()] == ["content_block_stop"]
+    assert (events.has_place, events.has_block, events.has_emitted_answer) == (True, True, False)
+    events.add_thinking("u")
+    events.add_text("b", 0)
+    with events.before_text():
+        events.open("server_tool_use", SOURCE)
+        events.close()
+        events.open("server_tool_use", SOURCE)
+        events.close()
+    assert (events.has_place, events.open_block, events.last_block) == (False, "text", "text")
+    events.close()
+    events.add_text("c", 0)
+    assert events.drain() == [
+        start(1, SOURCE),
+        stop(1),
+        start(2, SOURCE),
+        stop(2),
+        start(3, GROWING["text"]),
+        delta(3, type="text_delta", text="a"),
+        stop(3),
+        start(4, GROWING["thinking"]),
+        delta(4, type="thinking_delta", thinking="u"),
+        stop(4),
+        start(5, GROWING["text"]),
+        delta(5, type="text_delta", text="b"),
+        stop(5),
+        start(6, GROWING["text"]),
+        delta(6, type="text_delta", text="c"),
+    ]
+
+
+def test_place_has_a_limit() -> None:
+    events = with_place(limit=3)
+    for size, expected in ((2, 0), (1, 0), (1, 4), (1, 1)):
+        events.add_text("x" * size, 0)
+        assert len(events.drain()) == expected
+    assert events.has_place is False
+
+
+@pytest.mark.parametrize("name", ["end_place", "keep_alive"])
+def test_place_ends(name: str) -> None:
+    """An empty delta that has to be sent cannot wait."""
+    events = with_place()
+    events.add_text("a", 0)
+    assert events.drain() == []
+    getattr(events, name)(*["text"] if name == "keep_alive" else [])
+    assert len(events.drain()) == {"end_place": 2, "keep_alive": 3}[name]
+    events.close()
+    events.add_text("b", 0)
+    assert len(events.drain()) == 3
+
+
+def test_place_behind_a_call_that_is_held() -> None:
+    events = with_place()
+    events.hold()
+    events.open("tool_use", TOOL_USE)
+    events.add_text("a", 0)
+    assert (events.drain(), events.has_block, events.has_emitted_answer) == ([], False, False)
+    events.discard()
+    assert (events.has_place, events.drain()) == (False, [])
+    events.hold()
+    events.open("tool_use", TOOL_USE)
+    events.add_text("a", 0)
+    events.release()
+    assert events.drain() == [start(0, TOOL_USE), stop(0)]
+    events.rewind()
+    events.add_text("b", 0)
+    events.end_place()
+    assert events.drain() == [start(1, GROWING["text"]), delta(1, type="text_delta", text="b")]
+
+
+def test_place_stays_where_a_later_call_is_discarded() -> None:
+    events = with_place()
+    events.add_text("a", 0)
+    events.hold()
+    events.open("tool_use", TOOL_USE)
+    events.discard()
+    assert (events.has_place, events.has_answer, events.open_block) == (True, True, "text")
+    events.end_place()
+    assert events.drain() == [start(0, GROWING["text"]), delta(0, type="text_delta", text="a")]
+
+
+def test_rewind_forgets_all_that_was_not_shown() -> None:
+    events = with_place()
+    events.add_thinking("a")
+    events.drain()
+    events.add_text("b", 0)
+    events.hold()
+    events.open("tool_use", TOOL_USE)
+    events.rewind()
+    assert (events.has_answer, events.open_block, events.has_place) == (False, None, False)
+    events.add_thinking("c")
+    assert events.drain() == [
+        stop(0),
+        start(1, GROWING["thinking"]),
+        delta(1, type="thinking_delta", thinking="c"),
+    ]
+
+
 def test_thinking_goes_on_in_its_block() -> None:
     events = Events(OutputLimit())
     events.add_thinking("a")
@@ -136,7 +250,7 @@ def test_half_of_a_character_is_forgotten_with_its_attempt() -> None:
     events.add_text("\ud83d", 0)
     events.add_thinking("a\ud83d")
     events.drain()
-    events.discard()
+    events.rewind()
     events.add_thinking("\ude00")
     events.limit = OutputLimit(["a"])
     events.add_text("\ud83d", 0)

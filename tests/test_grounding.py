@@ -155,29 +155,60 @@ def test_fetches_and_their_results() -> None:
     assert collected.usage()["server_tool_use"]["web_fetch_requests"] == 3
 
 
-def test_events_of_citations_and_searches() -> None:
-    def shown(has_text: bool) -> list[Any]:
-        events = Events(OutputLimit())
-        if has_text:
-            events.open("text")
-        grounding({"groundingMetadata": FOUND}).emit(events, "tag")
-        return [
-            (event["type"], *(event.get("content_block") or event.get("delta") or {}).values())[:2]
-            for event in events.drain()
-        ]
+UNCITED = {**FOUND, "groundingSupports": FOUND["groundingSupports"][2:]}
+SEARCH = [
+    ("content_block_start", "server_tool_use"),
+    ("content_block_delta", "input_json_delta"),
+    ("content_block_stop",),
+    ("content_block_start", "web_search_tool_result"),
+    ("content_block_stop",),
+]
+CITED_TEXT = [
+    ("content_block_start", "text"),
+    ("content_block_delta", "citations_delta"),
+    ("content_block_delta", "citations_delta"),
+]
+CALL = [("content_block_start", "tool_use")]
+END = ("content_block_stop",)
 
-    search = [
-        ("content_block_start", "server_tool_use"),
-        ("content_block_delta", "input_json_delta"),
-        ("content_block_stop",),
-        ("content_block_start", "web_search_tool_result"),
-        ("content_block_stop",),
-    ]
-    assert shown(has_text=False) == search * 2
-    assert shown(has_text=True) == [
-        ("content_block_start", "text"),
-        ("content_block_delta", "citations_delta"),
-        ("content_block_delta", "citations_delta"),
-        ("content_block_stop",),
-        *search * 2,
-    ]
+
+@pytest.mark.parametrize(
+    ("blocks", "place", "found", "expected"),
+    [
+        ([], 9, FOUND, SEARCH * 2),
+        (["tool_use"], 9, FOUND, [*CALL, END, *SEARCH * 2]),
+        (["text"], 9, FOUND, [*SEARCH * 2, *CITED_TEXT]),
+        (["text"], 9, UNCITED, [*SEARCH * 2, *CITED_TEXT[:1]]),
+        (["text", "tool_use"], 9, FOUND, [*SEARCH * 2, *CITED_TEXT[:1], END, *CALL]),
+        (["text"], 0, FOUND, CITED_TEXT),
+        (["text"], 0, UNCITED, CITED_TEXT),
+        (["text", "thinking"], 0, FOUND, [CITED_TEXT[0], END, ("content_block_start", "thinking")]),
+        (["text", "tool_use"], 0, FOUND, [CITED_TEXT[0], END, *CALL, END, *SEARCH * 2]),
+    ],
+)
+def test_sources_are_never_behind_the_text(
+    blocks: list[str], place: int, found: Any, expected: list[Any]
+) -> None:
+    """place: characters of the text that are kept back for them."""
+    events = Events(OutputLimit())
+    events.place_limit = place
+    for block in blocks:
+        events.open(block, {"type": block})
+    grounding({"groundingMetadata": found}).emit(events, "tag")
+    events.end_place()
+    assert [
+        (event["type"], *(event.get("content_block") or event.get("delta") or {}).values())[:2]
+        for event in events.drain()
+    ] == expected
+
+
+def test_citations_of_sources_that_no_passage_has() -> None:
+    events = Events(OutputLimit())
+    events.add_text("Spain won.", 0)
+    supports = FOUND["groundingSupports"][0], {"groundingChunkIndices": [0]}
+    found = {**FOUND, "groundingSupports": [{**supports[0], "groundingChunkIndices": [0]}]}
+    grounding({"groundingMetadata": found}).emit(events, "tag")
+    assert [
+        (event["delta"]["citation"]["title"], event["delta"]["citation"]["cited_text"])
+        for event in events.drain()[2:]
+    ] == [("aljazeera.com", "Spain won."), ("www.uefa.com", "")]

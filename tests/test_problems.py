@@ -200,7 +200,7 @@ def test_13_web_search_reports_its_searches(exchange: Exchange) -> None:
     exchange.script({"chunks": [{"text": "So.", "candidate": {"groundingMetadata": FOUND}}]})
     content = exchange.post(tools=[SEARCH])["content"]
     kinds = [block["type"] for block in content]
-    assert kinds == ["text", "server_tool_use", "web_search_tool_result"]
+    assert kinds == ["server_tool_use", "web_search_tool_result", "text"]
 
 
 @pytest.mark.parametrize("others", [[], [tool()]])

@@ -249,6 +249,11 @@ def test_a_web_fetch_with_a_filter() -> None:
     assert request["systemInstruction"] == {"parts": [{"text": instruction}]}
 
 
+@pytest.mark.parametrize(("stream", "expected"), [({}, False), ({"stream": True}, True)])
+def test_stream_is_known_on_the_way_back(stream: Any, expected: bool) -> None:
+    assert translate({**MINIMAL, **stream}, {}).is_streamed is expected
+
+
 @pytest.mark.parametrize("model", ["gemini-4-hydrogen", "gemini-2.5-flash"])
 @pytest.mark.parametrize("given", [None, {"type": "object", "$schema": "x"}, {}])
 def test_response_schema_is_known_on_the_way_back(given: Any, model: str) -> None:

@@ -22,7 +22,7 @@ from tests.answers import (
 from translate.errors import ApiError, Cause
 from translate.response.finish import EXPLANATIONS
 from translate.response.message import collect
-from translate.response.stream import BROKEN, render_as_text
+from translate.response.stream import BROKEN, MAX_KEPT_TEXT, render_as_text
 
 CODE = {"executableCode": {"language": "PYTHON", "code": "1"}}
 
@@ -249,30 +249,31 @@ def test_parts_with_calls_and_traces_become_blocks() -> None:
     assert machine.repairs == {}
 
 
-def test_grounding_follows_the_text() -> None:
-    found = {
-        "webSearchQueries": ["euro 2024"],
-        "groundingChunks": [{"web": {"uri": "https://x.test/r", "title": "uefa.com"}}],
-        "groundingSupports": [{"segment": {"text": "Spain won."}, "groundingChunkIndices": [0]}],
-    }
-    machine = translator()
-    events = machine.feed(chunk(text("Spain won."), finish="STOP", groundingMetadata=found))
-    message = collect(events + machine.finish())
+SEARCHES: Any = {"request": {"tools": [{"googleSearch": {}}]}}
+FOUND = {
+    "webSearchQueries": ["euro 2024"],
+    "groundingChunks": [{"web": {"uri": "https://x.test/r", "title": "uefa.com"}}],
+    "groundingSupports": [{"segment": {"text": "Spain won."}, "groundingChunkIndices": [0]}],
+}
+
+
+def kinds_of(events: list[Any]) -> list[str]:
+    return [each["content_block"]["type"] for each in events if "content_block" in each]
+
+
+def test_sources_go_in_front_of_the_text() -> None:
+    machine = translator(**SEARCHES)
+    events = machine.feed(chunk(thought("Hm."), text("Spain")))
+    assert kinds_of(events) == ["thinking"]
+    assert (machine.has_emitted_answer, machine.has_answer) == (False, True)
+    assert machine.feed(chunk(text(" won."))) == []
+    assert machine.feed(chunk(finish="STOP", groundingMetadata=FOUND)) == []
+    events += machine.finish()
+    check_grammar(events)
+    message = collect(events)
     source = {"title": "uefa.com", "url": "https://x.test/r"}
     identity = f"srvtoolu_{TAG}s00"
-    assert message["content"] == [
-        {
-            "type": "text",
-            "text": "Spain won.",
-            "citations": [
-                {
-                    "type": "web_search_result_location",
-                    **source,
-                    "encrypted_index": "",
-                    "cited_text": "Spain won.",
-                }
-            ],
-        },
+    assert message["content"][1:] == [
         {
             "type": "server_tool_use",
             "id": identity,
@@ -291,6 +292,18 @@ def test_grounding_follows_the_text() -> None:
                 }
             ],
         },
+        {
+            "type": "text",
+            "text": "Spain won.",
+            "citations": [
+                {
+                    "type": "web_search_result_location",
+                    **source,
+                    "encrypted_index": "",
+                    "cited_text": "Spain won.",
+                }
+            ],
+        },
     ]
     assert message["usage"]["server_tool_use"] == {
         "web_search_requests": 1,
@@ -298,14 +311,52 @@ def test_grounding_follows_the_text() -> None:
     }
 
 
-def test_grounding_without_text_has_no_citations() -> None:
-    found = {"webSearchQueries": ["q"], "groundingSupports": [{"groundingChunkIndices": [0]}]}
-    kinds = [
-        event[1]["type"]
-        for event in short_events(chunk(call("f1"), finish="STOP", groundingMetadata=found))
-        if isinstance(event[1], dict)
-    ]
-    assert kinds == ["tool_use", "server_tool_use", "web_search_tool_result"]
+@pytest.mark.parametrize("is_streamed", [True, False])
+def test_sources_of_a_long_text_are_citations(is_streamed: bool) -> None:
+    """In a stream: it has gone out by the time they come."""
+    machine = translator(**SEARCHES, is_streamed=is_streamed)
+    events = machine.feed(chunk(text("x" * (MAX_KEPT_TEXT + 1))))
+    assert machine.has_emitted_answer is is_streamed
+    events += machine.feed(chunk(text("y"), finish="STOP", groundingMetadata=FOUND))
+    message = collect(events + machine.finish())
+    kinds = [block["type"] for block in message["content"]]
+    assert kinds == ["server_tool_use", "web_search_tool_result", "text"][2 * is_streamed :]
+    assert len(message["content"][-1]["citations"]) == 1
+    assert message["usage"]["server_tool_use"]["web_search_requests"] == 1
+
+
+def test_text_that_has_no_sources_is_shown_in_the_end() -> None:
+    machine = translator(**SEARCHES)
+    events = machine.feed(chunk(text("Hi."), finish="SAFETY")) + machine.finish()
+    check_grammar(events)
+    texts = [block["text"] for block in collect(events)["content"]]
+    assert texts == ["Hi.", "Gemini stopped this answer: SAFETY."]
+
+
+def test_text_that_waits_for_sources_is_shown_or_forgotten() -> None:
+    first = translator(**SEARCHES)
+    begun = first.feed(chunk(text("Spa")))
+    assert kinds_of(first.release()) == ["text"]
+    first = translator(**SEARCHES)
+    begun = first.feed(chunk(text("Spa")))
+    second = translator(previous=first, **SEARCHES)
+    events = begun + second.feed(chunk(text("Hi."), finish="STOP")) + second.finish()
+    check_grammar(events)
+    assert collect(events)["content"] == [{"type": "text", "text": "Hi."}]
+
+
+def test_text_does_not_wait_where_the_next_model_has_no_search() -> None:
+    """A fallback model may have no search."""
+    first = translator(**SEARCHES)
+    first.feed(chunk(text("Spa")))
+    assert kinds_of(translator(previous=first).feed(chunk(text("Hi.")))) == ["text"]
+
+
+def test_sources_of_calls_follow_them() -> None:
+    given = chunk(call("f1"), finish="STOP", groundingMetadata=FOUND)
+    machine = translator(**SEARCHES)
+    events = machine.feed(given) + machine.finish()
+    assert kinds_of(events) == ["tool_use", "server_tool_use", "web_search_tool_result"]
 
 
 # --- Answers that have to be JSON ---------------------------------------------------------------
@@ -816,21 +867,24 @@ PARTS = st.one_of(
 )
 
 
-@given(st.lists(PARTS, max_size=12), st.booleans(), st.booleans(), st.data())
+@given(st.lists(PARTS, max_size=12), st.booleans(), st.booleans(), st.booleans(), st.data())
 def test_events_are_in_order_however_they_are_chunked(
-    parts: list[Any], shows: bool, carries: bool, data: Any
+    parts: list[Any], shows: bool, carries: bool, searches: bool, data: Any
 ) -> None:
     changes = {"shows_thinking": shows, "carries_signatures": carries}
-    whole = events_of([chunk(*parts), chunk(finish="STOP")], changes)
+    changes |= SEARCHES if searches else {}
+    last = chunk(finish="STOP", **({"groundingMetadata": FOUND} if searches else {}))
+    whole = events_of([chunk(*parts), last], changes)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(parts)), max_size=4)))
     pieces = [
         chunk(*parts[start:end]) for start, end in zip([0, *cuts], [*cuts, len(parts)], strict=True)
     ]
-    assert events_of([*pieces, chunk(finish="STOP")], changes) == whole
+    assert events_of([*pieces, last], changes) == whole
     check_grammar(whole)
     message = collect(whole)
     kinds = [block["type"] for block in message["content"]]
-    assert kinds[-1:] != ["thinking"]
+    assert kinds[-1] == "text" or "tool_use" in kinds
+    assert kinds[-1] != "thinking"
     assert kinds.count("tool_use") == sum("functionCall" in part for part in parts)
     assert "thinking" not in kinds or shows or carries
 

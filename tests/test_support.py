@@ -117,8 +117,9 @@ def pieces() -> bool:
 def found() -> bool:
     metadata = {"webSearchQueries": ["q"]}
     given = chunk(text("a"), finish="STOP", groundingMetadata=metadata)
-    kinds = [block["type"] for block in answer(given)["content"]]
-    return kinds == ["text", "server_tool_use", "web_search_tool_result"]
+    request = {"tools": [{"googleSearch": {}}]}
+    kinds = [block["type"] for block in answer(given, request=request)["content"]]
+    return kinds == ["server_tool_use", "web_search_tool_result", "text"]
 
 
 def filtered() -> bool:
@@ -127,7 +128,7 @@ def filtered() -> bool:
     pages = [{"web": {"uri": "https://x.test", "title": site}} for site in ("a.com", "c.com")]
     metadata = {"webSearchQueries": ["q"], "groundingChunks": pages}
     given = chunk(text("a"), finish="STOP", groundingMetadata=metadata)
-    shown = answer(given, domains=Domains(allowed=("a.com",)))["content"][-1]["content"]
+    shown = answer(given, domains=Domains(allowed=("a.com",)))["content"][-1]["citations"]
     return (
         "a.com" in prompt and "b.com" in prompt and [page["title"] for page in shown] == ["a.com"]
     )

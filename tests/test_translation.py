@@ -67,3 +67,16 @@ def test_domains_are_an_instruction_too(filters: Domains, expected: str | None) 
 def test_built_in_tools_are_all_but_functions(tools: Any, expected: bool) -> None:
     request = {"tools": tools} if tools else {}
     assert translation(request=request).has_built_in is expected
+
+
+@pytest.mark.parametrize(
+    ("tools", "expected"),
+    [
+        ([], False),
+        ([{"functionDeclarations": []}, {"codeExecution": {}}], False),
+        ([{"functionDeclarations": []}, {"googleSearch": {}}], True),
+        ([{"urlContext": {}}], True),
+    ],
+)
+def test_sources_come_from_search_and_fetch(tools: Any, expected: bool) -> None:
+    assert translation(request={"tools": tools}).has_sources is expected

@@ -62,6 +62,10 @@ class MediaPlace(NamedTuple):
     position: tuple[int, ...]
 
 
+SOURCES = frozenset({"googleSearch", "urlContext"})
+"""Those of Gemini's tools that tell of pages."""
+
+
 class Translation(NamedTuple):
     """What goes upstream, and what the way back needs to know of it.
 
@@ -72,8 +76,9 @@ class Translation(NamedTuple):
     ends (see output_limit.py). domains: where it may search. input_schemas: tool name -> its input
     schema. max_calls: how many calls one answer may have, None for any number. carries_signatures:
     whether thought signatures may ride on thinking blocks (see signatures.py). response_schema: of
-    the JSON that the answer has to be, None where it may be any text. warnings: sentences for the
-    client's owner: what is not done as it was asked for.
+    the JSON that the answer has to be, None where it may be any text. is_streamed: whether the
+    client gets it piece by piece. warnings: sentences for the client's owner: what is not done as
+    it was asked for.
     """
 
     model: Model
@@ -90,10 +95,19 @@ class Translation(NamedTuple):
     max_calls: int | None
     carries_signatures: bool
     response_schema: Json | None
+    is_streamed: bool
     warnings: tuple[str, ...] = ()
 
     @property
     def has_built_in(self) -> bool:
         """Whether Google's own tools may work on the answer, in rounds."""
-        offered = self.request.get("tools", ())
-        return any(name != "functionDeclarations" for tool in offered for name in tool)
+        return any(name != "functionDeclarations" for name in self._tools)
+
+    @property
+    def has_sources(self) -> bool:
+        """Whether the answer may be made of pages, found or fetched."""
+        return not SOURCES.isdisjoint(self._tools)
+
+    @property
+    def _tools(self) -> Sequence[str]:
+        return [name for tool in self.request.get("tools", ()) for name in tool]

@@ -189,7 +189,7 @@ def test_web_search_reports_its_searches_and_sources(
     assert "https://g.test/1" in said
     (result,) = [event["tool_use_result"] for event in run.of_type("user")]
     assert result["searchCount"] == 1
-    assert result["results"][1]["content"] == [{"title": "uefa.com", "url": "https://g.test/1"}]
+    assert result["results"][0]["content"] == [{"title": "uefa.com", "url": "https://g.test/1"}]
     inner = next(r for r in emulator.journal(key) if r["reply"] == 0)
     assert inner["body"]["tools"] == [{"googleSearch": {}}]
     assert "use only these sites: uefa.com" in str(inner["body"]["systemInstruction"])

@@ -92,6 +92,7 @@ def _translation(
         max_calls=1 if _calls_singly(request) else None,
         carries_signatures=_carries_signatures(request),
         response_schema=_response_schema(request),
+        is_streamed=bool(request.get("stream")),
         warnings=warnings,
     )
 

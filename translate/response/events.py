@@ -1,12 +1,15 @@
 """The events of one message, in the only order that is allowed.
 
 message_start, then blocks one at a time (start, deltas, stop), then message_delta and
-message_stop. Text is kept back by output_limit.py for as long as it may become a stop sequence.
+message_stop. Kept back are a text that may become a stop sequence (by output_limit.py), calls that
+may have to be dropped, and a text with sources, which go in front of it.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from ..wire import Event, Json
@@ -32,8 +35,8 @@ def compact(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-class Held(NamedTuple):
-    """Where the events that are kept back begin, and what was shown before them."""
+class Mark(NamedTuple):
+    """Where events that are kept back begin, and what was shown before them."""
 
     start: int
     open_block: str | None
@@ -53,11 +56,18 @@ class Events:
         self.has_begun = False
         self._has_answer = False
         """Whether there is more than thinking: text, a call, a signature."""
-        self._held: Held | None = None
+        self._held: Mark | None = None
+        """Where the calls begin that may have to be dropped."""
+        self.place_limit: float = 0
+        """Characters of text that may be kept back, so that other blocks can go in front of it."""
+        self._place: Mark | None = None
+        """Where they would go."""
+        self._kept = 0
+        """Characters behind it."""
         self._text = SurrogateJoiner()
         self._growth = SurrogateJoiner()
         """Of the open block, where that is another one: thinking, or a call's input."""
-        self._last_block: str | None = None
+        self.last_block: str | None = None
         """The type of the block opened last."""
         self._index = -1
         self._events: list[Event] = []
@@ -65,7 +75,8 @@ class Events:
     @property
     def has_block(self) -> bool:
         """Whether a block was shown."""
-        return (self._index if self._held is None else self._held.last_index) >= 0
+        shown = self._shown
+        return (self._index if shown is None else shown.last_index) >= 0
 
     @property
     def has_answer(self) -> bool:
@@ -75,26 +86,75 @@ class Events:
     @property
     def has_emitted_answer(self) -> bool:
         """Whether more than thinking was shown: text, a call, a signature."""
-        return self._has_answer if self._held is None else self._held.has_answer
+        shown = self._shown
+        return self._has_answer if shown is None else shown.has_answer
+
+    @property
+    def _shown(self) -> Mark | None:
+        """Where the client stands; None where nothing is kept back."""
+        if self._held is None or self._place is None:
+            return self._held or self._place
+        return self._held if self._held.start <= self._place.start else self._place
+
+    def _mark(self) -> Mark:
+        state = (self.open_block, self.last_block, self._index, self._has_answer)
+        return Mark(len(self._events), *state)
 
     def hold(self) -> None:
         """Keep back all events from here on, until they are released or discarded."""
         self.flush()
         if self._held is None:
-            state = (self.open_block, self._last_block, self._index, self._has_answer)
-            self._held = Held(len(self._events), *state)
+            self._held = self._mark()
 
     def release(self) -> None:
-        """Show what was kept back."""
+        """Show what is held."""
         self._held = None
 
     def discard(self) -> None:
-        """Forget what was kept back: the stream stands where it was shown last."""
-        self._text, self._growth = SurrogateJoiner(), SurrogateJoiner()
+        """Forget what is held."""
         if self._held is not None:
-            start, self.open_block, self._last_block, self._index, self._has_answer = self._held
-            del self._events[start:]
-            self._held = None
+            self._go_back(self._held)
+
+    def rewind(self) -> None:
+        """Forget all that was not shown: another attempt goes on from there."""
+        if (shown := self._shown) is not None:
+            self._go_back(shown)
+        self._text, self._growth = SurrogateJoiner(), SurrogateJoiner()
+
+    def _go_back(self, mark: Mark) -> None:
+        start, self.open_block, self.last_block, self._index, self._has_answer = mark
+        del self._events[start:]
+        self._text, self._growth = SurrogateJoiner(), SurrogateJoiner()
+        self._held = None
+        if self._place is not None and self._place.start >= start:
+            self._place, self._kept = None, 0
+
+    @property
+    def has_place(self) -> bool:
+        """Whether blocks can still go in front of the text."""
+        return self._place is not None
+
+    def end_place(self) -> None:
+        """Show the text: nothing goes in front of it any more."""
+        self._place, self.place_limit = None, 0
+
+    @contextmanager
+    def before_text(self) -> Iterator[None]:
+        """The blocks that are added within go in front of the text for which there is a place."""
+        place = self._place
+        assert place is not None
+        later = self._events[place.start :]
+        del self._events[place.start :]
+        state = self.open_block, self.last_block, self._index
+        self.open_block, self._index = None, place.last_index
+        yield
+        added = self._index - place.last_index
+        for event in later:
+            event["index"] += added
+        self._events += later
+        self.open_block, self.last_block, self._index = state
+        self._index += added
+        self.end_place()
 
     def begin(self, message: Json) -> None:
         """message_start, before everything else."""
@@ -102,7 +162,8 @@ class Events:
         self._events.append({"type": "message_start", "message": message})
 
     def keep_alive(self, block: str) -> None:
-        """An empty delta; a block of that type is opened where none is open."""
+        """An empty delta, now; a block of that type is opened where none is open."""
+        self.end_place()
         if self.open_block is None:
             self.open(block)
         self._append_delta(dict(EMPTY_DELTAS.get(str(self.open_block), EMPTY_DELTA)))
@@ -147,7 +208,9 @@ class Events:
             return
         self.close()
         self._has_answer = self._has_answer or kind not in GROWING
-        self.open_block = self._last_block = kind
+        if kind == "text" and self.place_limit and self._place is None:
+            self._place = self._mark()
+        self.open_block = self.last_block = kind
         self._index += 1
         start = block or GROWING[kind]
         self._events.append(
@@ -169,7 +232,7 @@ class Events:
     def end(self, stop_reason: str, usage: Json) -> None:
         """The last events. `claude -p` 2.1.197 prints nothing of a message that ends with a
         thinking block, so an empty text follows one."""
-        if self._last_block == "thinking":
+        if self.last_block == "thinking":
             self.open("text")
         self.close()
         delta = {"stop_reason": stop_reason, "stop_sequence": self.limit.stop_sequence}
@@ -178,12 +241,15 @@ class Events:
 
     def drain(self) -> list[Event]:
         """The events since the last call, but for those that are kept back."""
-        if self._held is None:
+        shown = self._shown
+        if shown is None:
             events, self._events = self._events, []
             return events
-        events = self._events[: self._held.start]
-        del self._events[: self._held.start]
-        self._held = self._held._replace(start=0)
+        size = shown.start
+        events = self._events[:size]
+        del self._events[:size]
+        self._held = self._held and self._held._replace(start=self._held.start - size)
+        self._place = self._place and self._place._replace(start=self._place.start - size)
         return events
 
     def _add_text(self, text: str) -> None:
@@ -191,6 +257,10 @@ class Events:
         if self.open_block != "text":
             self.open("text")
         self._has_answer = True
+        if self._place is not None:
+            self._kept += len(text)
+            if self._kept > self.place_limit:
+                self.end_place()
         delta = {"type": "text_delta", "text": text}
         self._events.append({"type": "content_block_delta", "index": self._index, "delta": delta})
 

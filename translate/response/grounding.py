@@ -1,7 +1,8 @@
 """What Gemini's own tools found -> the blocks in which a Messages client expects it.
 
 groundingMetadata and urlContextMetadata on one side, the search, fetch and citation shapes of the
-Messages API on the other. They come with any chunk, and are shown at the end.
+Messages API on the other. They come with any chunk, mostly with the last (seen 2026-09-30); but an
+answer ends with its text, as several clients take what stands behind the last result for it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ FETCH_ERRORS = {
     "URL_RETRIEVAL_STATUS_UNSAFE": "url_not_allowed",
 }
 """urlRetrievalStatus -> the error_code of a fetch; all others could not be reached."""
+
+
+NO_TEXT = (None, "tool_use")
+"""Last blocks of an answer that does not end with a text."""
 
 
 class Grounding:
@@ -54,24 +59,35 @@ class Grounding:
     def citations(self) -> list[Json]:
         """Where the text of the answer comes from, one for each passage and source."""
         return [
-            {
-                "type": "web_search_result_location",
-                "url": source["url"],
-                "title": source["title"],
-                "encrypted_index": "",
-                "cited_text": support.get("segment", {}).get("text", ""),
-            }
+            _citation(source, support.get("segment", {}).get("text", ""))
             for support in self._search.get("groundingSupports", ())
             for source in self._sources(support.get("groundingChunkIndices", ()))
         ]
 
+    def _uncited(self, citations: Iterable[Json]) -> list[Json]:
+        """Citations of no passage, for the sources that have none."""
+        cited = {citation["url"] for citation in citations}
+        found = self._sources(range(len(self._search.get("groundingChunks", ()))))
+        return [_citation(source, "") for source in found if source["url"] not in cited]
+
     def emit(self, events: Events, tag: str) -> None:
-        """Citations for the text just shown, then the searches and fetches behind it."""
+        """Citations for the text just shown, and the searches and fetches in front of it. Where it
+        is too late for that, the citations name all of the sources."""
         if not self._search and not self._urls:
             return
         if events.open_block == "text":
-            for citation in self.citations():
+            citations = self.citations()
+            if not events.has_place:
+                citations += self._uncited(citations)
+            for citation in citations:
                 events.add_delta("citations_delta", citation=citation)
+        if events.has_place:
+            with events.before_text():
+                self._emit_blocks(events, tag)
+        elif events.last_block in NO_TEXT:
+            self._emit_blocks(events, tag)
+
+    def _emit_blocks(self, events: Events, tag: str) -> None:
         for block in self.blocks(tag):
             tool_input = block.get("input")
             if tool_input is None:
@@ -137,6 +153,16 @@ def _fetch_result(url: str, status: str) -> Json:
     source = {"type": "text", "media_type": "text/plain", "data": ""}
     document = {"type": "document", "source": source, "title": None, "citations": None}
     return {"type": "web_fetch_result", "url": url, "content": document, "retrieved_at": None}
+
+
+def _citation(source: Json, passage: str) -> Json:
+    return {
+        "type": "web_search_result_location",
+        "url": source["url"],
+        "title": source["title"],
+        "encrypted_index": "",
+        "cited_text": passage,
+    }
 
 
 def _server_tool_use(identity: str, name: str, tool_input: Json) -> Json:

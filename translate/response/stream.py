@@ -7,6 +7,7 @@ Chunks are decoded JSON; ids come from outside.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from ..errors import ApiError, Cause
@@ -21,6 +22,11 @@ from .json_answer import JsonAnswer
 from .output_limit import OutputLimit
 from .tool_calls import ToolCalls
 from .usage import UsageTotals
+
+MAX_KEPT_TEXT = 8_192
+"""Characters of a text that a stream keeps back until its sources are known, which go in front of
+it: some ten seconds of a model's writing, and more than a search is answered with. A whole answer
+has no limit."""
 
 BROKEN = "Gemini's answer ended before it was complete."
 
@@ -52,8 +58,10 @@ class StreamTranslator:
         """What the text of the answer is, where that has to be JSON."""
 
         self._events: Events = previous._events if previous else Events(self._limit)
-        self._events.discard()
+        self._events.rewind()
         self._events.limit = self._limit
+        limit = MAX_KEPT_TEXT if translation.is_streamed else math.inf
+        self._events.place_limit = limit if translation.has_sources else 0
         self._calls = ToolCalls(translation, self._events, self._tag)
         self._totals = UsageTotals()
         self._finish = Finish()
@@ -152,6 +160,7 @@ class StreamTranslator:
         self._end_calls()
         self._end_text()
         self._grounding.emit(self._events, self._tag)
+        self._events.end_place()
         if shortfall:
             self._events.add_notice(EXPLANATIONS[shortfall])
         has_calls = self._calls.has_any or self._calls.is_malformed
@@ -182,8 +191,9 @@ class StreamTranslator:
         return self.shortfall in (Cause.MALFORMED, Cause.SIGNATURE)
 
     def release(self) -> list[Event]:
-        """The calls that are kept back, for a client that hears no more than an error."""
+        """What is kept back, for a client that hears no more than an error."""
         self._events.release()
+        self._events.end_place()
         return self._events.drain()
 
     def _total_usage(self) -> Usage:
