@@ -144,7 +144,10 @@ def count_tokens(request: flask.Request, log_entry: RequestLog) -> flask.Respons
         log_entry.model, log_entry.gemini = body["model"], translation.model.name
         poller = new_poller(request)
         count = token_count.count(gemini, translation, caller.keys, poller, count_limit)
-        return json_response({"input_tokens": liveness.run(count)})
+        response = json_response({"input_tokens": liveness.run(count)})
+        if translation.warnings:
+            response.headers["x-gemini-warning"] = " ".join(translation.warnings)
+        return response
 
 
 def list_models(request: flask.Request, log_entry: RequestLog) -> flask.Response:

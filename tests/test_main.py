@@ -406,6 +406,15 @@ def test_count_tokens_grows_with_the_request(front: Front) -> None:
     assert [sorted(each["body"]) for each in front.journal()] == [["generateContentRequest"]] * 2
 
 
+def test_count_tokens_warns_as_messages_do(front: Front) -> None:
+    for name in ("gpt-5", "claude-opus-5"):
+        front.script(HELLO)
+        counted, answered = front.post(COUNT, model=name), front.post(model=name)
+        warning = answered.headers.get("x-gemini-warning")
+        assert counted.headers.get("x-gemini-warning") == warning
+        assert (warning is None) is (name == "claude-opus-5")
+
+
 def test_count_tokens_without_gemini_is_an_estimate(front: Front) -> None:
     front.set(GEMINI_ENDPOINT=NOWHERE)
     assert front.post(COUNT).get_json()["input_tokens"] > 5
