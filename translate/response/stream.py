@@ -172,9 +172,9 @@ class StreamTranslator:
 
     def _end_calls(self) -> None:
         """A call beside one that cannot be read is not run: Gemini had not finished the turn."""
-        if is_malformed := self._is_malformed:
+        if drops_calls := self._drops_calls:
             self._calls.drop()
-        is_whole = self._finish.reason == "STOP" and not self.is_cut and not is_malformed
+        is_whole = self._finish.reason == "STOP" and not self.is_cut and not drops_calls
         self._calls.end_open_call(is_whole=is_whole)
         self._add_waiting()
         self._calls.flush()
@@ -187,7 +187,8 @@ class StreamTranslator:
         self._events.flush()
 
     @property
-    def _is_malformed(self) -> bool:
+    def _drops_calls(self) -> bool:
+        """Whether none of the attempt's calls is to be run."""
         return self.shortfall in (Cause.MALFORMED, Cause.SIGNATURE)
 
     def release(self) -> list[Event]:
@@ -263,7 +264,7 @@ class StreamTranslator:
         reason = candidate.get("finishReason")
         if reason and not self._continuation.is_due:
             self._finish.set(reason, candidate)
-            if not self._is_malformed:
+            if not self._drops_calls:
                 self._events.release()
 
     def _add_part(self, part: Part) -> None:
