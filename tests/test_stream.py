@@ -325,6 +325,24 @@ def test_sources_of_a_long_text_are_citations(is_streamed: bool) -> None:
     assert message["usage"]["server_tool_use"]["web_search_requests"] == 1
 
 
+READ = {"toolUsePromptTokenCount": 94}
+
+
+@pytest.mark.parametrize("counted", [{}, READ])
+def test_text_beside_functions_waits_after_a_search_only(counted: Any) -> None:
+    machine = translator(**SEARCHES, functions=("bash",))
+    events = machine.feed({**chunk(text("Spain")), "usageMetadata": counted})
+    assert kinds_of(events) == ["text"][bool(counted) :]
+    events += machine.feed({**chunk(text(" won.")), "usageMetadata": READ})
+    events += machine.feed(chunk(finish="STOP", groundingMetadata=FOUND)) + machine.finish()
+    check_grammar(events)
+    message = collect(events)
+    assert kinds_of(events)[-1] == "text"
+    assert len(kinds_of(events)) == (3 if counted else 1)
+    assert message["content"][-1]["text"] == "Spain won."
+    assert len(message["content"][-1]["citations"]) == 1
+
+
 def test_text_that_has_no_sources_is_shown_in_the_end() -> None:
     machine = translator(**SEARCHES)
     events = machine.feed(chunk(text("Hi."), finish="SAFETY")) + machine.finish()

@@ -26,7 +26,7 @@ from .usage import UsageTotals
 MAX_KEPT_TEXT = 8_192
 """Characters of a text that a stream keeps back until its sources are known, which go in front of
 it: some ten seconds of a model's writing, and more than a search is answered with. A whole answer
-has no limit."""
+has no limit. Beside functions a text is kept back only once Gemini has counted what a tool read."""
 
 BROKEN = "Gemini's answer ended before it was complete."
 
@@ -60,8 +60,11 @@ class StreamTranslator:
         self._events: Events = previous._events if previous else Events(self._limit)
         self._events.rewind()
         self._events.limit = self._limit
-        limit = MAX_KEPT_TEXT if translation.is_streamed else math.inf
-        self._events.place_limit = limit if translation.has_sources else 0
+        self._events.place_limit = 0
+        self._may_use_tools = translation.has_sources and bool(translation.functions)
+        """Whether Google's tools are among others: then most answers have no sources."""
+        if translation.has_sources and not self._may_use_tools:
+            self._keep_place()
         self._calls = ToolCalls(translation, self._events, self._tag)
         self._totals = UsageTotals()
         self._finish = Finish()
@@ -139,6 +142,9 @@ class StreamTranslator:
         metadata = chunk.get("usageMetadata")
         if metadata:
             self._totals.update(metadata)
+            if self._may_use_tools and self._totals.has_tool_use:
+                self._may_use_tools = False
+                self._keep_place()
         if not self._events.has_begun:
             self._begin()
         candidates = chunk.get("candidates")
@@ -148,6 +154,11 @@ class StreamTranslator:
         if feedback:
             self._finish.block(feedback)
         return self._events.drain()
+
+    def _keep_place(self) -> None:
+        """Keep back a text that has not begun, until its sources are known."""
+        if not self._events.has_answer:
+            self._events.place_limit = MAX_KEPT_TEXT if self._translation.is_streamed else math.inf
 
     def finish(self) -> list[Event]:
         """The last events. Raises ApiError when the answer broke off before its end, and where it

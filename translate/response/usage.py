@@ -46,6 +46,11 @@ class UsageTotals:
         return self._earlier_visible + candidates
 
     @property
+    def has_tool_use(self) -> bool:
+        """Whether Google's own tools have read anything for this answer."""
+        return self._hop.get("toolUsePromptTokenCount", 0) > 0
+
+    @property
     def thoughts(self) -> int:
         """Tokens thought so far."""
         return self._earlier_thoughts + self._hop.get("thoughtsTokenCount", 0)
