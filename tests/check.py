@@ -196,7 +196,8 @@ def check(name: str) -> list[Result]:
 
 
 def report(results: Sequence[Result], seconds: float) -> int:
-    """Prints what failed and what was skipped; the last line is pytest's, for all parts."""
+    """Prints what failed, what was skipped and which clients were tried; the last line is pytest's,
+    for all parts."""
     for result in results:
         if result.failed:
             print(f"\n--- {result.part.name} ---\n{result.output}")
@@ -205,6 +206,8 @@ def report(results: Sequence[Result], seconds: float) -> int:
         for number, reason in re.findall(r"^SKIPPED \[(\d+)\] \S+ (.*)$", result.output, re.M):
             skipped[reason] += int(number)
     print("", *(f"{number} skipped: {reason}" for reason, number in skipped.items()), sep="\n")
+    outputs = "\n".join(result.output for result in results)
+    print(*sorted(set(re.findall(r"^Tested with .*$", outputs, re.M))), sep="\n")
     counts = sum((result.counts for result in results), Counter[str]())
     failed = [result.part.name for result in results if result.failed]
     if failed:

@@ -6,6 +6,7 @@ environment, own home, loopback only, under a timeout. It refuses to know what i
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pty
@@ -21,7 +22,8 @@ from typing import Any
 
 from tests import npm
 
-NEWEST = "2.1.330"
+NEWEST = "2.1.332"
+"""npm's latest on 2026-11-28. `make raise-clients` asks npm again."""
 VERSIONS = (NEWEST,) if os.environ.get("TEST_CLIENTS") == "newest" else ("2.1.197", NEWEST)
 RUN_SECONDS = 150
 REST_SECONDS = 1.0
@@ -51,6 +53,7 @@ class ClaudeCode:
     def __init__(self, version: str, base: Path, key: str) -> None:
         self.version = version
         self._program = install(version)
+        self.reported_version = reported_version(self._program)
         self._key = key
         self.home = base / "home"
         self.folder = base / "project"
@@ -162,6 +165,20 @@ def _converse(controller: int, prompt: str, until: Callable[[], bool]) -> None:
             time.sleep(REST_SECONDS)
             os.write(controller, b"\r")
             type_at = now + RETYPE_SECONDS
+
+
+@functools.cache
+def reported_version(program: Path) -> str:
+    """What the program says of itself, as in `2.1.332`."""
+    shown = subprocess.run(
+        [program, "--version"],
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
+        check=True,
+    )
+    return shown.stdout.split()[0]
 
 
 def install(version: str) -> Path:
