@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
+import hashlib
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,27 +16,58 @@ import pytest
 from tests.servers import ROOT
 
 INSTALL_SECONDS = 600
+LOCKED = ("package.json", "package-lock.json")
 
 
 @functools.cache
 def install(package: str, version: str, program: str) -> Path:
-    """A program of a package. Skips the test where npm is missing, fails it where npm fails.
-
-    Locked, since two runs of tests may want the same at once.
-    """
+    """A program of a package. Skips the test where npm is missing, fails it where npm fails."""
     folder = ROOT / ".cache" / package.rpartition("/")[2] / version
     path = folder / "node_modules/.bin" / program
-    npm = shutil.which("npm")
-    if not path.exists() and npm is None:
-        pytest.skip(f"NOT TESTED with {package}: npm is missing. Install Node.js 20.")
+    with _locked(folder):
+        if not path.exists():
+            _run(package, "install", "--prefix", str(folder), f"{package}@{version}")
+    return path
+
+
+@functools.cache
+def project(source: Path) -> Path:
+    """A copy of a folder of scripts beside the packages that its package-lock.json names.
+
+    As `install`: skips, or fails. Node.js looks for packages beside the script.
+    """
+    files = {name: (source / name).read_bytes() for name in LOCKED}
+    digest = hashlib.sha256(b"\0".join(files.values())).hexdigest()[:16]
+    folder = ROOT / ".cache" / source.name / digest
+    with _locked(folder):
+        if not (folder / "installed").exists():
+            for name, content in files.items():
+                (folder / name).write_bytes(content)
+            _run("the clients for Node.js", "ci", "--prefix", str(folder))
+            (folder / "installed").touch()
+        for script in source.glob("*.mjs"):
+            shutil.copy(script, folder)
+    return folder
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Two runs of tests may want the same at once."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if path.exists():
-            return path
-        command = [str(npm), "install", "--prefix", str(folder), "--no-audit", "--no-fund"]
-        command.append(f"{package}@{version}")
-        installed = subprocess.run(command, timeout=INSTALL_SECONDS, capture_output=True, text=True)
+        yield
+
+
+def _run(what: str, *arguments: str) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip(f"NOT TESTED with {what}: npm is missing. Install Node.js 20.")
+    installed = subprocess.run(
+        [npm, *arguments, "--no-audit", "--no-fund"],
+        timeout=INSTALL_SECONDS,
+        capture_output=True,
+        text=True,
+    )
     if installed.returncode:
-        pytest.fail(f"npm could not install {package}:\n{installed.stderr[-2000:]}")
-    return path
+        pytest.fail(f"npm could not install {what}:\n{installed.stderr[-2000:]}")
