@@ -50,14 +50,23 @@ quick: .venv/dev  ## less than a minute: format, lint, types, and the tests of o
 check: .venv/dev  ## before a commit: the same with coverage, every fault, and a real client
 	@$(BIN)/python -m tests.check check
 
-check-all: .venv/dev  ## what CI runs: the clouds' tools, the zip, load, and an older client, too
+check-all: .venv/dev  ## what CI runs: the clouds' tools, the zip, load, and more clients, too
 	@$(BIN)/python -m tests.check check-all
 
 hooks: .venv/dev  ## let git check each commit: format, lint, types, layers, message
 	$(BIN)/pre-commit install
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-sam .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .serverless build
+	rm -rf .venv .venv-clients .venv-sam .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .serverless build
+
+# The clients that tests/e2e/ tries beside Claude Code, each at one version.
+
+# In a venv of their own: they need other versions of what the tests need, too.
+.venv-clients/done: tests/e2e/clients/requirements.txt
+	$(NEED_PYTHON)
+	test -x .venv-clients/bin/pip || $(PYTHON) -m venv --clear .venv-clients
+	.venv-clients/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 # Hosting. What each line does, and what it costs: "Hosting" in README.md.
 .PHONY: setup-gcp deploy-gcp setup-aws deploy-aws check-aws-args

@@ -82,7 +82,14 @@ CLIENTS = Part(
     "clients",
     60,
     "the real Claude Code, the SDK and a browser",
-    "tests/e2e/test_c*.py tests/e2e/test_sdk.py tests/e2e/test_browser.py",
+    "tests/e2e/test_claude_code.py tests/e2e/test_sdk.py tests/e2e/test_browser.py",
+)
+LIBRARIES = Part(
+    "libraries",
+    50,
+    "what people write agents with: SDKs, LangChain, AI SDK, pydantic-ai, Agent SDK",
+    "tests/e2e/test_client_libraries.py",
+    before=(("make", "--no-print-directory", ".venv-clients/done"),),
 )
 RECOVERY = Part(
     "recovery",
@@ -123,7 +130,7 @@ class Check:
 CHECKS = {
     "quick": Check((QUICK, STYLE), 2, last=()),
     "check": Check((RECOVERY, COVERED, CLIENTS, FAULTS, STYLE), 2, clients="newest"),
-    "check-all": Check((CLOUDS, RECOVERY, COVERED, CLIENTS, FAULTS, LOAD, STYLE), 3),
+    "check-all": Check((CLOUDS, RECOVERY, COVERED, CLIENTS, LIBRARIES, FAULTS, LOAD, STYLE), 3),
 }
 
 
