@@ -61,12 +61,29 @@ clean:  ## remove what the other targets made
 
 # The clients that tests/e2e/ tries beside Claude Code, each at one version.
 
+.PHONY: raise-clients
+
 # In a venv of their own: they need other versions of what the tests need, too.
 .venv-clients/done: tests/e2e/clients/requirements.txt
 	$(NEED_PYTHON)
 	test -x .venv-clients/bin/pip || $(PYTHON) -m venv --clear .venv-clients
 	.venv-clients/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+# pydantic-ai-slim is pydantic-ai without the packages of other providers.
+PYTHON_CLIENTS = anthropic claude-agent-sdk langchain-anthropic 'pydantic-ai-slim[anthropic]'
+NODE_CLIENTS = @anthropic-ai/sdk @ai-sdk/anthropic ai zod
+
+raise-clients:  ## pin the newest Claude Code, and the newest of each other client of tests/e2e/
+	$(NEED_PYTHON)
+	version=$$(npm view @anthropic-ai/claude-code version) && \
+		sed -i.old "s/^NEWEST = .*/NEWEST = \"$$version\"/" tests/e2e/claude_code.py
+	rm tests/e2e/claude_code.py.old
+	npm install --prefix tests/e2e/clients --package-lock-only --omit-lockfile-registry-resolved \
+		--save-exact $(NODE_CLIENTS:%=%@latest)
+	$(PYTHON) -m venv --clear .venv-clients
+	.venv-clients/bin/pip install --quiet --disable-pip-version-check $(PYTHON_CLIENTS)
+	.venv-clients/bin/pip freeze > tests/e2e/clients/requirements.txt
 
 # Hosting. What each line does, and what it costs: "Hosting" in README.md.
 .PHONY: setup-gcp deploy-gcp setup-aws deploy-aws check-aws-args
