@@ -15,6 +15,15 @@ def test_error_body_has_the_apis_shape() -> None:
     assert error.headers() == {"retry-after": "3"}
 
 
+def test_error_code_is_among_the_details() -> None:
+    error = ApiError(400, "No.", error_code="thread_unsupported_request")
+    assert error.body("req_1")["error"] == {
+        "type": "invalid_request_error",
+        "message": "No.",
+        "details": {"error_code": "thread_unsupported_request"},
+    }
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [*ERROR_TYPES.items(), (418, "invalid_request_error"), (599, "api_error")],

@@ -9,7 +9,7 @@ import pytest
 
 from tests.messages import assistant, result, thinking, use, user
 from translate import StreamTranslator, collect
-from translate.errors import InvalidRequest
+from translate.errors import ApiError, InvalidRequest
 from translate.request import tools, translate
 from translate.request.overrides import NO_OVERRIDES, RequestOverrides
 from translate.response.output_limit import OutputLimit
@@ -388,3 +388,19 @@ def test_a_refused_form_of_the_answer_is_asked_for_in_words() -> None:
     assert request["systemInstruction"] == {"parts": [{"text": instruction}]}
     plain = translate(MINIMAL, {}, overrides=RequestOverrides(without=refused)).request
     assert plain == translate(MINIMAL, {}).request
+
+
+@pytest.mark.parametrize(
+    "thread", [{"type": "create"}, {"type": "continue", "previous_message_id": "msg_1"}, "other"]
+)
+@pytest.mark.parametrize("counting", [False, True])
+def test_thread_is_refused_in_the_sdks_words(thread: Any, counting: bool) -> None:
+    with pytest.raises(ApiError) as caught:
+        translate({**MINIMAL, "thread": thread}, {}, counting=counting)
+    error = caught.value.body("req_1")["error"]
+    assert error["type"] == "invalid_request_error"
+    assert error["details"] == {"error_code": "thread_unsupported_request"}
+
+
+def test_no_thread_is_no_fault() -> None:
+    assert translate({**MINIMAL, "thread": None}, {}).request == translate(MINIMAL, {}).request

@@ -12,7 +12,7 @@ from tests.answers import call, chunk, short_events, text, thought, translator
 from tests.messages import EXAMPLES
 from tests.servers import ROOT
 from tests.test_messages import BECOMES
-from translate import InvalidRequest, collect, translate
+from translate import ApiError, collect, translate
 from translate.request import messages, validation
 from translate.translation import Domains
 
@@ -50,7 +50,7 @@ def after_a_call(content: Any, model: str = "claude-opus-5", **more: Any) -> Any
 
 
 def is_refused(path: str, **fields: Any) -> bool:
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(ApiError) as caught:
         sent(*fields.pop("blocks", []), **fields)
     return caught.value.message.startswith(path)
 
@@ -269,6 +269,9 @@ NO: dict[str, Callable[[], bool]] = {
         service_tier="auto",
         safeguards=[{"type": "dangerous_tool_use"}],
         cache_control={"type": "ephemeral"},
+    ),
+    "conversations that the server keeps": lambda: (
+        is_refused("thread:", thread={"type": "create"}) and is_ignored(thread=None)
     ),
     "fields nobody knows yet": lambda: (
         is_ignored(tomorrow={"a": 1})

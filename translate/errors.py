@@ -80,7 +80,7 @@ class ApiError(Exception):
     status: HTTP status. message: plain words for a person. cause: by which a retry policy is
     looked up; None where there is nothing to choose. retry: whether the client should try again
     (`x-should-retry`), None to let it decide. retry_after: whole seconds. allow: the methods a
-    path does take.
+    path does take. error_code: what a program is to act on, in `error.details`.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class ApiError(Exception):
         retry: bool | None = None,
         retry_after: int | None = None,
         allow: str | None = None,
+        error_code: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -103,14 +104,14 @@ class ApiError(Exception):
         self.retry = retry
         self.retry_after = retry_after
         self.allow = allow
+        self.error_code = error_code
 
     def body(self, request_id: str) -> Json:
         """The Anthropic error object; also the data of an `event: error`."""
-        return {
-            "type": "error",
-            "error": {"type": self.type, "message": self.message},
-            "request_id": request_id,
-        }
+        error: Json = {"type": self.type, "message": self.message}
+        if self.error_code is not None:
+            error["details"] = {"error_code": self.error_code}
+        return {"type": "error", "error": error, "request_id": request_id}
 
     def headers(self) -> dict[str, str]:
         """The response headers that steer the client's retries."""

@@ -78,6 +78,7 @@ class MessagesRequest(TypedDict, total=False):
     top_p: float
     top_k: int
     stream: bool
+    thread: object
 
 
 # --- Anthropic: what a client gets ----------------------------------------------------------

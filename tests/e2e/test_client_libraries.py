@@ -266,14 +266,13 @@ def signed(entries: list[Any]) -> list[Any]:
     return [(e["signature"], e["call_id"]) for e in entries if e["call_id"] is not None]
 
 
-@pytest.mark.xfail(reason="`thread` is ignored, and the conversation with it", strict=True)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", [name for name in CLIENTS if CLIENTS[name].scenes == RUNNER])
 def test_tool_runner_that_asks_for_a_thread(
     play: Callable[[str], Played], name: str, way: str
 ) -> None:
-    """The SDKs want the server to keep the conversation. To `thread_unsupported_request` (400, in
-    `error.details.error_code`) they send all of it again, and go on as ever."""
+    """The SDKs want the server to keep the conversation. Told that this one does not, they send
+    all of it themselves."""
     check_loop(play(name), f"threaded_loop, {way}")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from .. import models
+from ..errors import ApiError
 from ..models import CHECKED, DEVELOPER, Model, Platform
 from ..translation import Translation, domains
 from ..wire import Block, GenerateContentRequest, Json, MessagesRequest, Part
@@ -29,6 +30,11 @@ SAMPLING = {"temperature": "temperature", "top_p": "topP", "top_k": "topK"}
 
 ONE_CALL = "Call at most one tool in each of your turns."
 """Gemini has no field for it; a second call that comes all the same is dropped."""
+
+NO_THREADS = (
+    "thread: this server keeps no conversations. Send all of the conversation without `thread`."
+)
+"""The SDKs' tool runners then do so by themselves, for the rest of the loop (anthropic 2.14.0)."""
 
 
 def translate(
@@ -51,6 +57,8 @@ def translate(
     retired. Raises ApiError for a bad request.
     """
     request = validation.normalise(body, counting=counting)
+    if request.get("thread") is not None:
+        raise ApiError(400, NO_THREADS, error_code="thread_unsupported_request")
     model, warnings = models.choose(
         request["model"],
         model_settings,
