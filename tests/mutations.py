@@ -15,9 +15,9 @@ def places(value: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def changed(value: Any, path: tuple[Any, ...], leaf: Any) -> Any:
-    """A copy with another value at one place."""
+    """A copy with another value at one place, which may be a new field of an object."""
     if not path:
         return leaf
     copied = value.copy()
-    copied[path[0]] = changed(value[path[0]], path[1:], leaf)
+    copied[path[0]] = changed(value[path[0]], path[1:], leaf) if path[1:] else leaf
     return copied

@@ -125,6 +125,41 @@ def test_field_has_one_type(field: str) -> None:
                 read_chunk(wrap(value))
 
 
+TEXT = {
+    **candidate(content={"role": "model", "parts": [{"text": "a"}]}, index=0),
+    "usageMetadata": {"promptTokenCount": 9, "totalTokenCount": 10},
+    "responseId": "r",
+}
+OTHERS = [*KINDS.values(), None, 7.0, {"text": "b"}, {"text": None}, [{"text": "b"}]]
+
+
+def test_texts_are_read_as_all_other_chunks() -> None:
+    """The quick look at them finds what the checks of all fields find."""
+    for place in places(TEXT):
+        for other in OTHERS:
+            chunk = changed(TEXT, place, other)
+            assert read(chunk) == read(with_other_fields(chunk))
+    for place in ((), ("candidates", 0), ("candidates", 0, "content", "parts", 0)):
+        for field in ("finishReason", "thought", "thoughtSignature", "promptFeedback"):
+            for other in OTHERS:
+                chunk = changed(TEXT, (*place, field), other)
+                assert read(chunk) == read(with_other_fields(chunk))
+
+
+def read(chunk: Any) -> Any:
+    """Without what `with_other_fields` adds; "invalid" for what is."""
+    try:
+        checked: Any = read_chunk(chunk)
+    except InvalidChunk:
+        return "invalid"
+    return {**checked, "promptFeedback": checked.get("promptFeedback", {})}
+
+
+def with_other_fields(chunk: Any) -> Any:
+    """The same chunk, which no longer looks like a text."""
+    return {"promptFeedback": {}, **chunk} if isinstance(chunk, dict) else chunk
+
+
 def test_null_is_an_absent_field() -> None:
     parts = [{"text": None, "functionCall": None, "thoughtSignature": "AAAA", "new": None}]
     given = {**candidate(content={"parts": parts}, finishReason=None), "usageMetadata": None}

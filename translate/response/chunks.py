@@ -193,4 +193,25 @@ _chunk = _fields(
 
 def read_chunk(value: Any) -> Chunk:
     """A decoded chunk. Raises InvalidChunk."""
-    return cast(Chunk, _chunk(value))
+    return cast(Chunk, value if _is_text(value) else _chunk(value))
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a chunk is a piece of text and its counts, all of the right types.
+
+    Nearly every chunk is, and this takes a third of the time of `_chunk`. Raises InvalidChunk.
+    """
+    try:
+        (candidate,) = value["candidates"]
+        (part,) = candidate["content"]["parts"]
+        counts = value["usageMetadata"]
+        return (
+            type(part["text"]) is str
+            and len(part) == 1
+            and len(candidate) == 1 + ("index" in candidate)
+            and "promptFeedback" not in value
+            and type(counts) is dict
+            and _usage(counts) is counts
+        )
+    except (KeyError, TypeError, ValueError):
+        return False
