@@ -37,7 +37,6 @@ from proxy import (
     routes,
     server,
     token_count,
-    tool_cache,
 )
 from proxy.answer import Answer
 from proxy.attempts import Attempts, MessagesCall, attempts_header
@@ -46,6 +45,7 @@ from proxy.connections import Timeouts
 from proxy.gemini import Gemini
 from proxy.liveness import ClientDisconnected, Poller
 from proxy.request_log import RequestLog
+from proxy.tool_cache import RequestTools
 from translate import ApiError, models, translate
 
 server.refuse_debug()
@@ -137,7 +137,7 @@ def count_tokens(request: flask.Request, log_entry: RequestLog) -> flask.Respons
             body,
             settings.model_settings,
             counting=True,
-            declare=tool_cache.declare,
+            declare=RequestTools().declare,
             platform=gemini.platform,
             today=clock.today(),
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from translate import (
@@ -29,11 +29,12 @@ from translate.response.media_errors import explain_media_error
 from translate.translation import MediaPlace
 from translate.wire import Chunk, Event
 
-from . import json_codec, tool_cache
+from . import json_codec
 from .auth import Key
 from .config import Settings
 from .gemini import BrokenStream, ChunkStream, Gemini
 from .liveness import SILENCE, Poller, Silence
+from .tool_cache import RequestTools
 
 END_OF_BODY_SECONDS = 1
 """Between two reads once the answer is complete: the connection is reused if the body ends too."""
@@ -273,6 +274,7 @@ class MessagesCall:
     message_id: str
     is_subagent: bool = False
     today: str = models.CHECKED
+    tools: RequestTools = field(default_factory=RequestTools)
 
     def translate(self, changed: RequestOverrides) -> Translation:
         """Raises ApiError for a bad request."""
@@ -281,7 +283,7 @@ class MessagesCall:
             self.settings.model_settings,
             safety=self.settings.safety,
             is_subagent=self.is_subagent,
-            declare=tool_cache.declare,
+            declare=self.tools.declare,
             overrides=changed,
             platform=self.platform,
             today=self.today,
@@ -402,6 +404,7 @@ class Attempts:
                 if chunks is SILENCE:
                     yield SILENCE
                     continue
+                self._call.tools.keep()
                 yield from self._feed(chunks)
                 if translator.is_cut:
                     return

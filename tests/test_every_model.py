@@ -81,9 +81,10 @@ def test_the_limits_of_the_table_are_kept(name: str) -> None:
 TRANSLATE = """
 import json, sys
 from translate import translate
-from proxy import json_codec, tool_cache
+from proxy import json_codec
+from proxy.tool_cache import RequestTools
 body = json.load(sys.stdin)
-request = translate(body, {}, declare=tool_cache.declare).request
+request = translate(body, {}, declare=RequestTools().declare).request
 sys.stdout.write(json_codec.dumps([request[k] for k in ("systemInstruction", "tools")]).decode())
 for content in request["contents"]:
     sys.stdout.write("\\n" + json_codec.dumps(content).decode())

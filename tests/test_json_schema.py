@@ -12,12 +12,16 @@ from hypothesis import strategies as st
 from translate.request import json_schema
 from translate.request.json_schema import (
     MAX_DEPTH,
+    MAX_NESTING,
+    MAX_REFERENCE,
     allow_pattern_properties,
+    clean_schema,
     expand_nullable,
-    merge_all_of,
-    merge_alternatives,
-    parameters,
 )
+
+
+def parameters(schema: Any) -> Any:
+    return json_schema.parameters(schema).schema
 
 
 def property_of(node: Any) -> Any:
@@ -193,13 +197,14 @@ def test_a_discriminated_union_at_the_root_keeps_every_choice() -> None:
     assert merged["required"] == ["kind"]
 
 
-def test_descriptions_do_not_multiply_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_schema, "MAX_TEXT", 5_000)
+def test_descriptions_do_not_multiply_without_end() -> None:
     schema = {
         "properties": {f"p{i}": {"$ref": "#/$defs/D"} for i in range(100)},
         "$defs": {"D": {"type": "string", "description": "x" * 1_000}},
     }
-    assert len(json.dumps(parameters(schema))) < 20_000
+    cleaned = json_schema.parameters(schema, max_inlined=5_000)
+    assert len(json.dumps(cleaned.schema)) < 20_000
+    assert (cleaned.inlined, cleaned.is_reduced) == (5_000, True)
 
 
 def test_a_long_keyword_is_told_in_short() -> None:
@@ -216,14 +221,81 @@ def test_nesting_is_bounded() -> None:
     assert "(nested deeper than shown)" in cleaned
 
 
-def test_references_do_not_multiply_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_schema, "MAX_NODES", 200)
+def test_references_do_not_multiply_without_end() -> None:
     doubling = {
         f"D{i}": {"properties": {side: {"$ref": f"#/$defs/D{i + 1}"} for side in "lr"}}
+        for i in range(11)
+    }
+    schema = {"properties": {"x": {"$ref": "#/$defs/D0"}}, "$defs": doubling}
+    cleaned = json_schema.parameters(schema, max_inlined=5_000)
+    assert json.dumps(cleaned.schema).count('"properties"') == 1 + len(doubling)
+    assert "shortened reference #/$defs/D1" in json.dumps(cleaned.schema)
+    assert (cleaned.inlined, cleaned.is_reduced) == (5_000, True)
+
+
+def test_bases_do_not_multiply_without_end() -> None:
+    doubling: Any = {
+        f"D{i}": {"allOf": [{"$ref": f"#/$defs/D{i + 1}"}] * 2, "properties": {f"p{i}": {}}}
         for i in range(20)
     }
-    cleaned = parameters({"properties": {"x": {"$ref": "#/$defs/D0"}}, "$defs": doubling})
-    assert json.dumps(cleaned).count('"properties"') <= 200
+    schema = {"allOf": [{"$ref": "#/$defs/D0"}], "$defs": doubling}
+    cleaned = json_schema.parameters(schema)
+    assert cleaned.schema["properties"].keys() == {f"p{i}" for i in range(20)}
+    assert "shortened reference" in cleaned.schema["description"]
+    assert cleaned.is_reduced
+
+
+def test_each_definition_is_still_inlined_once() -> None:
+    """Whole, though it is more than references may add: none of them is used again."""
+    schema = {
+        "properties": {f"p{i}": {"$ref": f"#/$defs/D{i}"} for i in range(50)},
+        "$defs": {f"D{i}": {"enum": ["x" * 50]} for i in range(50)},
+    }
+    cleaned = json_schema.parameters(schema, max_inlined=1_000)
+    assert not cleaned.is_reduced
+    assert cleaned.schema == parameters(schema)
+
+
+def test_definitions_within_each_other_are_named() -> None:
+    """Each once would still be quadratic."""
+    inner: Any = {}
+    for _ in range(40):
+        inner = {"properties": {"x": inner}}
+    paths = ["#/$defs/D" + "/properties/x" * i for i in range(40)]
+    schema = {
+        "properties": {f"p{i}": {"$ref": path} for i, path in enumerate(paths)},
+        "$defs": {"D": inner},
+    }
+    cleaned = json_schema.parameters(schema, max_inlined=0)
+    assert cleaned.is_reduced
+    assert "shortened reference" in json.dumps(cleaned.schema)
+
+
+def test_a_schema_that_is_too_deep_is_only_named() -> None:
+    deep: Any = {}
+    for _ in range(MAX_NESTING // 2 - 2):
+        deep = {"allOf": [deep], "properties": {"x": True}}
+    assert clean_schema({"allOf": [deep]}).schema["properties"] == {"x": {}}
+    shown = {"description": "(nested too deeply to be shown)"}
+    deep = [[[deep]]]
+    assert clean_schema({"not": [[deep]]}) == (shown, 0, True)
+    assert parameters({"not": [[deep]]}) == {**shown, "type": "object", "properties": {}}
+
+
+def test_patterns_within_patterns_are_read_once() -> None:
+    inner: Any = {"title": "x" * 100_000}
+    for i in range(20):
+        inner = {"patternProperties": {f"{i}" * 50: inner}, "additionalProperties": False}
+    assert len(json.dumps(parameters({"properties": {"x": inner}}))) < 120_000
+
+
+def test_a_reference_has_a_length() -> None:
+    name = "x" * (MAX_REFERENCE - len("#/$defs/"))
+    for more, shown in (("", {"type": "null"}), ("y", "unresolved reference #/$defs/x")):
+        node = {"$ref": f"#/$defs/{name}{more}"}
+        schema = {"properties": {"a": node}, "$defs": {f"{name}{more}": {"type": "null"}}}
+        cleaned = parameters(schema)["properties"]["a"]
+        assert cleaned == shown or shown in cleaned["description"]
 
 
 KEYWORDS = st.sampled_from(
@@ -279,75 +351,7 @@ def test_the_tools_of_claude_code_keep_their_meaning() -> None:
     assert "$schema" not in json.dumps(cleaned)
 
 
-# --- Schemas put together ------------------------------------------------------------------------
-
-
-DEFINITIONS: dict[str, Any] = {
-    "A": {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]},
-    "B": {"allOf": [{"$ref": "A"}, {"properties": {"b": {}}}]},
-    "Loop": {"allOf": [{"$ref": "Loop"}], "title": "again"},
-}
-
-
-ALL_OF: dict[str, Any] = {
-    "nothing to unite": ({"type": "string"}, {"type": "string"}),
-    "no list": ({"allOf": 1}, {"allOf": 1}),
-    "through two references": (
-        {"allOf": [{"$ref": "B"}, {"properties": {"c": {}}, "required": ["c"]}]},
-        {
-            "type": "object", "properties": {"a": {"type": "string"}, "b": {}, "c": {}},
-            "required": ["a", "c"]}),
-    "a cycle": ({"allOf": [{"$ref": "Loop"}]}, {"title": "again"}),
-    "odd": ({"allOf": [False, {"$ref": "none"}, {"title": "t"}]}, {"title": "t"}),
-    "a contradiction": (
-        {"description": "D", "minimum": 1, "allOf": [{"minimum": 5, "description": "E"}]},
-        {"description": "D", "minimum": 1, "conflicting constraints": [{"minimum": 5}]}),
-    "one property twice": ({
-        "properties": {"k": {"type": "string"}, "l": True},
-        "allOf": [{"properties": {"k": {"enum": ["a"]}, "l": {}}, "required": 1}],
-        "required": ["k"]},
-        {"properties": {"k": {"enum": ["a"], "type": "string"}, "l": True}, "required": ["k"]}),
-    "properties that are none": ({"properties": 1, "allOf": [{"properties": {"a": {}}}]},
-        {"properties": 1}),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("schema", "expected"), ALL_OF.values(), ids=ALL_OF)
-def test_all_of(schema: Any, expected: Any) -> None:
-    before = copy.deepcopy(schema)
-    assert merge_all_of(schema, DEFINITIONS.get) == expected
-    assert schema == before
-
-
-def test_contradictions_add_up() -> None:
-    schema = {"minimum": 1, "allOf": [{"minimum": 2}, {"minimum": 3}]}
-    assert merge_all_of(schema, DEFINITIONS.get)["conflicting constraints"] == [
-        {"minimum": 2},
-        {"minimum": 3},
-    ]
-
-
-def test_a_chain_without_end_is_cut() -> None:
-    def endless(reference: str) -> Any:
-        return {"allOf": [{"$ref": reference + "x"}], "title": "t"}
-
-    assert merge_all_of({"allOf": [{"$ref": "x"}]}, endless) == {"title": "t"}
-
-
-A, B, C = ({"enum": [letter], "type": "string"} for letter in "abc")
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [
-        (A, B, {"enum": ["a", "b"], "type": "string"}),
-        (A, {"type": "integer"}, {"anyOf": [A, {"type": "integer"}]}),
-        ({"anyOf": [A, {"type": "null"}]}, B, {"anyOf": [A, {"type": "null"}, B]}),
-        ({"anyOf": [A, {"type": "null"}]}, A, {"anyOf": [A, {"type": "null"}]}),
-    ],
-)
-def test_either_of_two(one: Any, other: Any, expected: Any) -> None:
-    assert merge_alternatives(one, other) == expected
+A, B = ({"enum": [letter], "type": "string"} for letter in "ab")
 
 
 @pytest.mark.parametrize(

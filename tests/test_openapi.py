@@ -16,7 +16,7 @@ TYPES = {"STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"}
 
 
 def property_of(node: Any) -> Any:
-    converted = openapi.parameters({"properties": {"x": node}})
+    converted, _ = openapi.parameters({"properties": {"x": node}})
     assert converted is not None
     check(converted)
     return converted["properties"]["x"]
@@ -76,6 +76,23 @@ ONE_PROPERTY: dict[str, Any] = {
         {"type": "STRING", "description": "Headers. (a JSON object, written as text)"}),
     "an untyped enumeration": ({"enum": [1, "a"]},
         {"type": "STRING", "description": '(one of [1, "a"])'}),
+    "a type again and again": ({"type": ["integer"] * 3, "maximum": 5},
+        {"type": "INTEGER", "maximum": 5}),
+    "types nobody knows": ({"type": ["x", "y", "integer"], "description": "Any."}, {"anyOf": [
+        {"type": "STRING", "description": "Any. (any JSON value, written as text)"},
+        {"type": "INTEGER", "description": "Any."}]}),
+    "words again and again": ({"type": "string", "enum": ["b", "a", "b"]},
+        {"type": "STRING", "enum": ["b", "a"]}),
+    "required again and again": (
+        {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a", "a"]},
+        {"type": "OBJECT", "properties": {"a": {"type": "BOOLEAN"}}, "required": ["a"]}),
+    "a union in a union": ({"description": "Said.", "anyOf": [
+        {"anyOf": [{"type": "string"}, {"type": "boolean"}]},
+        {"oneOf": [{"type": "number"}, {"type": "boolean"}]},
+        {"type": "integer"}]}, {"anyOf": [
+        {"anyOf": [{"type": "STRING", "description": "Said."}, {"type": "BOOLEAN"}]},
+        {"anyOf": [{"type": "NUMBER"}, {"type": "BOOLEAN"}]},
+        {"type": "INTEGER", "description": "Said."}]}),
     "no type": ({"type": 5},
         {"type": "STRING", "description": "(any JSON value, written as text)"}),
 }  # fmt: skip
@@ -87,12 +104,21 @@ def test_one_property(node: Any, expected: Any) -> None:
 
 
 def test_a_tool_that_takes_nothing_has_no_parameters() -> None:
-    assert openapi.parameters({"type": "object", "properties": {}}) is None
+    assert openapi.parameters({"type": "object", "properties": {}})[0] is None
+
+
+@pytest.mark.parametrize("union", [{"type": ["string", "boolean"]}, {"anyOf": [
+    {"type": "string"}, {"type": "boolean"}]}])  # fmt: skip
+def test_a_long_description_is_not_repeated(union: Any) -> None:
+    long = "x" * openapi.MAX_REPEATED
+    assert property_of({**union, "description": long}) == {
+        "anyOf": [{"type": "STRING", "description": long}, {"type": "BOOLEAN"}]
+    }
 
 
 def test_the_tools_of_claude_code() -> None:
     request = json.loads((Path(__file__).parent / "fixtures/claude_code_request.json").read_text())
     for tool in request["tools"]:
-        converted = openapi.parameters(tool["input_schema"])
+        converted, _ = openapi.parameters(tool["input_schema"])
         if converted is not None:
             check(converted)

@@ -11,6 +11,7 @@ from tests.messages import assistant, result, thinking, use, user
 from translate import StreamTranslator, collect
 from translate.errors import ApiError, InvalidRequest
 from translate.request import tools, translate
+from translate.request.json_schema import MAX_NESTING
 from translate.request.overrides import NO_OVERRIDES, RequestOverrides
 from translate.response.output_limit import OutputLimit
 from translate.signatures import CALL, SENTINEL, wrap
@@ -146,8 +147,23 @@ def test_a_subagent_has_a_model_of_its_own() -> None:
 def test_a_declaration_may_come_from_a_memory() -> None:
     body = {**MINIMAL, "tools": [{"name": "Bash"}]}
     remembered: Any = {"name": "remembered"}
-    request = translate(body, {}, declare=lambda tool: remembered).request
+    declared = tools.Declared(remembered, inlined=0, is_reduced=False)
+    request = translate(body, {}, declare=lambda tool, max_inlined: declared).request
     assert request["tools"] == [{"functionDeclarations": [remembered]}]
+
+
+def test_schemas_that_are_not_whole_are_named() -> None:
+    deep: Any = {}
+    for _ in range(MAX_NESTING):
+        deep = {"items": deep}
+    body = {
+        **MINIMAL,
+        "tools": [{"name": f"T{i}", "input_schema": deep} for i in range(6)],
+        "output_config": {"format": {"type": "json_schema", "schema": deep}},
+    }
+    start = "Too large or too deep, with their references, to be sent whole: "
+    assert translate(body, {}).warnings == (f"{start}T0, T1, T2, T3, T4 and 2 more.",)
+    assert translate({**body, "tools": []}, {}).warnings == (f"{start}the schema of the answer.",)
 
 
 def test_the_first_request_of_claude_code() -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from tests.answers import call, chunk, short_events, text, thought, translator
-from tests.messages import EXAMPLES
+from tests.messages import EXAMPLES, user
 from tests.servers import ROOT
 from tests.test_messages import BECOMES
-from translate import ApiError, collect, translate
-from translate.request import messages, validation
+from tests.test_tools import fan
+from translate import ApiError, InvalidRequest, collect, translate
+from translate.request import json_schema, messages, tools, validation
 from translate.translation import Domains
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -112,6 +113,15 @@ def pieces() -> bool:
         "functionCall": {"name": "x", "partialArgs": [{"jsonPath": "$.a", "numberValue": 1}]}
     }
     return bool(answer(chunk(partial, finish="STOP"))["content"][0]["input"] == {"a": 1})
+
+
+def schemas_within_bounds() -> bool:
+    tool = {"name": "T", "input_schema": fan(20)}
+    body = {"model": "claude-opus-5", "max_tokens": 1, "messages": [user("Hi.")], "tools": [tool]}
+    (warning,) = translate(body, {}).warnings
+    figures = (json_schema.MAX_INLINED, tools.MAX_INLINED, json_schema.MAX_DEPTH)
+    assert figures == (200_000, 2_000_000, 24)
+    return warning.endswith("to be sent whole: T.")
 
 
 def found() -> bool:
@@ -238,6 +248,7 @@ PARTLY: dict[str, Callable[[], bool]] = {
         sent(tools=[SEARCH, BASH])["toolConfig"]["includeServerSideToolInvocations"]
         and is_refused("tools:", model=OLDER, tools=[SEARCH, BASH])
     ),
+    "schemas of tools and answers": schemas_within_bounds,
     "`strict` tools": lambda: (
         sent(tools=[{**BASH, "strict": True}])["toolConfig"]
         == {"functionCallingConfig": {"mode": "VALIDATED"}}

@@ -1,12 +1,13 @@
 """translate/request/tools.py: declarations, names and ids that Gemini takes, and the way back."""
 
+import json
 from typing import Any
 
 import pytest
 
 from translate.errors import InvalidRequest
 from translate.models import find
-from translate.request import openapi
+from translate.request import openapi, tools
 from translate.request.tools import (
     LEGAL_NAME,
     PLACEHOLDER,
@@ -25,12 +26,14 @@ LONG = "mcp__a_server_with_a_long_name__and_a_tool_whose_name_is_longer_still_th
 
 def test_a_declaration() -> None:
     schema = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
-    assert declaration({"name": "Ask", "description": "Ask it.", "input_schema": schema}) == {
+    assert declaration(
+        {"name": "Ask", "description": "Ask it.", "input_schema": schema}
+    ).function == {
         "name": "Ask",
         "description": "Ask it.",
         "parametersJsonSchema": schema,
     }
-    assert declaration({"name": "Ping"}) == {
+    assert declaration({"name": "Ping"}).function == {
         "name": "Ping",
         "description": "",
         "parametersJsonSchema": {"type": "object", "properties": {}},
@@ -45,14 +48,14 @@ def test_a_declaration_in_its_second_form() -> None:
         "additionalProperties": False,
     }
     tool: Any = {"name": "1st", "description": "Ask it.", "input_schema": schema}
-    assert openapi_declaration(tool) == {
+    assert openapi_declaration(tool).function == {
         "name": function_name("1st"),
         "description": "Ask it.",
-        "parameters": openapi.parameters(schema),
+        "parameters": openapi.parameters(schema)[0],
     }
     nothing: Any = {"name": "Ping", "input_schema": {"type": "object", "properties": {}}}
     assert openapi_declaration(nothing) == openapi_declaration({"name": "Ping"})
-    assert openapi_declaration({"name": "Ping"}) == {"name": "Ping", "description": ""}
+    assert openapi_declaration({"name": "Ping"}).function == {"name": "Ping", "description": ""}
 
 
 @pytest.mark.parametrize("name", ["Bash", "mcp__server__tool", "_x", "a.b:c-d", "a" * 64])
@@ -94,13 +97,13 @@ def test_the_placeholder_is_not_declared() -> None:
 def test_functions_and_built_in_tools_have_entries_of_their_own() -> None:
     tool_set = classify(SEARCH, {"name": "Bash"}, FETCH, CODE)
     assert tool_set.search == SEARCH
-    assert tool_declarations(tool_set, declaration) == [
-        {"functionDeclarations": [declaration({"name": "Bash"})]},
+    assert tool_declarations(tool_set, declaration).entries == [
+        {"functionDeclarations": [declaration({"name": "Bash"}).function]},
         {"googleSearch": {}},
         {"urlContext": {}},
         {"codeExecution": {}},
     ]
-    assert tool_declarations(classify(SEARCH), declaration) == [{"googleSearch": {}}]
+    assert tool_declarations(classify(SEARCH), declaration).entries == [{"googleSearch": {}}]
 
 
 def test_only_the_tools_that_were_refused_take_the_second_form() -> None:
@@ -108,8 +111,9 @@ def test_only_the_tools_that_were_refused_take_the_second_form() -> None:
     bash: Any = {"name": "Bash", "input_schema": schema}
     long: Any = {"name": LONG, "input_schema": schema}
     refused = {function_name(LONG), "other"}
-    assert tool_declarations(classify(bash, long, SEARCH), declaration, refused) == [
-        {"functionDeclarations": [declaration(bash), openapi_declaration(long)]},
+    declared = tool_declarations(classify(bash, long, SEARCH), declaration, refused)
+    assert declared.entries == [
+        {"functionDeclarations": [declaration(bash).function, openapi_declaration(long).function]},
         {"googleSearch": {}},
     ]
 
@@ -179,10 +183,32 @@ def test_a_server_tool_that_is_chosen_needs_no_mode() -> None:
     }
 
 
+def fan(levels: int) -> Any:
+    """A schema that is twice as large for each level."""
+    definitions = {
+        f"D{i}": {"properties": {side: {"$ref": f"#/$defs/D{i + 1}"} for side in "lr"}}
+        for i in range(levels)
+    }
+    return {"properties": {"x": {"$ref": "#/$defs/D0"}}, "$defs": definitions}
+
+
+def test_schemas_of_a_request_have_a_size_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    one: Any = declaration({"name": "T", "input_schema": fan(4)})
+    monkeypatch.setattr(tools, "MAX_INLINED", 3 * one.inlined + 1)
+    sent = [{"name": f"T{i}", "input_schema": fan(4)} for i in range(5)]
+    declared = tool_declarations(classify(*sent, {"name": "Last"}), declaration)
+    functions = declared.entries[0]["functionDeclarations"]
+    schemas = [function["parametersJsonSchema"] for function in functions]
+    whole = one.function["parametersJsonSchema"]
+    assert [schema == whole for schema in schemas[:5]] == [True, True, True, False, False]
+    assert "shortened reference #/$defs/D1" in json.dumps(schemas[3])
+    assert declared.reduced == ["T3", "T4"]
+
+
 def test_no_tool_means_no_search_either() -> None:
     tool_set = classify_tools([SEARCH, {"name": "Bash"}], {"type": "none"}, HYDROGEN)
-    assert tool_declarations(tool_set, declaration) == [
-        {"functionDeclarations": [declaration({"name": "Bash"})]}
+    assert tool_declarations(tool_set, declaration).entries == [
+        {"functionDeclarations": [declaration({"name": "Bash"}).function]}
     ]
     assert tool_config(tool_set, {"type": "none"}) == {"functionCallingConfig": {"mode": "NONE"}}
 

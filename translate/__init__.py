@@ -5,9 +5,9 @@
       translate                                     stream
       |-- validation                                |-- chunks, surrogates, json_answer
       |-- messages                                  |-- events, output_limit, stop_finder
-      |-- tools, json_schema, openapi               |-- tool_calls, pending_signatures,
-      |-- thinking                                  |       partial_args, tool_call_repair, integers
-      |-- overrides                                 |-- finish, continuation, usage, grounding
+      |-- tools, json_schema, openapi,              |-- tool_calls, pending_signatures,
+      |       schema_merging                        |       partial_args, tool_call_repair, integers
+      |-- thinking, overrides                       |-- finish, continuation, usage, grounding
       `-- media                                     `-- message       google_errors, media_errors
     ------------------------------------------------------------------------------------------
     both stand on       translation     signatures     models     errors     wire

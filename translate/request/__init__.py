@@ -7,7 +7,7 @@ nor tool nor thinking: the system prompt, limits, the schema of an answer.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from .. import models
@@ -27,6 +27,10 @@ HARMS = ("HARASSMENT", "HATE_SPEECH", "SEXUALLY_EXPLICIT", "DANGEROUS_CONTENT")
 
 SAMPLING = {"temperature": "temperature", "top_p": "topP", "top_k": "topK"}
 """Fields of the Messages API -> those of generationConfig."""
+
+RESPONSE_SCHEMA = "the schema of the answer"
+MAX_NAMES = 5
+"""Of functions in a warning, which is a header."""
 
 ONE_CALL = "Call at most one tool in each of your turns."
 """Gemini has no field for it; a second call that comes all the same is dropped."""
@@ -68,12 +72,21 @@ def translate(
         today=today,
     )
     tool_set = tools.classify_tools(request.get("tools", []), request.get("tool_choice"), model)
-    schema, prompt_schema = _response_schemas(request, model, overrides)
+    declarations = tools.tool_declarations(tool_set, declare, overrides.openapi)
+    cleaned = _response_schema(request)
+    schema, prompt_schema = _response_schemas(request, cleaned, model, overrides)
     instructions = _extra_instructions(request, tool_set, prompt_schema)
-    gemini_request = _conversation(request, model, tool_set, instructions, declare, overrides)
+    gemini_request = _conversation(
+        request, model, tool_set, instructions, declarations.entries, overrides
+    )
     if not counting:
         config = _generation_config(request, model, schema)
         gemini_request = _with_settings(gemini_request, config, platform, safety, overrides)
+    reduced = [
+        *declarations.reduced,
+        *([RESPONSE_SCHEMA] if cleaned and cleaned.is_reduced else []),
+    ]
+    warnings = (*warnings, *_warn_of_schemas(reduced))
     return _translation(request, model, tool_set, gemini_request, overrides, warnings)
 
 
@@ -105,12 +118,24 @@ def _translation(
     )
 
 
+def _warn_of_schemas(names: Sequence[str]) -> list[str]:
+    """names: of those that are not sent whole."""
+    if not names:
+        return []
+    shown = ", ".join(names[:MAX_NAMES])
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return [f"Too large or too deep, with their references, to be sent whole: {shown}{more}."]
+
+
 def _response_schemas(
-    request: MessagesRequest, model: Model, overrides: RequestOverrides
+    request: MessagesRequest,
+    cleaned: json_schema.Cleaned | None,
+    model: Model,
+    overrides: RequestOverrides,
 ) -> tuple[Json | None, Json | None]:
     """The schema of the answer as a field, or for the prompt: where it was refused as a field, or
     would be."""
-    schema = _response_schema(request)
+    schema = cleaned.schema if cleaned else None
     was_refused = not RESPONSE_FORMAT_FIELDS.isdisjoint(overrides.without)
     if was_refused or (request.get("tools") and not model.json_with_tools):
         return None, schema
@@ -134,7 +159,7 @@ def _conversation(
     model: Model,
     tool_set: tools.ToolSet,
     instructions: list[Part],
-    declare: tools.Declare,
+    declared: list[Json],
     overrides: RequestOverrides,
 ) -> GenerateContentRequest:
     """All that counts as input, in the order in which Gemini caches it."""
@@ -142,7 +167,6 @@ def _conversation(
     system = [*_system(request.get("system", [])), *instructions]
     if system:
         gemini_request["systemInstruction"] = {"parts": system}
-    declared = tools.tool_declarations(tool_set, declare, overrides.openapi)
     if declared:
         gemini_request["tools"] = declared
     config = tools.tool_config(tool_set, request.get("tool_choice"), validated=overrides.validated)
@@ -210,7 +234,7 @@ def _extra_instructions(
     return [{"text": text} for text in instructions if text]
 
 
-def _response_schema(request: MessagesRequest) -> Json | None:
+def _response_schema(request: MessagesRequest) -> json_schema.Cleaned | None:
     """The schema an answer must fit: `output_config.format`, or `output_format` before it."""
     older = request.get("output_format")
     output_format = request.get("output_config", {}).get("format", older)

@@ -2,7 +2,8 @@
 
 Here stands which keywords `parametersJsonSchema` understands; what it would ignore goes into the
 description instead, references are inlined, and the root is always an object.
-A schema comes in, a new schema goes out, nothing is changed in place.
+A schema comes in, a new schema goes out, nothing is changed in place. The work is linear in the
+schema, and in what references may add to it: where that is not enough, each is inlined once.
 Source: Google's FunctionDeclaration and responseJsonSchema reference, seen 2026-11-23.
 """
 
@@ -10,10 +11,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ..wire import Json
+from .schema_merging import SHORTENED, merge_all_of, merge_alternatives
 
 KEPT = frozenset(
     {
@@ -29,11 +31,16 @@ DROPPED = frozenset(["$schema", "$id", "$ref", "$anchor", "$comment", "$defs", "
 MAX_DEPTH = 24
 """Levels of schemas; Google refuses what nests deeper than it likes without saying how deep."""
 
-MAX_NODES = 4_000
-"""Schemas in one declaration: inlined references may not multiply without end."""
+MAX_NESTING = 200
+"""Levels of lists and objects, of which a schema takes two: the JSON library of the proxy writes
+254 (orjson 3.11), and Python calls functions within each other 1,000 times."""
 
-MAX_TEXT = 200_000
-"""Characters of one declaration's descriptions: nor may their text."""
+MAX_INLINED = 200_000
+"""Characters of JSON that references may add to one schema, at 0.3 us each: with fewer, schemas of
+MCP servers are still whole; those of recursive types have no end."""
+
+MAX_REFERENCE = 1_000
+"""Characters of a reference: it is a path of a few names."""
 
 MAX_NOTE = 400
 """Characters of a description spent on one keyword that has no other place."""
@@ -42,29 +49,54 @@ MAX_ROOT_NOTE = 4_000
 """The same for the alternatives at the root, which stand nowhere else."""
 
 
-def parameters(schema: Json) -> Json:
+class Cleaned(NamedTuple):
+    """schema: for Gemini. inlined: the characters that references took of what they may add; all of
+    that where it was not enough. is_reduced: whether parts of it are only named."""
+
+    schema: Json
+    inlined: int
+    is_reduced: bool
+
+
+def parameters(schema: Json, max_inlined: int = MAX_INLINED) -> Cleaned:
     """A tool's `input_schema` -> its `parametersJsonSchema`: always an object at the root."""
-    root = clean_schema(schema)
+    cleaned = clean_schema(schema, max_inlined)
+    root = cleaned.schema
     alternatives = [key for key in ("anyOf", "oneOf") if key in root]
     for key in alternatives:
         root = _fold_alternatives(root, key)
-    return {**root, "type": "object", "properties": root.get("properties", {})}
+    root = {**root, "type": "object", "properties": root.get("properties", {})}
+    return cleaned._replace(schema=root)
 
 
-def clean_schema(schema: Json) -> Json:
-    """A schema for an answer -> its `responseJsonSchema`; any type at the root."""
-    return _Cleaner(schema).clean(schema, 0, ())
+def clean_schema(schema: Json, max_inlined: int = MAX_INLINED) -> Cleaned:
+    """A schema for an answer -> its `responseJsonSchema`; any type at the root.
+
+    max_inlined: characters that references may add. Where they are too few, each definition is
+    inlined in one place, and named in the others.
+    """
+    sizes = _measure(schema)
+    if sizes is None:
+        return Cleaned({"description": "(nested too deeply to be shown)"}, 0, True)
+    cleaner = _Cleaner(schema, sizes, max_inlined)
+    try:
+        cleaned = cleaner.clean(schema, 0, ())
+    except _TooLarge:
+        cleaner = _Cleaner(schema, sizes, sizes[id(schema)], once=True)
+        cleaned = cleaner.clean(schema, 0, ())
+        return Cleaned(cleaned, max_inlined, cleaner.is_reduced)
+    return Cleaned(cleaned, max_inlined - cleaner.left, cleaner.is_reduced)
 
 
 def _fold_alternatives(root: Json, key: str) -> Json:
     """Alternatives are refused at the root: merge their properties, describe the choice."""
     branches = [branch for branch in root[key] if isinstance(branch, dict)]
     folded = {name: value for name, value in root.items() if name != key}
-    properties: Json = {}
+    found: dict[str, list[Json]] = {}
     for branch in [*branches, root]:
         for name, schema in branch.get("properties", {}).items():
-            known = properties.get(name, schema)
-            properties[name] = known if known == schema else merge_alternatives(known, schema)
+            found.setdefault(name, []).append(schema)
+    properties = {name: merge_alternatives(schemas) for name, schemas in found.items()}
     common = [set(branch.get("required", [])) for branch in branches]
     required = set(root.get("required", [])).union(set.intersection(*common) if common else ())
     if required:
@@ -73,25 +105,69 @@ def _fold_alternatives(root: Json, key: str) -> Json:
     return append_to_description(folded, [_note(key, branches, MAX_ROOT_NOTE)])
 
 
-class _Cleaner:
-    """Walks one schema; holds its definitions and how many nodes may still be made."""
+def _measure(root: Json) -> dict[int, int] | None:
+    """Characters of each list and object of a schema, by its id; None where it is too deep."""
+    level: list[Any] = [root]
+    outermost_first: list[Any] = []
+    for _ in range(MAX_NESTING):
+        outermost_first += level
+        items = (item for each in level for item in _values(each))
+        level = [item for item in items if isinstance(item, (dict, list))]
+    if level:
+        return None
+    sizes: dict[int, int] = {}
+    for each in reversed(outermost_first):
+        sizes[id(each)] = (
+            CONTAINER_SIZE
+            + (sum(map(len, each)) if isinstance(each, dict) else 0)
+            + sum(
+                sizes[id(item)]
+                if isinstance(item, (dict, list))
+                else len(item)
+                if isinstance(item, str)
+                else NUMBER_SIZE
+                for item in _values(each)
+            )
+        )
+    return sizes
 
-    def __init__(self, root: Json) -> None:
+
+CONTAINER_SIZE, NUMBER_SIZE = 16, 4
+"""Characters, with those around it. Objects take most of the time, so none counts as small."""
+
+
+def _values(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
+class _TooLarge(Exception):
+    """References would add more to a schema than they may."""
+
+
+class _Cleaner:
+    """Walks one schema; holds its definitions and how much of them may still be inlined.
+
+    sizes: see `_measure`. left: characters. once: whether a definition is inlined once at the most,
+    as far as there is room. Otherwise, `clean` raises _TooLarge where there is none.
+    """
+
+    def __init__(self, root: Json, sizes: dict[int, int], left: int, *, once: bool = False) -> None:
         self._root = root
-        self._nodes_left = MAX_NODES
-        self._text_left = MAX_TEXT
+        self._sizes = sizes
+        self.left = left
+        self._once = once
+        self._inlined: set[int] = set()
+        """The ids of definitions."""
+        self.is_reduced = False
 
     def clean(self, schema: Any, depth: int, trail: tuple[str, ...]) -> Json:
         """One cleaned schema. `trail` holds the references being inlined, to cut cycles."""
         if not isinstance(schema, dict):
             return {} if schema is True else {"description": "No value is valid here."}
-        self._nodes_left -= 1
-        self._text_left -= len(str(schema.get("description", ""))) + len(
-            str(schema.get("enum", ""))
-        )
-        if depth > MAX_DEPTH or self._nodes_left < 0 or self._text_left < 0:
+        if depth > MAX_DEPTH:
+            self.is_reduced = True
             return {"type": _plain_type(schema), "description": "(nested deeper than shown)"}
-        schema = expand_nullable(allow_pattern_properties(merge_all_of(schema, self._target)))
+        schema = expand_nullable(allow_pattern_properties(merge_all_of(schema, self._member)))
         reference = schema.get("$ref")
         if isinstance(reference, str):
             return self._inline(schema, reference, depth, trail)
@@ -100,21 +176,45 @@ class _Cleaner:
     def _inline(self, schema: Json, reference: str, depth: int, trail: tuple[str, ...]) -> Json:
         target = self._target(reference)
         siblings = {key: value for key, value in schema.items() if key != "$ref"}
-        if reference in trail or not isinstance(target, dict):
-            why = "recursive" if reference in trail else "unresolved"
-            stub = {"type": _plain_type(target), **siblings}
-            cleaned = self._clean_keywords(stub, depth, trail)
-            return append_to_description(cleaned, [f"{why} reference {reference}"])
-        return self.clean({**target, **siblings}, depth + 1, (*trail, reference))
+        if target is None:
+            why = "unresolved"
+        elif reference in trail:
+            why = "recursive"
+        elif not self._take(target):
+            why = "shortened"
+        else:
+            return self.clean({**target, **siblings}, depth + 1, (*trail, reference))
+        stub = {"type": _plain_type(target), **siblings}
+        cleaned = self._clean_keywords(stub, depth, trail)
+        return append_to_description(cleaned, [f"{why} reference {reference[:MAX_REFERENCE]}"])
 
-    def _target(self, reference: str) -> Any:
+    def _target(self, reference: str) -> Json | None:
         """The definition that a local reference (`#/$defs/x`) points at, or None."""
         if reference != "#" and not reference.startswith("#/"):
+            return None
+        if len(reference) > MAX_REFERENCE:
             return None
         found: Any = self._root
         for step in reference.split("/")[1:]:
             found = found.get(_unescape(step)) if isinstance(found, dict) else None
         return found if isinstance(found, dict) else None
+
+    def _member(self, reference: str) -> Json | None:
+        """The definition that an `allOf` refers to; one that is not inlined again is noted."""
+        target = self._target(reference)
+        return target if target is None or self._take(target) else {SHORTENED: reference}
+
+    def _take(self, target: Json) -> bool:
+        """Whether a definition is inlined here. Raises _TooLarge."""
+        size = self._sizes[id(target)]
+        if size > self.left or (self._once and id(target) in self._inlined):
+            if not self._once:
+                raise _TooLarge
+            self.is_reduced = True
+            return False
+        self.left -= size
+        self._inlined.add(id(target))
+        return True
 
     def _clean_keywords(self, schema: Json, depth: int, trail: tuple[str, ...]) -> Json:
         cleaned: Json = {}
@@ -154,8 +254,17 @@ def _plain_type(schema: Any) -> str:
 
 
 def _note(key: str, value: Any, max_length: int = MAX_NOTE) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return f"{key}: {text if len(text) <= max_length else text[:max_length] + '…'}"
+    """Reads of a value no more than it says: what is noted may hold what is noted again."""
+    text = ""
+    for piece in ENCODER.iterencode(value):
+        text += piece
+        if len(text) > max_length:
+            text = text[:max_length] + "…"
+            break
+    return f"{key}: {text}"
+
+
+ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def append_to_description(schema: Json, notes: Sequence[str]) -> Json:
@@ -236,84 +345,7 @@ EXCLUSIVE = {"exclusiveMinimum": ("minimum", 1), "exclusiveMaximum": ("maximum",
 EXACT = {"const": _const, "exclusiveMinimum": _exclusive, "exclusiveMaximum": _exclusive}
 
 
-# --- Schemas put together ----------------------------------------------------------------------
-
-
-MAX_REFERENCES = 24
-"""References that may be followed one after the other."""
-
-
-def merge_alternatives(one: Json, other: Json) -> Json:
-    """What fits one schema or the other; two enumerations of a type become one."""
-    if one.keys() == other.keys() == {"enum", "type"} and one["type"] == other["type"]:
-        return {**one, "enum": list(dict.fromkeys([*one["enum"], *other["enum"]]))}
-    known = one["anyOf"] if one.keys() == {"anyOf"} else [one]
-    return {"anyOf": known if other in known else [*known, other]}
-
-
-Target = Callable[[str], Any]
-
-
-def merge_all_of(schema: Json, target: Target, trail: tuple[str, ...] = ()) -> Json:
-    """`allOf` folded into its owner, at every level; contradictions are kept under DIFFERING."""
-    members = schema.get("allOf")
-    if not isinstance(members, list):
-        return schema
-    whole = {key: value for key, value in schema.items() if key != "allOf"}
-    for member in members:
-        inner = trail
-        if isinstance(member, dict) and isinstance(member.get("$ref"), str):
-            reference = member["$ref"]
-            member = target(reference) if reference not in trail else None
-            inner = (*trail, reference)
-        if isinstance(member, dict) and len(inner) <= MAX_REFERENCES:
-            whole = _merge(whole, merge_all_of(member, target, inner))
-    return whole
-
-
-def _merge(first: Json, second: Json) -> Json:
-    """Both at once. Where they differ the first is kept, and the second under DIFFERING."""
-    merged = {**second, **first}
-    differing = {
-        key: value
-        for key, value in second.items()
-        if key in first and first[key] != value and key not in MERGERS
-    }
-    if differing:
-        merged[DIFFERING] = [*first.get(DIFFERING, []), differing]
-    for key, merge_values in MERGERS.items():
-        if key in first and key in second:
-            merged[key] = merge_values(first[key], second[key])
-    return merged
-
-
-def _merge_properties(first: Any, second: Any) -> Any:
-    if not isinstance(first, dict) or not isinstance(second, dict):
-        return first
-    both = {
-        name: _merge(first[name], second[name])
-        for name in first
-        if name in second and isinstance(first[name], dict) and isinstance(second[name], dict)
-    }
-    return {**second, **first, **both}
-
-
-def _merge_required(first: Any, second: Any) -> Any:
-    if not isinstance(first, list) or not isinstance(second, list):
-        return first
-    return [*first, *(name for name in second if name not in first)]
-
-
-DIFFERING = "conflicting constraints"
-"""The note that describes them; no keyword of JSON Schema has a blank in it."""
-
-MERGERS: dict[str, Callable[[Any, Any], Any]] = {
-    "properties": _merge_properties,
-    "required": _merge_required,
-    "description": lambda first, second: first,
-    "title": lambda first, second: first,
-}
-"""Keywords that two schemas can have without a contradiction."""
+# --- Keywords in another form ------------------------------------------------------------------
 
 
 def allow_pattern_properties(schema: Json) -> Json:

@@ -23,35 +23,62 @@ STRING_FORMATS = frozenset({"enum", "date-time"})
 """The only formats of a string that are not refused."""
 
 
-def parameters(json_schema: Json) -> Json | None:
-    """A tool's `input_schema` -> its `parameters`; None for a tool that takes nothing."""
-    cleaned = schemas.parameters(json_schema)
-    return _node(cleaned) if cleaned["properties"] else None
+MAX_REPEATED = 1_000
+"""Characters of a description that has to be repeated, for all branches together."""
 
 
-def _node(node: Json) -> Json:
+def parameters(
+    json_schema: Json, max_inlined: int = schemas.MAX_INLINED
+) -> tuple[Json | None, schemas.Cleaned]:
+    """A tool's `input_schema` -> its `parameters`, None for a tool that takes nothing, and the
+    JSON Schema that they are made of. max_inlined: see json_schema.py."""
+    cleaned = schemas.parameters(json_schema, max_inlined)
+    return _node(cleaned.schema) if cleaned.schema["properties"] else None, cleaned
+
+
+def _node(node: Json, inherited: str = "") -> Json:
+    """inherited: the description of a union that this is the first branch of."""
     branches = [item for key in ("anyOf", "oneOf") for item in node.get(key, [])]
     kinds = _kinds(node)
     nullable = "null" in kinds or any("null" in _kinds(branch) for branch in branches)
     kinds = [kind for kind in kinds if kind != "null"]
     if len(kinds) > 1:
-        branches = [{**node, "type": kind} for kind in kinds]
+        alone = {key: value for key, value in node.items() if key != "description"}
+        branches = [{**alone, "type": kind} for kind in kinds]
     branches = [branch for branch in branches if _kinds(branch) != ["null"]]
     if branches:
-        result = _alternatives(node, branches)
+        result = _alternatives(node, branches, inherited)
     else:
+        described = {"description": inherited, **node} if inherited else node
         kind = kinds[0] if kinds else ""
-        result = BUILDERS.get(kind, _as_text)({**node, "type": kind})
+        result = BUILDERS.get(kind, _as_text)({**described, "type": kind})
     return {**result, "nullable": True} if nullable else result
 
 
-def _alternatives(node: Json, branches: list[Json]) -> Json:
-    """`anyOf` has to stand alone: a description beside it is repeated in each branch."""
+def _alternatives(node: Json, branches: list[Json], inherited: str) -> Json:
+    """`anyOf` has to stand alone: a description beside it is repeated in each branch.
+
+    A long one stands in the first branch alone, as does one that has come down from further out:
+    with each level, there would be many times more of it.
+    """
     if len(branches) == 1:
-        return _node({**_without_branches(node), **branches[0]})
-    shared = {"description": node["description"]} if node.get("description") else {}
-    described = (branch if "description" in branch else {**branch, **shared} for branch in branches)
-    return {"anyOf": [_node(branch) for branch in described]}
+        return _node({**_without_branches(node), **branches[0]}, inherited)
+    own = node.get("description")
+    description = own or inherited
+    is_repeated = bool(own) and len(str(own)) * len(branches) <= MAX_REPEATED
+    first, *others = branches
+    return {
+        "anyOf": [
+            _node(first, description),
+            *(_node(_describe(branch, own) if is_repeated else branch) for branch in others),
+        ]
+    }
+
+
+def _describe(branch: Json, description: Any) -> Json:
+    """A branch that has no branches itself, with a description unless it has one."""
+    is_union = "anyOf" in branch or "oneOf" in branch
+    return branch if is_union else {"description": description, **branch}
 
 
 def _without_branches(node: Json) -> Json:
@@ -59,9 +86,11 @@ def _without_branches(node: Json) -> Json:
 
 
 def _kinds(node: Any) -> list[str]:
+    """Each once, those that nobody knows as one: every kind of several becomes a branch."""
     kind = node.get("type") if isinstance(node, dict) else None
     kinds = kind if isinstance(kind, list) else [kind]
-    return [kind for kind in kinds if isinstance(kind, str)]
+    names = (kind for kind in kinds if isinstance(kind, str))
+    return list(dict.fromkeys(name if name in KNOWN else "" for name in names))
 
 
 def _plain(node: Json, kind: str) -> Json:
@@ -75,7 +104,7 @@ def _object(node: Json) -> Json:
     if not properties:
         return _as_text(node)
     result = {**_plain(node, "OBJECT"), "properties": properties}
-    required = [name for name in node.get("required", []) if name in properties]
+    required = [name for name in dict.fromkeys(node.get("required", [])) if name in properties]
     return {**result, "required": required} if required else result
 
 
@@ -95,8 +124,8 @@ def _string(node: Json) -> Json:
         result["format"] = node["format"]
     elif "format" in node:
         result = append_to_description(result, [f"format: {node['format']}"])
-    words = [value for value in node.get("enum", []) if isinstance(value, str) and value]
-    return {**result, "enum": words} if words else result
+    words = dict.fromkeys(word for word in node.get("enum", []) if isinstance(word, str) and word)
+    return {**result, "enum": [*words]} if words else result
 
 
 def _number(node: Json) -> Json:
@@ -130,3 +159,5 @@ BUILDERS = {
     "number": _number,
     "boolean": _boolean,
 }
+
+KNOWN = frozenset({*BUILDERS, "null"})

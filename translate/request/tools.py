@@ -36,8 +36,21 @@ BUILT_IN = {
 MAX_FUNCTIONS = 512
 """In one request (google-genai, `types.Tool.function_declarations`, seen 2026-11-23)."""
 
-Declare = Callable[[Tool], FunctionDeclaration]
+MAX_INLINED = 2_000_000
+"""Characters that references may add to all schemas of a request: ten times what they may add to
+one. A request with hundreds of tools would else take minutes."""
 
+
+class Declared(NamedTuple):
+    """A tool as a function. inlined, is_reduced: of its schema, see json_schema.Cleaned."""
+
+    function: FunctionDeclaration
+    inlined: int
+    is_reduced: bool
+
+
+Declare = Callable[[Tool, int], Declared]
+"""A tool and how many characters references may add to its schema -> its declaration."""
 
 CACHED_NAMES = 1_024
 MAX_CACHED_NAME = 256
@@ -63,23 +76,27 @@ def _legal_name(name: str) -> str:
     return f"{start}{legal[:54]}_{checksum}"
 
 
-def declaration(tool: Tool) -> FunctionDeclaration:
+def declaration(tool: Tool, max_inlined: int = json_schema.MAX_INLINED) -> Declared:
     """One custom tool -> its function declaration."""
-    return {
+    cleaned = json_schema.parameters(tool.get("input_schema", {}), max_inlined)
+    function: FunctionDeclaration = {
         "name": function_name(tool["name"]),
         "description": tool.get("description", ""),
-        "parametersJsonSchema": json_schema.parameters(tool.get("input_schema", {})),
+        "parametersJsonSchema": cleaned.schema,
     }
+    return Declared(function, cleaned.inlined, cleaned.is_reduced)
 
 
-def openapi_declaration(tool: Tool) -> FunctionDeclaration:
+def openapi_declaration(tool: Tool, max_inlined: int = json_schema.MAX_INLINED) -> Declared:
     """The second form of a declaration; without `parameters` for a tool that takes nothing."""
-    parameters = openapi.parameters(tool.get("input_schema", {}))
-    named: FunctionDeclaration = {
+    parameters, cleaned = openapi.parameters(tool.get("input_schema", {}), max_inlined)
+    function: FunctionDeclaration = {
         "name": function_name(tool["name"]),
         "description": tool.get("description", ""),
     }
-    return {**named, "parameters": parameters} if parameters else named
+    if parameters:
+        function["parameters"] = parameters
+    return Declared(function, cleaned.inlined, cleaned.is_reduced)
 
 
 class ToolSet(NamedTuple):
@@ -135,19 +152,35 @@ def _built_in(kind: str) -> str | None:
     return next((BUILT_IN[start] for start in BUILT_IN if kind.startswith(start)), None)
 
 
+class Declarations(NamedTuple):
+    """entries: Gemini's `tools`: one for all functions, one for each built-in tool. reduced: the
+    functions whose schemas are not whole."""
+
+    entries: list[Json]
+    reduced: list[str]
+
+
 def tool_declarations(
     tool_set: ToolSet, declare: Declare, in_openapi: Collection[str] = ()
-) -> list[Json]:
-    """Gemini's `tools`: one entry for all functions, one for each built-in tool.
+) -> Declarations:
+    """in_openapi: functions whose JSON Schema was refused.
 
-    in_openapi: functions whose JSON Schema was refused.
+    The first schemas take what they need of MAX_INLINED, so that they are the same with each
+    request, whatever `declare` remembers.
     """
-    functions = [
-        openapi_declaration(tool) if name in in_openapi else declare(tool)
-        for name, tool in zip(tool_set.function_names, tool_set.functions, strict=True)
-    ]
+    functions: list[FunctionDeclaration] = []
+    reduced = []
+    left = MAX_INLINED
+    for name, tool in zip(tool_set.function_names, tool_set.functions, strict=True):
+        max_inlined = min(left, json_schema.MAX_INLINED)
+        make = openapi_declaration if name in in_openapi else declare
+        declared = make(tool, max_inlined)
+        functions.append(declared.function)
+        left -= declared.inlined
+        if declared.is_reduced:
+            reduced.append(name)
     entries: list[Json] = [{"functionDeclarations": functions}] if functions else []
-    return [*entries, *({name: {}} for name in tool_set.built_in)]
+    return Declarations([*entries, *({name: {}} for name in tool_set.built_in)], reduced)
 
 
 def tool_config(tool_set: ToolSet, choice: Json | None, *, validated: bool = False) -> Json | None:
