@@ -40,12 +40,12 @@ ALL_OF: dict[str, Any] = {
         {"properties": {"k": {"title": "t"}}, "required": ["k", []]},
         {"properties": {"k": {"minimum": 1}}, "required": ["k", "l", "k"]},
         {"properties": {"k": {"minimum": 2, "properties": {"a": {}}}}},
-        {"properties": {"k": True}}]},
+        {"properties": {"k": True}, "required": ["m"]}]},
         {
             "properties": {"k": {
                 "title": "t", "minimum": 1, "properties": {"a": {}},
                 "conflicting constraints": [{"minimum": 2}]}},
-            "required": ["k", "l"]}),
+            "required": ["k", "l", "m"]}),
     "properties that are none": ({"properties": 1, "allOf": [{"properties": {"a": {}}}]},
         {"properties": 1}),
 }  # fmt: skip

@@ -7,7 +7,7 @@ nor tool nor thinking: the system prompt, limits, the schema of an answer.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from .. import models
@@ -76,17 +76,12 @@ def translate(
     cleaned = _response_schema(request)
     schema, prompt_schema = _response_schemas(request, cleaned, model, overrides)
     instructions = _extra_instructions(request, tool_set, prompt_schema)
-    gemini_request = _conversation(
-        request, model, tool_set, instructions, declarations.entries, overrides
-    )
+    entries = declarations.entries
+    gemini_request = _conversation(request, model, tool_set, instructions, entries, overrides)
     if not counting:
         config = _generation_config(request, model, schema)
         gemini_request = _with_settings(gemini_request, config, platform, safety, overrides)
-    reduced = [
-        *declarations.reduced,
-        *([RESPONSE_SCHEMA] if cleaned and cleaned.is_reduced else []),
-    ]
-    warnings = (*warnings, *_warn_of_schemas(reduced))
+    warnings += _warn_of_schemas(declarations, cleaned)
     return _translation(request, model, tool_set, gemini_request, overrides, warnings)
 
 
@@ -118,13 +113,16 @@ def _translation(
     )
 
 
-def _warn_of_schemas(names: Sequence[str]) -> list[str]:
-    """names: of those that are not sent whole."""
+def _warn_of_schemas(
+    declarations: tools.Declarations, answer: json_schema.Cleaned | None
+) -> tuple[str, ...]:
+    """answer: the schema of the answer."""
+    names = [*declarations.reduced, *([RESPONSE_SCHEMA] if answer and answer.is_reduced else [])]
     if not names:
-        return []
+        return ()
     shown = ", ".join(names[:MAX_NAMES])
     more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return [f"Too large or too deep, with their references, to be sent whole: {shown}{more}."]
+    return (f"Too large or too deep, with their references, to be sent whole: {shown}{more}.",)
 
 
 def _response_schemas(
