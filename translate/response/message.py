@@ -65,13 +65,19 @@ def _block_delta(message: Json, event: Event) -> None:
         block.setdefault("citations", []).append(delta["citation"])
         return
     source, field = DELTA_FIELDS[delta["type"]]
-    grown = block[field] if isinstance(block[field], str) else ""
-    block[field] = grown + delta[source]
+    if not isinstance(block[field], list):
+        block[field] = []
+    block[field].append(delta[source])
 
 
 def _block_stop(message: Json, event: Event) -> None:
-    """A call that was broken off is left out: without its input it could be run all the same."""
+    """The pieces that have come are one text: added one by one, they would be copied each time.
+
+    A call that was broken off is left out: without its input it could be run all the same."""
     block = message["content"][-1]
+    for _, field in DELTA_FIELDS.values():
+        if isinstance(block.get(field), list):
+            block[field] = "".join(block[field])
     if isinstance(block.get("input"), str):
         try:
             block["input"] = json.loads(block["input"])
