@@ -17,6 +17,7 @@ def of(schema: Any, **more: Any) -> Any:
     return {"type": "object", "properties": {"a": schema}, **more}
 
 
+LONG = "x" * integers.MAX_REFERENCE
 LOOP: dict[str, Any] = of({"$ref": "#/$defs/loop"}, **{"$defs": {}})
 LOOP["$defs"]["loop"] = {"anyOf": [{"$ref": "#/$defs/loop"}, INTEGER]}
 
@@ -36,6 +37,9 @@ FITTED: dict[str, tuple[Any, Any, Any]] = {
     "one of a map": (of({"additionalProperties": INTEGER}), {"x": 1.0}, {"x": 1}),
     "one by reference": (of({"$ref": "#/$defs/n"}, **{"$defs": {"n": INTEGER}}), 1.0, 1),
     "one behind a loop": (LOOP, 1.0, 1),
+    "one by a reference that is too long": (
+        of({"$ref": f"#/{LONG}"}, **{LONG: INTEGER}),
+        1.0, 1.0),
     "of an allOf": (of({"allOf": [{"minimum": 0}, INTEGER]}), 1.0, 1),
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ Google keeps arguments in a Struct, which has floats only; many a client checks 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..wire import Json
 
@@ -16,6 +16,9 @@ MAX_EXACT = 2.0**53
 MAX_ALTERNATIVES = 20
 """Schemas that are looked at for one value: references and unions may lead to each other."""
 
+MAX_REFERENCE = 1_000
+"""Characters of a reference: it is a path of a few names."""
+
 UNIONS = ("anyOf", "oneOf", "allOf")
 
 
@@ -24,7 +27,7 @@ def fit_integers(args: Json, schema: Json) -> Json:
 
     schema: a client's, so it may hold anything.
     """
-    return _fit(args, [schema], schema) if _has_whole_float(args) else args
+    return _Fitter(schema).fit(args, [schema]) if _has_whole_float(args) else args
 
 
 def _has_whole_float(value: Any) -> bool:
@@ -35,28 +38,55 @@ def _has_whole_float(value: Any) -> bool:
     return isinstance(value, float) and value.is_integer()
 
 
-def _fit(value: Any, schemas: Iterable[Any], root: Json) -> Any:
-    """schemas: those that the value may have to fit. root: where references begin."""
-    alternatives = _alternatives(schemas, root)
-    if isinstance(value, dict):
-        fitted: Any = {
-            name: _fit(item, _of_member(name, alternatives), root) for name, item in value.items()
-        }
-        return fitted if _has_changed(value.values(), fitted.values()) else value
-    if isinstance(value, list):
-        fitted = [_fit(item, _of_element(i, alternatives), root) for i, item in enumerate(value)]
-        return fitted if _has_changed(value, fitted) else value
-    if not isinstance(value, float) or not value.is_integer() or abs(value) > MAX_EXACT:
-        return value
-    types = {name for schema in alternatives for name in _types(schema)}
-    return int(value) if "integer" in types and "number" not in types else value
+class Alternatives(NamedTuple):
+    """The schemas that a value may have to fit, and whether one wants an integer, and none any
+    number."""
+
+    schemas: list[Json]
+    want_integer: bool
+
+
+class _Fitter:
+    """Fits values to schemas; the elements of a list have the same ones, which are found once.
+
+    root: where references begin.
+    """
+
+    def __init__(self, root: Json) -> None:
+        self._root = root
+        self._found: dict[tuple[int, ...], Alternatives] = {}
+        """By the ids of the schemas that lead to them."""
+
+    def fit(self, value: Any, schemas: Iterable[Any]) -> Any:
+        """schemas: those that the value may have to fit."""
+        alternatives, want_integer = self._alternatives([*schemas])
+        if isinstance(value, dict):
+            fitted: Any = {
+                name: self.fit(item, _of_member(name, alternatives)) for name, item in value.items()
+            }
+            return fitted if _has_changed(value.values(), fitted.values()) else value
+        if isinstance(value, list):
+            fitted = [self.fit(item, _of_element(i, alternatives)) for i, item in enumerate(value)]
+            return fitted if _has_changed(value, fitted) else value
+        if not isinstance(value, float) or not value.is_integer() or abs(value) > MAX_EXACT:
+            return value
+        return int(value) if want_integer else value
+
+    def _alternatives(self, schemas: list[Any]) -> Alternatives:
+        key = tuple(map(id, schemas))
+        if key not in self._found:
+            found = _find_alternatives(schemas, self._root)
+            types = {name for schema in found for name in _types(schema)}
+            want_integer = "integer" in types and "number" not in types
+            self._found[key] = Alternatives(found, want_integer)
+        return self._found[key]
 
 
 def _has_changed(before: Iterable[Any], after: Iterable[Any]) -> bool:
     return any(one is not other for one, other in zip(before, after, strict=True))
 
 
-def _alternatives(schemas: Iterable[Any], root: Json) -> list[Json]:
+def _find_alternatives(schemas: Iterable[Any], root: Json) -> list[Json]:
     """The schemas, those of their unions, and those they refer to."""
     found: dict[int, Json] = {}
     waiting = [*schemas]
@@ -64,7 +94,8 @@ def _alternatives(schemas: Iterable[Any], root: Json) -> list[Json]:
         schema = waiting.pop()
         if isinstance(schema, dict) and id(schema) not in found:
             found[id(schema)] = schema
-            waiting += [each for name in UNIONS for each in _list(schema.get(name))]
+            for name in UNIONS:
+                waiting += _list(schema.get(name))[:MAX_ALTERNATIVES]
             waiting.append(_resolve(schema.get("$ref"), root))
     return [*found.values()]
 
@@ -72,6 +103,8 @@ def _alternatives(schemas: Iterable[Any], root: Json) -> list[Json]:
 def _resolve(reference: Any, root: Json) -> Any:
     """What `#/$defs/name` stands for in the schema; None where that is nothing."""
     if not isinstance(reference, str) or not reference.startswith("#/"):
+        return None
+    if len(reference) > MAX_REFERENCE:
         return None
     target: Any = root
     for step in reference.removeprefix("#/").split("/"):
