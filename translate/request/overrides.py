@@ -104,7 +104,7 @@ def use_openapi_schema(
     A schema of the answer that was refused goes into the prompt.
     """
     named = [functions[int(i)] for i in BY_INDEX.findall(message) if int(i) < len(functions)]
-    named += [name for name in BY_NAME.findall(message) if name in functions]
+    named += {*BY_NAME.findall(message)} & {*functions}
     if not named and (IN_RESPONSE_FORMAT.search(message) or not functions):
         return replace(current, without=current.without | RESPONSE_FORMAT_FIELDS)
     if not named or len(current.openapi) >= MAX_SINGLE_SCHEMAS:

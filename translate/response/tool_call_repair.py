@@ -127,7 +127,8 @@ def _find_name(name: str, tools: Mapping[str, Json]) -> str:
     if name in tools:
         return name
     name = _bare_name(name)
-    alike = [tool for tool in tools if tool.lower() == name.lower()]
+    wanted = name.lower()
+    alike = [tool for tool in tools if len(tool) == len(name) and tool.lower() == wanted]
     return alike[0] if len(alike) == 1 else name
 
 
