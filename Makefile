@@ -15,7 +15,7 @@ NEED_PYTHON = @test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: ht
 .venv/run: requirements.txt
 	$(NEED_PYTHON)
 	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
 .venv/dev: .venv/run requirements-dev.txt
@@ -57,7 +57,7 @@ hooks: .venv/dev  ## let git check each commit: format, lint, types, layers, mes
 	$(BIN)/pre-commit install
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-clients .venv-sam .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .serverless build
+	rm -rf .venv .venv-clients .venv-lock .venv-sam .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .serverless build
 
 # The clients that tests/e2e/ tries beside Claude Code, each at one version.
 
@@ -175,8 +175,17 @@ deploy-aws: check-aws-args build .venv-sam/done  ## to Lambda: REGION=... SECRET
 build: .venv/run  ## build/lambda.zip for AWS Lambda, the same file for arm64 and x86_64
 	@$(BIN)/python deploy/build_lambda.py
 
-lock: .venv/run  ## choose anew, from requirements.txt, the versions that the zip holds
+# Every file that a version has on the index, so that the lock fits each platform and Python.
+lock: .venv-lock/done .venv/run  ## choose anew, from requirements.in, the versions that are installed
+	.venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --custom-compile-command 'make lock' requirements.in --output-file requirements.txt
 	@$(BIN)/python deploy/lock_lambda.py
+
+.venv-lock/done:
+	$(NEED_PYTHON)
+	test -x .venv-lock/bin/pip || $(PYTHON) -m venv --clear .venv-lock
+	.venv-lock/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	@touch $@
 
 emulate-lambda: build  ## serve build/lambda.zip on port 9100 as AWS Lambda would
 	$(BIN)/python -m tests.lambda_emulator

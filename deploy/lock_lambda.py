@@ -1,7 +1,8 @@
-"""`make lock`: requirements.txt -> requirements.lock, exact versions with their hashes.
+"""`make lock`: requirements.in -> requirements.lock, exact versions with their hashes.
 
-pip resolves for Lambda's platform, whatever this machine's is. Both architectures must resolve to
-the same versions: there is one zip for both.
+They are those of requirements.txt, which all other hosts install. pip resolves for Lambda's
+platform, whatever this machine's is. Both architectures must resolve to the same versions: there is
+one zip for both.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from deploy import pythons
 ROOT = Path(__file__).parent.parent
 LOCK = ROOT / "deploy/requirements.lock"
 HEAD = """\
-# What build/lambda.zip holds, exactly. Made by `make lock` from requirements.txt; do not edit.
+# What build/lambda.zip holds, exactly. Made by `make lock` from requirements.in; do not edit.
 """
 
 LEFT_OUT = ("google-auth",)
@@ -32,6 +35,7 @@ PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux2014", "manylinux_2_1
 
 
 REQUIREMENT = re.compile("[a-z]")
+PINNED = re.compile(r"^([a-z][a-z0-9-]*)==([^\s;]+)", re.MULTILINE)
 
 
 def wheels_for(architecture: str) -> list[str]:
@@ -49,14 +53,26 @@ def pip(*arguments: str) -> str:
     return ran.stdout
 
 
-def resolve(requirements: Path) -> str:
+def resolve(requirements: Path, pins: Mapping[str, str]) -> str:
     """The text of the lock. pip runs under the runtime's Python, to which markers refer."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
+        constraints.writelines(f"{name}=={version}\n" for name, version in pins.items())
+        constraints.flush()
+        return _resolve(requirements, constraints.name)
+
+
+def pins(lock: Path) -> dict[str, str]:
+    """The versions of a lock by name."""
+    return dict(PINNED.findall(lock.read_text()))
+
+
+def _resolve(requirements: Path, constraints: str) -> str:
     found: dict[str, set[str]] = {}
     wanted = [line for line in requirements.read_text().splitlines() if REQUIREMENT.match(line)]
     for architecture in ARCHITECTURES:
         report = pip(
             *("--python", pythons.need(), "install", "--dry-run", "--ignore-installed"),
-            *("--target", "unused", "--report", "-"),
+            *("--target", "unused", "--report", "-", "--constraint", constraints),
             *wheels_for(architecture),
             *(line for line in wanted if not line.startswith(LEFT_OUT)),
         )
@@ -85,5 +101,5 @@ def _line(pinned: str, hashes: set[str]) -> str:
 
 
 if __name__ == "__main__":
-    LOCK.write_text(resolve(ROOT / "requirements.txt"))
+    LOCK.write_text(resolve(ROOT / "requirements.in", pins(ROOT / "requirements.txt")))
     print(LOCK.relative_to(ROOT))
