@@ -170,7 +170,7 @@ deploy-aws: check-aws-args build .venv-sam/done  ## to Lambda: REGION=... SECRET
 
 # AWS Lambda
 
-.PHONY: build lock emulate-lambda bench-cold
+.PHONY: build lock audit emulate-lambda bench-cold
 
 build: .venv/run  ## build/lambda.zip for AWS Lambda, the same file for arm64 and x86_64
 	@$(BIN)/python deploy/build_lambda.py
@@ -181,10 +181,13 @@ lock: .venv-lock/done .venv/run  ## choose anew, from requirements.in, the versi
 		--no-annotate --custom-compile-command 'make lock' requirements.in --output-file requirements.txt
 	@$(BIN)/python deploy/lock_lambda.py
 
+audit: .venv-lock/done  ## look for known vulnerabilities of the locked versions; needs the network
+	@.venv-lock/bin/python deploy/audit.py .venv-lock/bin/pip-audit
+
 .venv-lock/done:
 	$(NEED_PYTHON)
 	test -x .venv-lock/bin/pip || $(PYTHON) -m venv --clear .venv-lock
-	.venv-lock/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	.venv-lock/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1' 'pip-audit>=2.9,<3'
 	@touch $@
 
 emulate-lambda: build  ## serve build/lambda.zip on port 9100 as AWS Lambda would

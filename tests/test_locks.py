@@ -1,11 +1,17 @@
-"""requirements.txt, the lock that every host but Lambda installs, made by `make lock`."""
+"""requirements.txt, the lock that every host but Lambda installs, and `make audit` of it."""
 
 from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
+from deploy import audit
 from tests.servers import ROOT
 
 LOCK = ROOT / "requirements.txt"
@@ -56,3 +62,58 @@ def test_buildpack_finds_the_framework_in_the_lock() -> None:
     assert [
         line for line in LOCK.read_text().splitlines() if line.startswith("functions-framework")
     ]
+
+
+FOUND = {"id": "CVE-1", "fix_versions": ["2.0"], "aliases": [], "description": ""}
+SOUND: Any = {"name": "flask", "version": "3.1.3", "vulns": []}
+SKIPPED = {"name": "orjson", "skip_reason": "not found"}
+BAD = {"name": "urllib3", "version": "1.0", "vulns": [FOUND]}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    """`make audit` with a pip-audit that prints and ends as given."""
+
+    def run(packages: Any, exit_code: int = 0) -> int:
+        program = tmp_path / "pip_audit.py"
+        text = json.dumps({"dependencies": packages}) if packages is not None else ""
+        program.write_text(f"import sys\nprint({text!r})\nsys.exit({exit_code})\n")
+        return audit.audit([sys.executable, str(program)])
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("packages", "exit_code", "expected", "words"),
+    [
+        ([SOUND], 0, 0, "Checked: 1 of 1 packages in requirements.txt"),
+        ([SOUND, BAD], 1, audit.VULNERABLE, "urllib3 1.0: CVE-1, fixed in: 2.0"),
+        (
+            [SOUND, SKIPPED],
+            0,
+            audit.NOT_CHECKED,
+            "NOT CHECKED: no network, or not in its database: orjson",
+        ),
+        ([BAD, SKIPPED], 1, audit.VULNERABLE, "NOT CHECKED"),
+        ([], 0, audit.NOT_CHECKED, "NOT CHECKED"),
+        (None, 1, audit.NOT_CHECKED, "NOT CHECKED: no network?"),
+    ],
+    ids=["sound", "vulnerable", "skipped", "vulnerable and skipped", "nothing", "offline"],
+)
+def test_audit_says_what_it_could_not_check(
+    run: Any,
+    capsys: pytest.CaptureFixture[str],
+    packages: Any,
+    exit_code: int,
+    expected: int,
+    words: str,
+) -> None:
+    assert run(packages, exit_code) == expected
+    out = capsys.readouterr().out
+    assert words in out
+    assert "Never checked here: Python itself" in out
+
+
+def test_audit_without_its_program_is_not_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert audit.audit(["/nowhere/pip-audit"]) == audit.NOT_CHECKED
+    assert "NOT CHECKED" in capsys.readouterr().out
