@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -19,20 +18,16 @@ from typing import Any
 
 import pytest
 
-from tests import servers
+from tests import chromium, servers
 from tests.servers import Emulator
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 BROWSER_SECONDS = 60
 FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
     *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
 )
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: CORS is not tried"),
-]
+pytestmark = pytest.mark.browser
 
 SCRIPT = """
 const report = async () => {
@@ -59,6 +54,9 @@ const report = async () => {
   const simple = {method: "POST", body: JSON.stringify(body)};
   const post = (more) => ({...simple, headers: {...headers, ...more}});
   await ask("stream", "/v1/messages", post({"x-api-key": KEY}));
+  const whole = JSON.stringify({...body, stream: false});
+  await ask("whole", "/v1/messages", {...post({"x-api-key": KEY}), body: whole});
+  await ask("limited", "/v1/messages", post({"x-api-key": KEY}));
   await ask("refused", "/v1/messages", post({"x-api-key": "bad-key"}));
   await ask("keyless", "/v1/messages", post({}));
   await ask("models", "/v1/models", {headers: {...headers, "x-api-key": KEY}});
@@ -113,8 +111,7 @@ class Page:
         """What the page has seen, opened in a browser."""
         script = f"const PROXY = {json.dumps(proxy)}, KEY = {json.dumps(key)};\n{SCRIPT}"
         self.html = f"<!doctype html><title>A page</title><script>{script}</script>"
-        assert CHROMIUM is not None
-        command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder}", self.origin]
+        command = [chromium.need(), *FLAGS, f"--user-data-dir={folder}", self.origin]
         with (folder / "browser.log").open("wb") as log:
             browser = subprocess.Popen(command, stdout=log, stderr=log)
         try:
@@ -132,6 +129,15 @@ def page() -> Iterator[Page]:
         yield page
 
 
+DELAY = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "16.2s"}
+LIMITED = {
+    "code": 429,
+    "status": "RESOURCE_EXHAUSTED",
+    "message": "Slow down.",
+    "details": [DELAY],
+}
+"""Google's answer when a minute's quota is used up: the wait is the client's."""
+
 Open = Callable[[str, dict[str, str]], Any]
 
 
@@ -140,7 +146,8 @@ def look(page: Page, emulator: Emulator, key: str, tmp_path: Path) -> Open:
     """Opens the page before a server with these settings."""
 
     def look(key_of_page: str, environ: dict[str, str]) -> Any:
-        emulator.script(key, {"chunks": [{"text": "Hel"}, {"delay": 0.3}, {"text": "lo."}]})
+        words = {"chunks": [{"text": "Hel"}, {"delay": 0.3}, {"text": "lo."}]}
+        emulator.script(key, words, words, {"status": LIMITED})
         settings = {"GEMINI_ENDPOINT": emulator.url, **environ}
         with servers.serving(servers.PROXY, settings) as proxy:
             return page.open(tmp_path, proxy, key_of_page)
@@ -157,19 +164,27 @@ def test_allowed_page_reads_streams_and_errors(
     assert "event: message_stop" in stream["text"]
     assert stream["pieces"] > 1, "as they come"
     assert stream["headers"].keys() >= {"request-id", "x-gemini-model", "x-proxy-version"}
+    whole = seen["whole"]
+    assert json.loads(whole["text"])["content"] == [{"type": "text", "text": "Hello."}]
+    assert whole["headers"].keys() >= {"request-id", "x-gemini-model"}
+    limited = seen["limited"]
+    assert limited["status"] == 429
+    assert json.loads(limited["text"])["error"]["type"] == "rate_limit_error"
+    assert "request-id" in limited["headers"]
+    assert limited["headers"]["retry-after"] == "17"
     refused = seen["refused"]
     assert (refused["status"], refused["headers"]["x-should-retry"]) == (401, "false")
     assert "Google refused the API key" in refused["text"]
     assert seen["keyless"]["status"] == 401
     assert "claude-gemini-4-hydrogen" in seen["models"]["text"]
     assert seen["nowhere"]["status"] == 404
-    assert len(emulator.journal(key)) == 1
+    assert len(emulator.journal(key)) == 3
 
 
 def test_other_page_reads_nothing(look: Open, emulator: Emulator, key: str) -> None:
     seen = look(key, {})
     assert seen == {name: {"error": "TypeError"} for name in seen}
-    assert len(seen) == 5
+    assert len(seen) == 7
     assert emulator.journal(key) == []
 
 
