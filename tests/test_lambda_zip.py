@@ -275,7 +275,8 @@ def test_answers_end_before_the_function_is_ended(emulator: Emulator, key: str) 
 
 
 def test_streams_have_environments_of_their_own(emulator: Emulator, key: str) -> None:
-    emulator.script(key, {"chunks": [{"text": "Hel"}, {"delay": 60}], "repeat": True})
+    words = [{"text": "Hel"}, {"delay": 60}, {"text": "lo."}]  # the finish comes with the last
+    emulator.script(key, {"chunks": words, "repeat": True})
     with deployed({"GEMINI_ENDPOINT": emulator.url}, concurrency=2) as function:
         streams = [post(function, key) for _ in range(2)]
         assert [next(stream.iter_content(20))[:6] for stream in streams] == [b"event:"] * 2
