@@ -119,6 +119,7 @@ def start_answer(
         gemini.platform,
         message_id=log_entry.request_id.replace("req_", "msg_"),
         is_subagent="x-claude-code-agent-id" in request.headers,
+        is_claude_code=request.headers.get("User-Agent", "").startswith("claude-cli/"),
         today=clock.today(),
     )
     poller = new_poller(request)

@@ -273,6 +273,7 @@ class MessagesCall:
     platform: Platform
     message_id: str
     is_subagent: bool = False
+    is_claude_code: bool = False
     today: str = models.CHECKED
     tools: RequestTools = field(default_factory=RequestTools)
 
@@ -283,6 +284,7 @@ class MessagesCall:
             self.settings.model_settings,
             safety=self.settings.safety,
             is_subagent=self.is_subagent,
+            is_claude_code=self.is_claude_code,
             declare=self.tools.declare,
             overrides=changed,
             platform=self.platform,

@@ -110,6 +110,7 @@ def make_case(
     whole: bool = False,
     keys: Sequence[str] = ("key",),
     client: Any = None,
+    is_claude_code: bool = False,
     settings: dict[str, str] | None = None,
     **fields: Any,
 ) -> Case:
@@ -117,7 +118,9 @@ def make_case(
     gemini, poller = FakeGemini(*streams), InstantPoller(client, can_probe=True)
     log_entry = RequestLog("req_1", "POST", "/v1/messages")
     read = config.read({"GEMINI_FALLBACK_MODELS": FLASH, **(settings or {})})
-    call = MessagesCall({**BODY, **fields}, read, DEVELOPER, "msg_0a1b2c3d")
+    call = MessagesCall(
+        {**BODY, **fields}, read, DEVELOPER, "msg_0a1b2c3d", is_claude_code=is_claude_code
+    )
     pairs = [Key(key) for key in keys]
     attempts = Attempts(call, gemini, pairs, poller, is_whole=whole)  # type: ignore[arg-type]
     answer = Answer(attempts, poller, log_entry, read, client)

@@ -30,9 +30,9 @@ def folders() -> list[Path]:
 
 
 def translated(folder: Path) -> tuple[Any, Translation]:
-    """The client's request, and what becomes of it."""
+    """Claude Code's request, and what becomes of it."""
     body = json.loads((folder / "request.json").read_text("utf-8"))
-    return body, translate(body, {})
+    return body, translate(body, {}, is_claude_code=True)
 
 
 def answered(folder: Path, pieces: list[bytes]) -> list[Any]:

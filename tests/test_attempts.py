@@ -528,6 +528,13 @@ def test_whole_answer_is_retried_behind_a_text() -> None:
     assert (run.error, [event["type"] for event in run.events].count("message_start")) == (None, 2)
 
 
+@pytest.mark.parametrize("is_claude_code", [True, False])
+def test_claude_code_does_not_think_by_default(is_claude_code: bool) -> None:
+    fields: Any = {"model": "claude-opus-5-5", "thinking": None}
+    case = fake_gemini.make_case(Stream(HI), is_claude_code=is_claude_code, **fields)
+    assert case.attempts.plan.translation.shows_thinking is not is_claude_code
+
+
 @pytest.mark.parametrize("thinking", [{}, {"thinking": {"type": "disabled"}}])
 def test_signatures_are_carried_without_thinking(thinking: Any) -> None:
     signed = chunk(call("c", "Bash", {}, thoughtSignature="AAAA"), **END)

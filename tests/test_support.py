@@ -13,7 +13,7 @@ from tests.messages import EXAMPLES, user
 from tests.servers import ROOT
 from tests.test_messages import BECOMES
 from tests.test_tools import fan
-from translate import ApiError, InvalidRequest, collect, translate
+from translate import ApiError, collect, translate
 from translate.request import json_schema, messages, tools, validation
 from translate.translation import Domains
 
@@ -231,6 +231,9 @@ YES: dict[str, Callable[[], bool]] = {
     "answers longer": long_answer,
     "arguments streamed in pieces": pieces,
     "`disable_parallel_tool_use`": one_call,
+    "models that think by default": lambda: (
+        config(model="claude-sonnet-5-5")["thinkingConfig"] == {"thinkingLevel": "high"}
+    ),
 }
 PARTLY: dict[str, Callable[[], bool]] = {
     "domain filters": filtered,

@@ -21,6 +21,7 @@ DISABLED = {"type": "disabled"}
 ADAPTIVE = {"type": "adaptive"}
 OMITTED = {"type": "adaptive", "display": "omitted"}
 UNKNOWN = {"type": "interleaved", "display": "blurred"}
+BETWEEN_TOOLS = {"type": "between_tools"}
 
 
 def budget(tokens: int) -> dict[str, Any]:
@@ -48,6 +49,10 @@ def tokens(number: int, shown: bool = True) -> dict[str, Any]:
         ("gemini-4-hydrogen", ADAPTIVE, "max", level("xhigh")),
         ("gemini-4-hydrogen", ADAPTIVE, "ludicrous", level("high")),
         ("gemini-4-hydrogen", OMITTED, "high", level("high", shown=False)),
+        ("gemini-4-hydrogen", BETWEEN_TOOLS, "high", level("low")),
+        ("gemini-3.6-flash", BETWEEN_TOOLS, None, level("minimal")),
+        ("gemini-2.5-flash", BETWEEN_TOOLS, "high", tokens(1)),
+        ("gemma-4-31b-it", BETWEEN_TOOLS, None, None),
         ("gemini-4-hydrogen", UNKNOWN, "low", level("low")),
         ("gemini-4-hydrogen", {**UNKNOWN, "budget_tokens": 5_000}, None, level("medium")),
         ("gemini-4-hydrogen", budget(0), None, level("low")),
@@ -75,8 +80,44 @@ def test_thinking(model: str, thinking: Any, effort: str | None, expected: Any) 
 
 
 @pytest.mark.parametrize(
+    ("model", "effort", "expected"),
+    [
+        ("claude-opus-5-5", None, level("medium", shown=False)),
+        ("claude-sonnet-5-5", None, level("high", shown=False)),
+        ("claude-haiku-5-5-20260922", None, level("medium", shown=False)),
+        ("anthropic/Claude-Sonnet-5-5", "low", level("low", shown=False)),
+        ("claude-opus-5", None, level("low", shown=False)),
+        ("claude-haiku-4-5", "high", level("minimal", shown=False)),
+        ("gemini-4-hydrogen", None, level("low", shown=False)),
+    ],
+)
+def test_models_that_think_by_default(model: str, effort: str | None, expected: Any) -> None:
+    body = {**MINIMAL, "model": model, "output_config": {"effort": effort}}
+    translation = translate(body, {})
+    thinks = "-5-5" in model.lower()
+    assert translation.request["generationConfig"]["thinkingConfig"] == expected
+    assert translation.shows_thinking is thinks
+    of_claude_code = translate(body, {}, is_claude_code=True)
+    least = translate({**body, "thinking": DISABLED}, {})
+    assert of_claude_code.request == least.request
+    assert (of_claude_code.shows_thinking, least.shows_thinking) == (False, False)
+
+
+def test_effort_of_a_model_where_none_is_named() -> None:
+    assert config("claude-opus-5-5", thinking=ADAPTIVE)["thinkingConfig"] == level("medium")
+    assert config("claude-opus-5", thinking=ADAPTIVE)["thinkingConfig"] == level("high")
+
+
+@pytest.mark.parametrize(
     ("thinking", "expected"),
-    [(None, False), (DISABLED, False), (ADAPTIVE, True), (OMITTED, True), (UNKNOWN, True)],
+    [
+        (None, False),
+        (DISABLED, False),
+        (ADAPTIVE, True),
+        (OMITTED, True),
+        (BETWEEN_TOOLS, True),
+        (UNKNOWN, True),
+    ],
 )
 def test_thinking_is_shown_to_who_asked_for_it(thinking: Any, expected: bool) -> None:
     assert translate({**MINIMAL, "thinking": thinking}, {}).shows_thinking is expected

@@ -17,7 +17,7 @@ from ..translation import Translation, domains
 from ..wire import Block, GenerateContentRequest, Json, MessagesRequest, Part
 from . import json_schema, messages, tools, validation
 from .overrides import NO_OVERRIDES, RESPONSE_FORMAT_FIELDS, RequestOverrides
-from .thinking import headroom, thinking_config, wants_thinking
+from .thinking import headroom, thinking_config, wants_thinking, with_default_thinking
 
 BILLING_HEADER = "x-anthropic-billing-header:"
 """Claude Code's first system block: other for each kind of request, it would spoil the cache."""
@@ -46,6 +46,7 @@ def translate(
     model_settings: Mapping[str, str],
     *,
     is_subagent: bool = False,
+    is_claude_code: bool = False,
     counting: bool = False,
     safety: str | None = None,
     declare: tools.Declare = tools.declaration,
@@ -58,11 +59,10 @@ def translate(
     model_settings: setting -> model name (see `models.choose`). safety: the threshold for all of
     Gemini's filters, None for its own. declare: translates one tool; a caller may pass one that
     remembers. overrides: what is different after a refusal. today: an ISO date, by which models are
-    retired. Raises ApiError for a bad request.
+    retired. is_claude_code: a client that leaves `thinking` out where it wants none, whatever the
+    model's name. Raises ApiError for a bad request.
     """
-    request = validation.normalise(body, counting=counting)
-    if request.get("thread") is not None:
-        raise ApiError(400, NO_THREADS, error_code="thread_unsupported_request")
+    request = _validate(body, counting, is_claude_code)
     model, warnings = models.choose(
         request["model"],
         model_settings,
@@ -83,6 +83,14 @@ def translate(
         gemini_request = _with_settings(gemini_request, config, platform, safety, overrides)
     warnings += _warn_of_schemas(declarations, cleaned)
     return _translation(request, model, tool_set, gemini_request, overrides, warnings)
+
+
+def _validate(body: object, counting: bool, is_claude_code: bool) -> MessagesRequest:
+    """The request with its defaults."""
+    request = validation.normalise(body, counting=counting)
+    if request.get("thread") is not None:
+        raise ApiError(400, NO_THREADS, error_code="thread_unsupported_request")
+    return request if is_claude_code else with_default_thinking(request)
 
 
 def _translation(

@@ -19,11 +19,32 @@ EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "
 DEFAULT_EFFORT = "high"
 """The Messages API's own, when thinking is adaptive and no effort is named, or an unknown one."""
 
+DEFAULT_EFFORTS = {
+    "claude-opus-5-5": "medium",
+    "claude-sonnet-5-5": "high",
+    "claude-haiku-5-5": "medium",
+}
+"""Claude models that think where `thinking` is absent -> their effort where none is named:
+https://platform.claude.com/docs/en/models/sonnet-5-5/migration-guide (seen 2026-11-28)."""
+
+DEFAULT_THINKING: Json = {"type": "adaptive", "display": "omitted"}
+"""What these models do then."""
+
+LOWEST = "between_tools"
+"""A type: as little thinking as there is, and shown (claude-sonnet-5-5 has it for `disabled`)."""
+
 BUDGET_LEVELS = ((4_096, "low"), (16_384, "medium"))
 """Thinking tokens up to which a level is meant; above them it is `high`."""
 
 EFFORT_BUDGETS = {"low": 2_048, "medium": 8_192}
 """Effort -> thinking tokens, for models that take a number; above them the model decides."""
+
+
+def with_default_thinking(request: MessagesRequest) -> MessagesRequest:
+    """The request with `thinking`, where the model that it names thinks by default."""
+    if "thinking" in request or _default_effort(request) is None:
+        return request
+    return {**request, "thinking": DEFAULT_THINKING}
 
 
 def wants_thinking(request: MessagesRequest) -> bool:
@@ -56,13 +77,22 @@ def headroom(thinking: Json, model: Model) -> int:
     return HEADROOM.get(thinking.get("thinkingLevel", ""), 0)
 
 
+def _default_effort(request: MessagesRequest) -> str | None:
+    """That of the Claude model, which may stand among a router's prefixes or before a date."""
+    name = request["model"].lower()
+    return next((effort for model, effort in DEFAULT_EFFORTS.items() if model in name), None)
+
+
 def _effort(request: MessagesRequest) -> str:
-    effort: str = request.get("output_config", {}).get("effort", DEFAULT_EFFORT)
+    default = _default_effort(request) or DEFAULT_EFFORT
+    effort: str = request.get("output_config", {}).get("effort", default)
     return effort
 
 
 def _level(request: MessagesRequest, levels: tuple[str, ...]) -> str:
     """The level that is asked for, or the nearest below it that the model has."""
+    if request["thinking"]["type"] == LOWEST:
+        return levels[0]
     budget = request["thinking"].get("budget_tokens")
     if budget is not None:
         wanted = next((level for limit, level in BUDGET_LEVELS if budget <= limit), "high")
@@ -73,6 +103,8 @@ def _level(request: MessagesRequest, levels: tuple[str, ...]) -> str:
 
 
 def _budget(request: MessagesRequest, budget: models.Budget) -> int:
+    if request["thinking"]["type"] == LOWEST:
+        return budget.minimum
     tokens = request["thinking"].get("budget_tokens")
     if tokens is None:
         tokens = EFFORT_BUDGETS.get(_effort(request), models.DYNAMIC)
