@@ -420,3 +420,21 @@ def test_thread_is_refused_in_the_sdks_words(thread: Any, counting: bool) -> Non
 
 def test_no_thread_is_no_fault() -> None:
     assert translate({**MINIMAL, "thread": None}, {}).request == translate(MINIMAL, {}).request
+
+
+@pytest.mark.parametrize(
+    ("fields", "ignored"),
+    [
+        ({"compaction": {"type": "summarize"}}, ["compaction"]),
+        ({"compaction": None, "context_management": None}, []),
+        ({"context_management": {"edits": [{"type": "clear_thinking_20251015"}]}}, []),
+        ({"context_management": {"edits": [{"type": "compact_20260112"}]}}, ["context_management"]),
+        ({"context_management": {"edits": [{"type": 5}, 7]}}, ["context_management"]),
+        ({"context_management": {"edits": 7}}, []),
+        ({"context_management": "auto"}, []),
+    ],
+)
+def test_conversation_is_kept_whole_and_a_warning_says_so(fields: Any, ignored: Any) -> None:
+    translation = translate({**MINIMAL, **fields}, {})
+    assert translation.request == translate(MINIMAL, {}).request
+    assert [warning.split()[-3] for warning in translation.warnings] == ignored

@@ -284,6 +284,10 @@ NO: dict[str, Callable[[], bool]] = {
         safeguards=[{"type": "dangerous_tool_use"}],
         cache_control={"type": "ephemeral"},
     ),
+    "shortening the conversation": lambda: is_ignored(
+        compaction={"type": "summarize"},
+        context_management={"edits": [{"type": "compact_20260112"}]},
+    ),
     "conversations that the server keeps": lambda: (
         is_refused("thread:", thread={"type": "create"}) and is_ignored(thread=None)
     ),

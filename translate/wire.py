@@ -79,6 +79,8 @@ class MessagesRequest(TypedDict, total=False):
     top_k: int
     stream: bool
     thread: object
+    compaction: object
+    context_management: object
 
 
 # --- Anthropic: what a client gets ----------------------------------------------------------

@@ -7,7 +7,7 @@ nor tool nor thinking: the system prompt, limits, the schema of an answer.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from .. import models
@@ -39,6 +39,9 @@ NO_THREADS = (
     "thread: this server keeps no conversations. Send all of the conversation without `thread`."
 )
 """The SDKs' tool runners then do so by themselves, for the rest of the loop (anthropic 2.14.0)."""
+
+KEPT_WHOLE = "Nothing is taken out of the conversation: {} is ignored."
+"""Warning about fields by which the server is to shorten it."""
 
 
 def translate(
@@ -117,7 +120,7 @@ def _translation(
         carries_signatures=_carries_signatures(request),
         response_schema=_response_schema(request),
         is_streamed=bool(request.get("stream")),
-        warnings=warnings,
+        warnings=(*warnings, *_ignored_fields(request)),
     )
 
 
@@ -131,6 +134,22 @@ def _warn_of_schemas(
     shown = ", ".join(names[:MAX_NAMES])
     more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
     return (f"Too large or too deep, with their references, to be sent whole: {shown}{more}.",)
+
+
+def _ignored_fields(request: MessagesRequest) -> Iterator[str]:
+    """A warning for each that the client may rely on. Thoughts are never sent to Gemini, so that
+    there are none to clear."""
+    if request.get("compaction"):
+        yield KEPT_WHOLE.format("compaction")
+    management = request.get("context_management")
+    edits = management.get("edits") if isinstance(management, dict) else None
+    kinds = [
+        edit.get("type")
+        for edit in (edits if isinstance(edits, list) else ())
+        if isinstance(edit, dict)
+    ]
+    if any(not str(kind).startswith("clear_thinking") for kind in kinds):
+        yield KEPT_WHOLE.format("context_management")
 
 
 def _response_schemas(
