@@ -103,6 +103,16 @@ def test_models_that_think_by_default(model: str, effort: str | None, expected: 
     assert (of_claude_code.shows_thinking, least.shows_thinking) == (False, False)
 
 
+@pytest.mark.parametrize(
+    ("kind", "thinks"), [("auto", True), ("none", True), ("any", False), ("tool", False)]
+)
+def test_forced_call_needs_no_thought(kind: str, thinks: bool) -> None:
+    tool = {"name": "Bash", "input_schema": {}}
+    choice = {"type": kind, "name": "Bash"}
+    body = {**MINIMAL, "model": "claude-sonnet-5-5", "tools": [tool], "tool_choice": choice}
+    assert translate(body, {}).shows_thinking is thinks
+
+
 def test_effort_of_a_model_where_none_is_named() -> None:
     assert config("claude-opus-5-5", thinking=ADAPTIVE)["thinkingConfig"] == level("medium")
     assert config("claude-opus-5", thinking=ADAPTIVE)["thinkingConfig"] == level("high")

@@ -237,8 +237,7 @@ def test_version_is_the_pinned_one(played: Played) -> None:
 @pytest.mark.parametrize("asked", THINKING)
 def test_tool_loop_of_two_parallel_calls(played: Played, way: str, asked: str) -> None:
     first, second = check_loop(played, f"loop, {way}, {asked}")
-    if asked == "thinking" or played.client.is_claude_code:
-        assert signed(second["signatures"]) == signed(first["issued"])
+    assert signed(second["signatures"]) == signed(first["issued"])
 
 
 def check_loop(played: Played, scene: str) -> list[Any]:

@@ -41,8 +41,12 @@ EFFORT_BUDGETS = {"low": 2_048, "medium": 8_192}
 
 
 def with_default_thinking(request: MessagesRequest) -> MessagesRequest:
-    """The request with `thinking`, where the model that it names thinks by default."""
-    if "thinking" in request or _default_effort(request) is None:
+    """The request with `thinking`, where the model that it names thinks by default.
+
+    Not where a call is forced: there the Messages API takes no thinking at all.
+    """
+    is_forced = request.get("tool_choice", {}).get("type") in {"any", "tool"}
+    if "thinking" in request or is_forced or _default_effort(request) is None:
         return request
     return {**request, "thinking": DEFAULT_THINKING}
 
