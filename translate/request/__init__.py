@@ -61,9 +61,8 @@ def translate(
 
     model_settings: setting -> model name (see `models.choose`). safety: the threshold for all of
     Gemini's filters, None for its own. declare: translates one tool; a caller may pass one that
-    remembers. overrides: what is different after a refusal. today: an ISO date, by which models are
-    retired. is_claude_code: a client that leaves `thinking` out where it wants none, whatever the
-    model's name. Raises ApiError for a bad request.
+    remembers. overrides: what is different after a refusal. today: an ISO date. is_claude_code: a
+    client that leaves `thinking` out where it wants none. Raises ApiError for a bad request.
     """
     request = _validate(body, counting, is_claude_code)
     model, warnings = models.choose(
@@ -75,17 +74,16 @@ def translate(
         today=today,
     )
     tool_set = tools.classify_tools(request.get("tools", []), request.get("tool_choice"), model)
-    declarations = tools.tool_declarations(tool_set, declare, overrides.openapi)
-    cleaned = _response_schema(request)
-    schema, prompt_schema = _response_schemas(request, cleaned, model, overrides)
-    instructions = _extra_instructions(request, tool_set, prompt_schema)
-    entries = declarations.entries
-    gemini_request = _conversation(request, model, tool_set, instructions, entries, overrides)
+    declared = tools.tool_declarations(tool_set, declare, overrides.openapi)
+    answer = _response_schema(request)
+    schema, prompt_schema = _response_schemas(request, answer, model, overrides)
+    texts = _extra_instructions(request, tool_set, prompt_schema)
+    gemini_request = _conversation(request, model, tool_set, texts, declared.entries, overrides)
     if not counting:
         config = _generation_config(request, model, schema)
         gemini_request = _with_settings(gemini_request, config, platform, safety, overrides)
-    warnings += _warn_of_schemas(declarations, cleaned)
-    return _translation(request, model, tool_set, gemini_request, overrides, warnings)
+    warnings += _warn_of_schemas(declared, answer)
+    return _translation(request, model, tool_set, gemini_request, overrides, warnings, answer)
 
 
 def _validate(body: object, counting: bool, is_claude_code: bool) -> MessagesRequest:
@@ -103,7 +101,9 @@ def _translation(
     gemini_request: GenerateContentRequest,
     overrides: RequestOverrides,
     warnings: tuple[str, ...],
+    answer: json_schema.Cleaned | None,
 ) -> Translation:
+    """answer: the schema of the answer."""
     return Translation(
         model=model,
         messages=request["messages"],
@@ -118,7 +118,7 @@ def _translation(
         input_schemas={tool["name"]: tool.get("input_schema", {}) for tool in tool_set.functions},
         max_calls=1 if _calls_singly(request) else None,
         carries_signatures=_carries_signatures(request),
-        response_schema=_response_schema(request),
+        response_schema=answer.schema if answer else None,
         is_streamed=bool(request.get("stream")),
         warnings=(*warnings, *_ignored_fields(request)),
     )
