@@ -335,9 +335,9 @@ class Attempts:
             error: ApiError | None = None
             try:
                 yield from self._attempt()
-                cause = None if self._is_final else self.translator.shortfall
+                cause = self.translator.shortfall if self._may_retry else None
             except ApiError as raised:
-                if self._is_final:
+                if not self._may_retry:
                     if events := self.translator.release():
                         yield events
                     raise
@@ -369,10 +369,10 @@ class Attempts:
         return has_begun and not self._is_whole
 
     @property
-    def _is_final(self) -> bool:
-        """Whether a failure can be followed by no other attempt."""
+    def _may_retry(self) -> bool:
+        """Whether a failure can be followed by another attempt."""
         is_shown = self.translator.has_emitted_answer and not self._is_whole
-        return is_shown or self._failed_resumptions > len(RESUMPTION_PAUSES)
+        return not is_shown and self._failed_resumptions <= len(RESUMPTION_PAUSES)
 
     def _attempt(self) -> Iterator[list[Event] | Silence]:
         """The requests that one answer takes: mostly one, more for a long or a broken one."""

@@ -33,7 +33,7 @@ from urllib3.util.connection import allowed_gai_family
 from urllib3.util.proxy import connection_requires_http_tunnel
 
 from .liveness import READABLE, SILENCE, WRITABLE, Poller, Waiting
-from .response_stream import ResponseStream
+from .response_stream import UpstreamResponse
 
 SEND_BYTES = 65_536
 """Of a large body at once, so that progress can be seen: TLS tells of a piece only when it is
@@ -251,7 +251,7 @@ class Adapter(HTTPAdapter):
         verify: bool | str,
         cert: Any,
         proxies: Any,
-    ) -> Waiting[ResponseStream]:
+    ) -> Waiting[UpstreamResponse]:
         """`send`, in which nothing blocks. Returns when the response has a head.
 
         request: with bytes for a body, and Content-Length among its headers. Raises exceptions of
@@ -264,7 +264,7 @@ class Adapter(HTTPAdapter):
             if connection.sock is None:
                 yield from poller.call(lambda: pool.connect(connection, timeouts.connect))
             yield from transmit(connection, parts, poller, timeouts.connect)
-            stream = ResponseStream(connection, pool, poller, timeouts.read)
+            stream = UpstreamResponse(connection, pool, poller, timeouts.read)
             yield from stream.read_head()
         except BaseException:
             connection.abort()

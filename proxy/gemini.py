@@ -27,7 +27,7 @@ from .auth import Key
 from .connections import Adapter, Timeouts
 from .endpoints import Endpoint
 from .liveness import Poller, Silence, Waiting
-from .response_stream import ResponseStream
+from .response_stream import UpstreamResponse
 
 COUNT_SECONDS = 10
 """For a count of tokens: a client that asks for a dozen at once waits for all of them."""
@@ -109,7 +109,7 @@ class Gemini:
 
     def _post(
         self, model: str, method: str, body: bytes, key: Key, poller: Poller, timeouts: Timeouts
-    ) -> Waiting[ResponseStream]:
+    ) -> Waiting[UpstreamResponse]:
         """Returns when Gemini has accepted the request. Raises ApiError for every refusal."""
         request = self._request(model, method, body, key)
         try:
@@ -158,9 +158,9 @@ class Gemini:
 class ChunkStream:
     """Chunks as they arrive, in one list for each read of the socket. Close it in any case."""
 
-    def __init__(self, request: Waiting[ResponseStream], key: Key) -> None:
+    def __init__(self, request: Waiting[UpstreamResponse], key: Key) -> None:
         self._request = request
-        self._stream: ResponseStream | None = None
+        self._stream: UpstreamResponse | None = None
         self._key = key
 
     def __iter__(self) -> Iterator[list[Chunk] | Silence]:
@@ -267,7 +267,7 @@ def _is_silence(error: Exception) -> bool:
     return isinstance(error, TimeoutError) and error.errno is None
 
 
-def _failure(stream: ResponseStream, key: Key) -> Waiting[ApiError]:
+def _failure(stream: UpstreamResponse, key: Key) -> Waiting[ApiError]:
     """The error that a refused request carries; the response is used up."""
     status = stream.status
     answer = yield from _read_json(stream)
@@ -287,7 +287,7 @@ def _reported(answer: Any, status: int, key: Key, wait: str | None = None) -> Ap
     return error
 
 
-def _read_json(stream: ResponseStream) -> Waiting[Any]:
+def _read_json(stream: UpstreamResponse) -> Waiting[Any]:
     try:
         return json_codec.loads((yield from stream.read_all(MAX_ERROR_BYTES)))
     except (ApiError, *FAILURES):

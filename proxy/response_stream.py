@@ -31,7 +31,7 @@ class Pool(Protocol):
     def give_back(self, connection: Any) -> None: ...
 
 
-class ResponseStream:
+class UpstreamResponse:
     """A response as it comes: `read_head`, then `reads`. Close it in any case.
 
     status, headers (their names in small letters): known once the head is there. timeout: seconds

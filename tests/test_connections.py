@@ -22,7 +22,7 @@ import urllib3.exceptions
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProtocolError
 
 from proxy import connections, response_stream
-from proxy.connections import SEND_BYTES, Adapter, Connection, ResponseStream, Timeouts
+from proxy.connections import SEND_BYTES, Adapter, Connection, Timeouts, UpstreamResponse
 from proxy.liveness import READABLE, SILENCE, ClientDisconnected, Poller, Waiting, run
 from tests.servers import reset
 from tests.sockets import (
@@ -157,7 +157,7 @@ class Web:
         proxy: Server | None = None,
         verify: bool | str = "",
         **headers: str,
-    ) -> Waiting[ResponseStream]:
+    ) -> Waiting[UpstreamResponse]:
         request = requests.PreparedRequest()
         request.method, request.url, request.body = "POST", url, body
         request.headers = {"Content-Length": str(len(body)), **headers}  # type: ignore[assignment]

@@ -18,7 +18,7 @@ from urllib3.exceptions import ProtocolError
 
 from proxy import response_stream
 from proxy.liveness import READABLE, Poller, run
-from proxy.response_stream import ResponseStream
+from proxy.response_stream import UpstreamResponse
 from tests.sockets import (
     CHUNKED,
     INTERIM,
@@ -53,7 +53,7 @@ class Received(Poller):
         self.ends: list[str] = []
         connection = SimpleNamespace(sock=self.sock, close=lambda: self.ends.append("closed"))
         pool: Any = SimpleNamespace(give_back=lambda _: self.ends.append("given back"))
-        self.stream = ResponseStream(connection, pool, self, LONG)
+        self.stream = UpstreamResponse(connection, pool, self, LONG)
 
     def wait(self, fd: int, deadline: float, mask: int = READABLE) -> bool:
         self.deadlines.append(deadline)
