@@ -37,7 +37,7 @@ from .liveness import SILENCE, Poller, Silence
 from .tool_cache import RequestTools
 
 END_OF_BODY_SECONDS = 1
-"""Between two reads once the answer is complete: the connection is reused if the body ends too."""
+"""For all that follows a complete answer: the connection is reused if the body ends too."""
 
 BUILT_IN_TOOL_SECONDS = 60
 """Longer when built-in tools may continue after a finishReason: code that Google runs has 30 s."""
@@ -410,9 +410,9 @@ class Attempts:
                 yield from self._feed(chunks)
                 if translator.is_cut:
                     return
-                if translator.is_finished or awaiting_end_of_body:
-                    awaiting_end_of_body = translator.is_finished
-                    stream.set_read_timeout(self._read_timeout(awaiting_end_of_body))
+                if translator.has_ended is not awaiting_end_of_body:
+                    awaiting_end_of_body = translator.has_ended
+                    stream.end_within(self._end_seconds if awaiting_end_of_body else None)
             if not translator.has_ended:
                 raise BrokenStream
         except ApiError:
@@ -440,9 +440,7 @@ class Attempts:
         body = json_codec.dumps({**translation.request, **more})
         return self._gemini.stream(translation.model.name, body, self.plan.key, self._poller)
 
-    def _read_timeout(self, awaiting_end_of_body: bool) -> float:
-        """Longer when built-in tools may continue after a finishReason."""
-        if not awaiting_end_of_body:
-            return self._call.settings.silence
+    @property
+    def _end_seconds(self) -> float:
         has_built_in = self.plan.translation.has_built_in
         return BUILT_IN_TOOL_SECONDS if has_built_in else END_OF_BODY_SECONDS

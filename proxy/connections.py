@@ -68,8 +68,8 @@ AddressInfo = tuple[Any, ...]
 
 
 class Timeouts(NamedTuple):
-    """In seconds. connect: to connect in, and in which some of a request is taken. read: between
-    two reads."""
+    """In seconds. connect: to connect in, and in which some of a request is taken. read: for a
+    response's head, and for each event."""
 
     connect: float
     read: float
@@ -264,12 +264,13 @@ class Adapter(HTTPAdapter):
             if connection.sock is None:
                 yield from poller.call(lambda: pool.connect(connection, timeouts.connect))
             yield from transmit(connection, parts, poller, timeouts.connect)
-            stream = UpstreamResponse(connection, pool, poller, timeouts.read)
-            yield from stream.read_head()
+            response = UpstreamResponse(connection, pool, poller)
+            response.deadline = time.monotonic() + timeouts.read
+            yield from response.read_head()
         except BaseException:
             connection.abort()
             raise
-        return stream
+        return response
 
     def _find_pool(self, request: Any, verify: Any, cert: Any, proxies: Any) -> Pool:
         """What requests would look for on each request. Raises OSError for a missing CA file."""

@@ -8,6 +8,7 @@ closed in any case.
 from __future__ import annotations
 
 import http.client
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +34,10 @@ COUNT_SECONDS = 10
 """For a count of tokens: a client that asks for a dozen at once waits for all of them."""
 
 MAX_ERROR_BYTES = 1_048_576
+
+ERROR_BODY_SECONDS = 5
+"""For all of an error's body. It comes with its head; where it does not, the status says enough."""
+
 TUNNEL_FAILED = "Tunnel connection failed"
 """How http.client begins the answer of a proxy that refuses."""
 
@@ -92,7 +97,8 @@ class Gemini:
         body: a GenerateContentRequest as JSON.
         """
         method = "streamGenerateContent?alt=sse"
-        return ChunkStream(self._post(model, method, body, key, poller, self._timeouts), key)
+        request = self._post(model, method, body, key, poller, self._timeouts)
+        return ChunkStream(request, key, self._timeouts.read)
 
     def count_tokens(
         self, model: str, request: Mapping[str, Any], key: Key, poller: Poller
@@ -156,43 +162,53 @@ class Gemini:
 
 
 class ChunkStream:
-    """Chunks as they arrive, in one list for each read of the socket. Close it in any case."""
+    """Chunks as they arrive, in one list for each read of the socket. Close it in any case.
 
-    def __init__(self, request: Waiting[UpstreamResponse], key: Key) -> None:
+    timeout: seconds for each event; comments, and pieces of one, are a silence.
+    """
+
+    def __init__(self, request: Waiting[UpstreamResponse], key: Key, timeout: float) -> None:
         self._request = request
-        self._stream: UpstreamResponse | None = None
+        self._response: UpstreamResponse | None = None
         self._key = key
+        self._timeout = timeout
+        self._is_ending = False
 
     def __iter__(self) -> Iterator[list[Chunk] | Silence]:
         """Raises ApiError for a refusal, an error in mid-stream, and for a broken body."""
-        self._stream = stream = yield from self._request
-        if not stream.headers.get("content-type", "").startswith(CHUNK_EVENTS):
-            raise (yield from _failure(stream, self._key))
+        self._response = response = yield from self._request
+        if not response.headers.get("content-type", "").startswith(CHUNK_EVENTS):
+            raise (yield from _failure(response, self._key))
+        response.deadline = time.monotonic() + self._timeout
         try:
             pieces: list[bytes] = []
             # Made once, as making one waits for a lock; any iterable will do.
             client = sseclient.SSEClient(pieces)  # type: ignore[arg-type]
-            for events in complete_events(stream.reads()):
+            for events in complete_events(response.reads()):
                 if isinstance(events, Silence):
                     yield events
                     continue
                 pieces[:] = [events]
-                yield from self._decoded(client)
+                for chunks in self._decoded(client):
+                    yield chunks
+                    if chunks and not self._is_ending:
+                        response.deadline = time.monotonic() + self._timeout
         except (*FAILURES, UnicodeDecodeError) as error:
             if _is_silence(error):
                 message = "Gemini fell silent in the middle of its answer."
                 raise ApiError(504, message, cause=Cause.SILENCE) from error
             raise BrokenStream from error
 
-    def set_read_timeout(self, seconds: float) -> None:
-        """Between two reads from now on, no longer than that."""
-        if self._stream is not None:
-            self._stream.timeout = seconds
+    def end_within(self, seconds: float | None) -> None:
+        """For all that follows a read, whatever it is; None: for each event the timeout again."""
+        self._is_ending = seconds is not None
+        if self._response is not None and seconds is not None:
+            self._response.deadline = time.monotonic() + seconds
 
     def close(self) -> None:
         self._request.close()
-        if self._stream is not None:
-            self._stream.close()
+        if self._response is not None:
+            self._response.close()
 
     def _decoded(self, client: sseclient.SSEClient) -> Iterator[list[Chunk]]:
         """The chunks of one read; those before one that is bad are not lost."""
@@ -270,6 +286,7 @@ def _is_silence(error: Exception) -> bool:
 def _failure(stream: UpstreamResponse, key: Key) -> Waiting[ApiError]:
     """The error that a refused request carries; the response is used up."""
     status = stream.status
+    stream.deadline = time.monotonic() + ERROR_BODY_SECONDS
     answer = yield from _read_json(stream)
     if status == requests.codes.ok:
         if isinstance(answer, (dict, list)):

@@ -6,6 +6,7 @@ parser for e-mail, took a third of the time of a short answer.
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
 import time
@@ -34,14 +35,15 @@ class Pool(Protocol):
 class UpstreamResponse:
     """A response as it comes: `read_head`, then `reads`. Close it in any case.
 
-    status, headers (their names in small letters): known once the head is there. timeout: seconds
-    between two reads.
+    status, headers (their names in small letters): known once the head is there. deadline: in
+    seconds of `time.monotonic`. It is moved by who gets what was waited for: a peer that sends a
+    byte now and then has not answered.
     """
 
-    def __init__(self, connection: Any, pool: Pool, poller: Poller, timeout: float) -> None:
+    def __init__(self, connection: Any, pool: Pool, poller: Poller) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
-        self.timeout = timeout
+        self.deadline = math.inf
         self._connection = connection
         self._pool = pool
         self._parser: Any = httptools.HttpResponseParser(self)
@@ -122,10 +124,11 @@ class UpstreamResponse:
         is_nested = not isinstance(sock, socket.socket)
         has_tried = False
         while True:
-            deadline = time.monotonic() + self.timeout
+            if time.monotonic() >= self.deadline:
+                raise TimeoutError("too little was received")
             if has_tried or not (is_nested or (pending and pending())):
-                while not poller.wait(sock.fileno(), deadline):
-                    if time.monotonic() >= deadline:
+                while not poller.wait(sock.fileno(), self.deadline):
+                    if time.monotonic() >= self.deadline:
                         raise TimeoutError("nothing was received")
                     yield SILENCE
             try:

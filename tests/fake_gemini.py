@@ -50,13 +50,14 @@ class InstantPoller(Poller):
 
 
 class Stream:
-    """One request's chunks. timeouts: those that were set; is_closed: whether it was given back."""
+    """One request's chunks. ends: within which it had to end; is_closed: whether it was given
+    back."""
 
     def __init__(self, *steps: Any) -> None:
         self._steps = steps
         self.poller = Poller()
         self.is_closed = False
-        self.timeouts: list[float] = []
+        self.ends: list[float | None] = []
 
     def __iter__(self) -> Iterator[list[Any] | Silence]:
         for step in self._steps:
@@ -69,8 +70,8 @@ class Stream:
             else:
                 yield [step]
 
-    def set_read_timeout(self, seconds: float) -> None:
-        self.timeouts.append(seconds)
+    def end_within(self, seconds: float | None) -> None:
+        self.ends.append(seconds)
 
     def close(self) -> None:
         self.is_closed = True

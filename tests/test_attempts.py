@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy import attempts, config
+from proxy import attempts
 from proxy.attempts import NO_RETRY, RETRY_POLICIES, Plan
 from proxy.auth import Key
 from tests import fake_gemini
@@ -583,11 +583,17 @@ def test_failed_resumptions_are_final(first: list[Any], requests: int, whole: bo
     [(TOOLS[0], attempts.END_OF_BODY_SECONDS), (SEARCH, attempts.BUILT_IN_TOOL_SECONDS)],
 )
 def test_end_of_body_is_waited_for(tool: Any, seconds: float) -> None:
-    rounds = [HEL, chunk(text("l"), **END), chunk(text("o")), chunk(text("."), **END)]
-    run = Run(rounds, tools=[tool])
-    silence = float(config.DEFAULTS["PROXY_SILENCE_SECONDS"])
+    """Once, whatever follows, unless the answer goes on."""
+    more = [chunk(text("o")), chunk(text("."), **END), chunk(), chunk(**END), chunk()]
+    run = Run([HEL, chunk(text("l"), **END), *more], tools=[tool])
     assert run.text == "Hello."
-    assert run.gemini.streams[0].timeouts == [seconds, silence, seconds]
+    assert run.gemini.streams[0].ends == [seconds, None, seconds]
+
+
+def test_end_of_a_hop_is_waited_for() -> None:
+    run = Run([chunk(text("Hel"), continuationToken="t1", finish="CONTINUATION"), BROKEN], [LO])
+    assert (run.text, run.gemini.tokens) == ("Hello.", [None, "t1"])
+    assert run.gemini.streams[0].ends == [attempts.END_OF_BODY_SECONDS]
 
 
 def test_stop_sequence_ends_the_request() -> None:

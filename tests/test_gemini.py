@@ -8,6 +8,7 @@ import math
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -125,17 +126,17 @@ def stream(gemini: Gemini, model: str = "gemini-x", due: float = math.inf) -> ge
 
 
 def failure(gemini: Gemini, due: float = math.inf) -> ApiError:
-    """After nothing, or after silences where they are due."""
+    """After nothing, after comments, or after silences where they are due."""
     with contextlib.closing(stream(gemini, due=due)) as chunks, pytest.raises(ApiError) as caught:
-        assert all(chunk is SILENCE for chunk in chunks)
+        assert all(chunk in (SILENCE, []) for chunk in chunks)
     return caught.value
 
 
 def test_chunks_come_in_one_list_for_each_read(serve: Serve) -> None:
     chunks = stream(serve(b'data: {"a": 1}\r\n\r\ndata: {"b": 2}\r\n\r\n'))
-    chunks.set_read_timeout(1)
+    chunks.end_within(1)
     assert list(chunks) == [[{"a": 1}, {"b": 2}]]
-    chunks.set_read_timeout(1)
+    chunks.end_within(None)
     chunks.close()
 
 
@@ -209,28 +210,81 @@ def test_model_name_cannot_leave_its_place(serve: Serve) -> None:
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 
 
-@pytest.mark.parametrize(
-    ("sent", "message"),
-    [
-        (b"", r"Gemini at 127\.0\.0\.1:\d+ did not answer in time\."),
-        (HEAD, r"Gemini fell silent in the middle of its answer\."),
-    ],
-)
-def test_silence_is_a_timeout(sent: bytes, message: str) -> None:
-    held: list[socket.socket] = []
+SILENT = r"Gemini at 127\.0\.0\.1:\d+ did not answer in time\."
+FELL_SILENT = r"Gemini fell silent in the middle of its answer\."
+REFUSED = HEAD.replace(b"200 OK", b"503 Busy")
+
+
+@contextlib.contextmanager
+def trickling(begin: bytes, piece: bytes) -> Iterator[int]:
+    """A server that begins so, and then sends a piece every now and then; its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
-        def begin() -> None:
-            held.append(server.accept()[0])
-            held[0].sendall(sent)
+        def serve() -> None:
+            with contextlib.suppress(OSError), server.accept()[0] as sock:
+                sock.sendall(begin)
+                sock.settimeout(0.005)
+                while True:
+                    sock.sendall(piece)
+                    with contextlib.suppress(TimeoutError):
+                        if b"{}" not in sock.recv(65_536):
+                            break
 
-        thread = threading.Thread(target=begin)
+        thread = threading.Thread(target=serve)
         thread.start()
-        error = failure(client_of(server.getsockname()[1], Timeouts(5, 0.05)), due=0.0)
+        yield server.getsockname()[1]
         thread.join()
-        held[0].close()
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece", "message"),
+    [
+        (b"", b"", SILENT),
+        (b"HTTP/1.1 200 OK\r\n", b"a", SILENT),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", SILENT),
+        (HEAD, b"", FELL_SILENT),
+        (HEAD, b": still there\r\n\r\n", FELL_SILENT),
+        (HEAD + b"data: ", b"1", FELL_SILENT),
+    ],
+    ids=["head", "piece of a head", "interim", "body", "comment", "piece of an event"],
+)
+def test_silence_is_a_timeout_whatever_trickles(begin: bytes, piece: bytes, message: str) -> None:
+    with trickling(begin, piece) as port:
+        error = failure(client_of(port, Timeouts(5, 0.05)), due=0.0)
     assert (error.status, error.cause) == (504, Cause.SILENCE)
     assert re.fullmatch(message, error.message)
+
+
+@pytest.mark.parametrize("piece", [b"", b"{"], ids=["stalls", "trickles"])
+@pytest.mark.parametrize(
+    ("head", "shown"),
+    [
+        (REFUSED, (529, "Gemini answered with status 503.")),
+        (HEAD.replace(b"event-stream", b"html"), (502, NO_EVENTS)),
+    ],
+    ids=["503", "a page"],
+)
+def test_body_of_an_error_is_not_waited_for(
+    head: bytes, shown: tuple[int, str], piece: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gemini, "ERROR_BODY_SECONDS", 0.05)
+    with trickling(head, piece) as port:
+        error = failure(client_of(port))
+    assert (error.status, error.message) == shown
+
+
+def test_events_have_the_timeout_each_until_the_end() -> None:
+    """And what follows the end has its own together, events or not."""
+    with trickling(HEAD, b"data: {}\r\n\r\n") as port:
+        chunks = stream(client_of(port, Timeouts(5, 0.1)))
+        before = time.monotonic()
+        with contextlib.closing(chunks):
+            events = iter(chunks)
+            while time.monotonic() - before < 0.2:
+                assert next(events)
+            chunks.end_within(0.05)
+            with pytest.raises(ApiError, match=FELL_SILENT):
+                list(events)
 
 
 LATE = urllib3.exceptions.ConnectTimeoutError(None, "late")  # type: ignore[arg-type]

@@ -22,7 +22,6 @@ from proxy.response_stream import UpstreamResponse
 from tests.sockets import (
     CHUNKED,
     INTERIM,
-    LONG,
     OK,
     SOON,
     TO_BE_CLOSED,
@@ -53,7 +52,7 @@ class Received(Poller):
         self.ends: list[str] = []
         connection = SimpleNamespace(sock=self.sock, close=lambda: self.ends.append("closed"))
         pool: Any = SimpleNamespace(give_back=lambda _: self.ends.append("given back"))
-        self.stream = UpstreamResponse(connection, pool, self, LONG)
+        self.stream = UpstreamResponse(connection, pool, self)
 
     def wait(self, fd: int, deadline: float, mask: int = READABLE) -> bool:
         self.deadlines.append(deadline)
@@ -181,23 +180,41 @@ def test_response_is_read_as_far_as_it_is_allowed(max_bytes: int, expected: byte
     assert received.ends == ["given back" if max_bytes == 9 else "closed"]
 
 
-@pytest.mark.parametrize("has_head", [False, True])
-def test_response_timeout_is_between_two_reads(has_head: bool) -> None:
-    """It may be changed, goes on over silences, and has no errno: that is for the system's."""
-    with Received(CHUNKED if has_head else None) as received:
-        received.pieces = itertools.chain(received.pieces, itertools.repeat(None))
+@pytest.mark.parametrize(
+    ("begin", "piece", "has_head"),
+    [
+        (None, None, False),
+        (UNTIL_CLOSE[:-2], b"a", False),
+        (CHUNKED, None, True),
+        (CHUNKED, b"1\r\na\r\n", True),
+    ],
+)
+def test_response_deadline_is_that_of_all_reads(
+    begin: bytes | None, piece: bytes | None, has_head: bool
+) -> None:
+    """Whatever comes meanwhile. It has no errno: that is for the system's."""
+    with Received(begin) as received:
+        received.pieces = itertools.chain(received.pieces, itertools.repeat(piece))
         if has_head:
             run(received.stream.read_head())
-        received.stream.timeout = SOON
         before = time.monotonic()
+        received.stream.deadline = before + SOON
         with pytest.raises(TimeoutError) as caught:
-            run(received.stream.read_all(9) if has_head else received.stream.read_head())
+            run(received.stream.read_all(10**9) if has_head else received.stream.read_head())
         assert (time.monotonic() - before >= SOON, caught.value.errno) == (True, None)
         assert len(received.deadlines) > 4
-    with Received(CHUNKED, b"0\r\n\r\n") as received:
-        received.reads()
-    first, again, second, last = received.deadlines
-    assert first == again < second == last
+
+
+def test_response_deadline_ends_what_never_pauses() -> None:
+    """Where there is always something to read, it is looked at before each read."""
+    with Received(CHUNKED + b"1\r\na\r\n" * 100) as received:
+        run(received.stream.read_head())
+        reads = received.stream.reads()
+        assert isinstance(next(reads), bytes)
+        received.peer.sendall(b"1\r\na\r\n")
+        received.stream.deadline = time.monotonic()
+        with pytest.raises(TimeoutError):
+            next(reads)
 
 
 def test_response_of_a_peer_that_vanished_is_no_silence() -> None:
