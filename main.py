@@ -39,12 +39,13 @@ from proxy import (
     token_count,
 )
 from proxy.answer import Answer
-from proxy.attempts import Attempts, MessagesCall, attempts_header
+from proxy.attempts import Attempts, MessagesCall
 from proxy.concurrency import ConcurrencyLimit, MemoryBudget, Reservation
 from proxy.connections import Timeouts
 from proxy.gemini import Gemini
 from proxy.liveness import ClientDisconnected, Poller
 from proxy.request_log import RequestLog
+from proxy.retry_policies import attempts_header
 from proxy.tool_cache import RequestTools
 from translate import ApiError, models, translate
 

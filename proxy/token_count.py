@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from translate import ApiError, Cause, Translation
 
 from . import json_codec
-from .attempts import SAME_FOR_ALL_MODELS
 from .auth import Key
 from .concurrency import ConcurrencyLimit
 from .gemini import Gemini
 from .liveness import Poller, Waiting
+from .retry_policies import SAME_FOR_ALL_MODELS
 
 BYTES_PER_TOKEN = 4
 """Of JSON text; Google's own rule of thumb is four characters a token."""

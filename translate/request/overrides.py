@@ -1,7 +1,7 @@
 """What can be changed in a request that Gemini refused or answered badly, and by which sign.
 
 Google's texts name the culprit; request/__init__.py makes the request without it. When and how
-often anything is tried again is proxy/attempts.py's.
+often anything is tried again is proxy/retry_policies.py's.
 """
 
 from __future__ import annotations

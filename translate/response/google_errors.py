@@ -2,7 +2,7 @@
 
 Google's statuses, reasons and texts, and what Claude Code does with each answer: which status
 makes it wait, stop, compact or ask for another key. What is tried before an error is shown
-depends on its `cause` only (proxy/attempts.py).
+depends on its `cause` only (proxy/retry_policies.py).
 Sources: google.rpc.Code; texts and reasons as seen in Google's answers until 2026-11-23.
 """
 
