@@ -35,6 +35,11 @@ from .liveness import SILENCE, Poller, Silence
 from .retry_policies import Plan
 from .tool_cache import RequestTools
 
+MAX_REQUESTS = 32
+"""For one answer: its attempts, what resumes them, and the parts of a long one. These are 16 at the
+most (of 65,536 tokens, in a context of 1,048,576), and one may be thinking that is not shown: so
+each counts, whether it shows anything or not."""
+
 END_OF_BODY_SECONDS = 1
 """For all that follows a complete answer: the connection is reused if the body ends too."""
 
@@ -116,6 +121,7 @@ class Attempts:
         self._gemini = gemini
         self._poller = poller
         self._is_whole = is_whole
+        self._requests = 0
         self._failed_resumptions = 0
         """In a row behind the same checkpoint."""
         self.plan = Plan(call.translate, keys, call.settings.fallbacks)
@@ -165,7 +171,12 @@ class Attempts:
     def _may_retry(self) -> bool:
         """Whether a failure can be followed by another attempt."""
         is_shown = self.translator.has_emitted_answer and not self._is_whole
-        return not is_shown and self._failed_resumptions <= len(RESUMPTION_PAUSES)
+        is_resumable = self._failed_resumptions <= len(RESUMPTION_PAUSES)
+        return not is_shown and is_resumable and not self._is_used_up
+
+    @property
+    def _is_used_up(self) -> bool:
+        return self._requests >= MAX_REQUESTS
 
     def _attempt(self) -> Iterator[list[Event] | Silence]:
         """The requests that one answer takes: mostly one, more for a long or a broken one."""
@@ -177,9 +188,11 @@ class Attempts:
                 token, self._failed_resumptions = self.translator.continuation(), 0
                 if token is None:
                     return
+                if self._is_used_up:
+                    raise BrokenStream
             except ApiError as error:
                 checkpoint = self.translator.resumption()
-                if checkpoint is None or error.cause not in RESUMABLE:
+                if checkpoint is None or error.cause not in RESUMABLE or self._is_used_up:
                     raise
                 is_same = checkpoint == token
                 self._failed_resumptions = self._failed_resumptions + 1 if is_same else 1
@@ -191,6 +204,7 @@ class Attempts:
 
     def _stream_request(self, token: str | None) -> Iterator[list[Event] | Silence]:
         """One request's chunks. After the end of the answer little more is waited for."""
+        self._requests += 1
         translator = self.translator
         stream = self._open(token)
         awaiting_end_of_body = False

@@ -15,6 +15,9 @@ from translate.request import overrides
 
 from .auth import Key
 
+MAX_ATTEMPTS = 9
+"""For one answer, whatever fails in turn: three models three times each, or nine keys."""
+
 SAME_FOR_ALL_MODELS = frozenset({Cause.KEY, Cause.REGION, Cause.DISABLED, Cause.RESTRICTED})
 """Causes that no other model would mend."""
 
@@ -65,6 +68,8 @@ class Plan:
         self.key = next(self._keys)
         self._fallbacks = iter(fallbacks)
         self._overrides = overrides.NO_OVERRIDES
+        self._failed = 0
+        """Attempts, of all models and for all causes."""
         self._failures: Counter[Cause] = Counter()
         """Cause -> attempts it has cost the model that is asked now."""
         self.translation = translate_with(overrides.NO_OVERRIDES)
@@ -80,6 +85,9 @@ class Plan:
 
         error: what the attempt ended with, where it was an error.
         """
+        self._failed += 1
+        if self._failed >= MAX_ATTEMPTS:
+            return None
         message = error.message if error else ""
         policy = RETRY_POLICIES[cause]
         failures = self._failures[cause]

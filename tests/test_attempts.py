@@ -194,6 +194,30 @@ def test_end_of_body_is_waited_for(tool: Any, seconds: float) -> None:
     assert run.gemini.streams[0].ends == [seconds, None, seconds]
 
 
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("parts", [[], [text("a")]], ids=["without parts", "with parts"])
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_requests_of_one_answer_are_limited(is_cut: bool, parts: list[Any], whole: bool) -> None:
+    """With ever new tokens; and then all of it is not begun anew."""
+
+    def hop(token: str) -> list[Any]:
+        if is_cut:
+            return [chunk(*parts, continuationToken=token), BROKEN]
+        return [chunk(*parts, continuationToken=token, finish="CONTINUATION")]
+
+    run = Run(*(hop(f"t{at}") for at in range(99)), whole=whole)
+    assert len(run.gemini.requests) == attempts.MAX_REQUESTS
+    assert run.error is not None
+    assert (run.error.status, run.error.cause) == (529, Cause.BROKEN)
+    assert run.text == "a" * len(parts) * attempts.MAX_REQUESTS
+
+
+def test_requests_are_counted_over_all_attempts() -> None:
+    hops = [[chunk(continuationToken=f"t{at}", finish="CONTINUATION")] for at in range(20)]
+    run = Run(*hops, [END_ALONE], *hops)
+    assert len(run.gemini.requests) == attempts.MAX_REQUESTS
+
+
 def test_end_of_a_hop_is_waited_for() -> None:
     run = Run([chunk(text("Hel"), continuationToken="t1", finish="CONTINUATION"), BROKEN], [LO])
     assert (run.text, run.gemini.tokens) == ("Hello.", [None, "t1"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.auth import Key
-from proxy.retry_policies import NO_RETRY, RETRY_POLICIES, Plan, attempts_header
+from proxy.retry_policies import MAX_ATTEMPTS, NO_RETRY, RETRY_POLICIES, Plan, attempts_header
 from tests.fake_gemini import CARBON, EXHAUSTED, FLASH, MODEL
 from tests.messages import assistant, result, thinking, use, user
 from translate import ApiError, Cause, InvalidRequest, RequestOverrides, Translation, translate
@@ -125,6 +125,18 @@ def test_failures_are_counted_by_cause() -> None:
     causes = [Cause.EMPTY, Cause.OVERLOADED] * 2 + [Cause.MALFORMED, Cause.EMPTY]
     assert trial.fail_by(causes) == [0.0, 0.5, 0.5, 1.5, 0.0, None]
     assert trial.failed_attempts == causes[:-1]
+
+
+def test_attempts_of_one_answer_are_limited() -> None:
+    """Whatever fails in turn, and however many models there are."""
+    models = (FLASH, CARBON, "gemini-3.5-flash-lite")
+    for trial, causes in (
+        (Trial(*models), [Cause.OVERLOADED] * 12),
+        (Trial(), [*TRANSIENT, *LAST_DIFFERS] * 2),
+    ):
+        is_last = [pause is None for pause in trial.fail_by(causes)]
+        assert is_last.index(True) == MAX_ATTEMPTS - 1
+        assert all(is_last[MAX_ATTEMPTS - 1 :])
 
 
 # --- With what change -------------------------------------------------------------------------
