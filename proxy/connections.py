@@ -68,8 +68,8 @@ AddressInfo = tuple[Any, ...]
 
 
 class Timeouts(NamedTuple):
-    """In seconds. connect: to connect in, and in which some of a request is taken. read: for a
-    response's head, and for each event."""
+    """In seconds. connect: to connect in, from the look-up of the name to TLS, and in which some of
+    a request is taken. read: for all of an upload, for a response's head, and for each event."""
 
     connect: float
     read: float
@@ -102,7 +102,7 @@ class Connection(HTTPConnection):
             super().connect()
             self.sock.settimeout(0)
         except TimeoutError as error:
-            raise self._timed_out() from error
+            raise self.timed_out() from error
         finally:
             with self._lock:
                 self._is_connecting = False
@@ -131,21 +131,21 @@ class Connection(HTTPConnection):
         except UnicodeError:
             raise LocationParseError(f"'{self.host}', label empty or too long") from None
         except TimeoutError as error:
-            raise self._timed_out() from error
+            raise self.timed_out() from error
         except OSError as error:
             message = f"Failed to establish a new connection: {error}"
             raise NewConnectionError(self, message) from error
 
-    def _timed_out(self) -> ConnectTimeoutError:
+    def timed_out(self) -> ConnectTimeoutError:
         message = f"Connection to {self.host} timed out. (connect timeout={self.timeout})"
         return ConnectTimeoutError(self, message)
 
     def _connect_any(self) -> socket.socket:
         """To the first address that answers. Each has a share of the time that is left."""
+        deadline = None if self.timeout is None else time.monotonic() + self.timeout
         host, family = self._dns_host.strip("[]"), allowed_gai_family()
         found = socket.getaddrinfo(host, self.port, family, socket.SOCK_STREAM)
         addresses = interleave_families(found)
-        deadline = None if self.timeout is None else time.monotonic() + self.timeout
         for left in range(len(addresses), 0, -1):
             share = None
             if deadline is not None:
@@ -252,7 +252,8 @@ class Adapter(HTTPAdapter):
         cert: Any,
         proxies: Any,
     ) -> Waiting[UpstreamResponse]:
-        """`send`, in which nothing blocks. Returns when the response has a head.
+        """`send`, in which nothing blocks. Returns when the response has a head, even before all of
+        the request is sent.
 
         request: with bytes for a body, and Content-Length among its headers. Raises exceptions of
         urllib3, requests and the system; TimeoutError where the server takes or says nothing.
@@ -262,9 +263,9 @@ class Adapter(HTTPAdapter):
         connection = pool.take()
         try:
             if connection.sock is None:
-                yield from poller.call(lambda: pool.connect(connection, timeouts.connect))
-            yield from transmit(connection, parts, poller, timeouts.connect)
+                yield from _connect(connection, pool, poller, timeouts.connect)
             response = UpstreamResponse(connection, pool, poller)
+            yield from transmit(connection, parts, poller, timeouts, response)
             response.deadline = time.monotonic() + timeouts.read
             yield from response.read_head()
         except BaseException:
@@ -302,35 +303,54 @@ def _serialize(request: requests.PreparedRequest, pool: Pool) -> tuple[bytes, by
     return "\r\n".join([*lines, "", ""]).encode("latin-1"), request.body
 
 
-def transmit(
-    connection: Any, parts: tuple[bytes, ...], poller: Poller, seconds: float
-) -> Waiting[None]:
-    """Send the parts of a request. seconds: in which the peer takes at least a little.
+def _connect(connection: Any, pool: Pool, poller: Poller, seconds: float) -> Waiting[None]:
+    """Connect, in all so long: a look-up, addresses, a proxy and TLS may each take their time."""
+    try:
+        yield from poller.call(lambda: pool.connect(connection, seconds), seconds)
+    except TimeoutError as error:
+        raise connection.timed_out() from error
 
-    A peer that closes meanwhile may have answered before: that is left to who reads.
+
+def transmit(
+    connection: Any,
+    parts: tuple[bytes, ...],
+    poller: Poller,
+    timeouts: Timeouts,
+    response: UpstreamResponse,
+) -> Waiting[None]:
+    """Send the parts of a request. Raises ConnectTimeoutError where the peer takes nothing for as
+    long as connecting may take, TimeoutError where all of it takes too long.
+
+    It ends where the response has come already, or the peer has closed (and may have answered).
     """
     data = b"".join(parts) if sum(map(len, parts)) <= SEND_BYTES else b""
+    deadline = time.monotonic() + timeouts.read
     for part in (data,) if data else parts:
         left = memoryview(part)
         while left:
+            if time.monotonic() >= deadline:
+                raise TimeoutError("the request was taken too slowly")
+            piece = left[:SEND_BYTES]
             try:
-                sent = yield from _send(connection.sock, left[:SEND_BYTES], poller, seconds)
+                sent = yield from _send(connection, piece, poller, timeouts.connect, response)
             except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
                 return
-            except TimeoutError as error:
-                message = f"Nothing was taken by {connection.host}. (connect timeout={seconds})"
-                raise ConnectTimeoutError(connection, message) from error
+            if not sent:
+                return
             left = left[sent:]
 
 
-def _send(sock: Any, data: memoryview, poller: Poller, seconds: float) -> Waiting[int]:
-    """Send some of it, and return how many bytes. Raises TimeoutError.
+def _send(
+    connection: Any, data: memoryview, poller: Poller, seconds: float, response: UpstreamResponse
+) -> Waiting[int]:
+    """Send some of it, and return how many bytes: 0 where the response has come.
 
     The system calls a socket writable only when much of what it holds has been taken, so it is
     tried once more before it is given up.
     """
+    sock = connection.sock
     if not isinstance(sock, socket.socket):
-        return (yield from poller.call(lambda: _send_blocking(sock, data, seconds)))
+        return (yield from _send_nested(connection, data, poller, seconds, response))
     deadline = time.monotonic() + seconds
     while True:
         is_late = time.monotonic() >= deadline
@@ -338,18 +358,40 @@ def _send(sock: Any, data: memoryview, poller: Poller, seconds: float) -> Waitin
             sent: int = sock.send(data)
             return sent
         except (BlockingIOError, ssl.SSLWantWriteError):
-            mask = WRITABLE
+            mask = READABLE | WRITABLE
         except ssl.SSLWantReadError:
             mask = READABLE
+        if response.has_come():
+            return 0
         if is_late:
-            raise TimeoutError("nothing was taken")
+            raise _stalled(connection, seconds)
         while not poller.wait(sock.fileno(), deadline, mask) and time.monotonic() < deadline:
             yield SILENCE
 
 
-def _send_blocking(sock: Any, data: memoryview, seconds: float) -> int:
+def _send_nested(
+    connection: Any, data: memoryview, poller: Poller, seconds: float, response: UpstreamResponse
+) -> Waiting[int]:
     """For TLS inside of TLS: what a socket that does not block leaves over, it would lose."""
-    sock.settimeout(seconds)
-    sent: int = sock.send(data)
-    sock.settimeout(0)
-    return sent
+
+    def send() -> int:
+        connection.sock.settimeout(seconds)
+        try:
+            sent: int = connection.sock.send(data)
+        finally:
+            connection.sock.settimeout(0)
+        return sent
+
+    if response.has_come():
+        return 0
+    try:
+        return (yield from poller.call(send))
+    except TimeoutError:
+        if response.has_come():
+            return 0
+        raise _stalled(connection, seconds) from None
+
+
+def _stalled(connection: Any, seconds: float) -> ConnectTimeoutError:
+    message = f"Nothing was taken by {connection.host}. (connect timeout={seconds})"
+    return ConnectTimeoutError(connection, message)

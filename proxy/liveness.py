@@ -142,17 +142,21 @@ class Poller:
                 return
             yield SILENCE
 
-    def call(self, function: Callable[[], T]) -> Waiting[T]:
-        """Run what blocks in a thread of its own. Returns what it returns, raises what it raises.
+    def call(self, function: Callable[[], T], seconds: float = math.inf) -> Waiting[T]:
+        """Run what blocks in a thread of its own. Returns what it returns, raises what it raises;
+        TimeoutError where it has not ended by then.
 
         Left before its end, the thread goes on alone.
         """
+        deadline = time.monotonic() + seconds
         result: Future[T] = Future()
         ours, theirs = socket.socketpair()
         with ours:
             thread = threading.Thread(target=_run, args=(function, result, theirs), daemon=True)
             thread.start()
-            while not self.wait(ours.fileno(), math.inf):
+            while not self.wait(ours.fileno(), deadline):
+                if time.monotonic() >= deadline:
+                    raise TimeoutError("the call has not ended in time")
                 yield SILENCE
         try:
             return result.result()

@@ -48,27 +48,42 @@ class UpstreamResponse:
         self._pool = pool
         self._parser: Any = httptools.HttpResponseParser(self)
         self._received = self._receive(connection.sock, poller)
+        self._head_size = 0
         self._body: list[bytes] = []
         self._has_head = self._is_complete = self._is_reusable = self._is_closed = False
         self._is_delimited = False
         """Whether the body tells its own end; otherwise the connection's end is its."""
 
+    def has_come(self) -> bool:
+        """Before all of the request is sent: whether it was answered, or nobody will answer it.
+
+        Nothing is waited for. The connection cannot be used again. Raises ProtocolError, OSError.
+        """
+        try:
+            read = self._connection.sock.recv(READ_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        if read:
+            self._parse_head(read)
+            self._is_reusable = False
+        return self._has_head or not read
+
     def read_head(self) -> Waiting[None]:
         """Raises ProtocolError for what is no response, TimeoutError where none comes."""
-        size = 0
-        while True:
+        while not self._has_head:
             read = next(self._received)
             if isinstance(read, Silence):
                 yield read
-                continue
-            size += len(read)
-            if not read:
+            elif read:
+                self._parse_head(read)
+            else:
                 raise ProtocolError("the connection was closed without a response")
-            self._parse(read)
-            if self._has_head:
-                return
-            if size > MAX_HEAD_BYTES:
-                raise ProtocolError("the head of the response is too large")
+
+    def _parse_head(self, read: bytes) -> None:
+        self._parse(read)
+        self._head_size += len(read)
+        if not self._has_head and self._head_size > MAX_HEAD_BYTES:
+            raise ProtocolError("the head of the response is too large")
 
     def reads(self) -> Iterator[bytes | Silence]:
         """The body, in a piece for each read. Raises ProtocolError where it is cut or garbled."""

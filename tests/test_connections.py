@@ -344,10 +344,17 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
 
 
 def upload(
-    sock: socket.socket, poller: Poller, *parts: bytes, seconds: float = TIMEOUT
+    sock: socket.socket,
+    poller: Poller,
+    *parts: bytes,
+    seconds: float = TIMEOUT,
+    in_all: float = LONG,
 ) -> Waiting[None]:
     connection = SimpleNamespace(sock=sock, host="localhost")
-    return connections.transmit(connection, parts or (b"head", BODY), poller, seconds)
+    pool: Any = None
+    response = UpstreamResponse(connection, pool, poller)
+    timeouts = Timeouts(seconds, in_all)
+    return connections.transmit(connection, parts or (b"head", BODY), poller, timeouts, response)
 
 
 def test_upload_may_take_longer_than_the_timeout(pair: Pair) -> None:
@@ -406,8 +413,100 @@ def test_upload_that_is_refused_in_its_middle_has_a_response(web: Web, tls: bool
     assert web.ask(server.url, bytes(30_000_000)) == (413, b"no")
 
 
+def test_upload_that_is_taken_little_by_little_ends(pair: Pair) -> None:
+    """Though a little is taken all the time."""
+    poller = Poller()
+    poller.due = 0
+    before = time.monotonic()
+    uploading = upload(pair[0], poller, b"head", BODY * 20, in_all=TIMEOUT)
+
+    def take() -> None:
+        for _ in uploading:
+            drain(pair[1], 1)
+            time.sleep(SOON / 4)
+
+    with pytest.raises(TimeoutError, match="too slowly"):
+        take()
+    assert TIMEOUT <= time.monotonic() - before < LONG / 2
+
+
+ALL_KINDS = pytest.mark.parametrize("kind", ["plain", "tls", "nested"])
+LARGE = b"HTTP/1.1 413 Large\r\nContent-Length: 2\r\n\r\nno"
+
+
+def holding(*answers: bytes) -> tuple[Answer, threading.Event]:
+    """Answers so, reads no more and closes when it may."""
+    may_close = threading.Event()
+
+    def answer(sock: Any) -> None:
+        for each in answers:
+            sock.sendall(each)
+            time.sleep(SOON)
+        may_close.wait(LONG)
+        sock.close()
+
+    return answer, may_close
+
+
+@ALL_KINDS
+@pytest.mark.parametrize(
+    "answers",
+    [[LARGE], [LARGE[:20], LARGE[20:]], [INTERIM, LARGE]],
+    ids=["whole", "cut", "interim"],
+)
+def test_upload_ends_with_an_early_response(web: Web, kind: str, answers: list[bytes]) -> None:
+    """Its peer reads no more and does not close: that connection is not used again."""
+    answer, may_close = holding(*answers)
+    server = web.serve(answer, OK, tls=kind != "plain")
+    proxy = web.serve(tunnel(server), tunnel(server), tls=True) if kind == "nested" else None
+    connect = 1.0 if kind == "nested" else LONG
+    assert web.ask(server.url, bytes(30_000_000), connect=connect, proxy=proxy) == (413, b"no")
+    may_close.set()
+    assert web.ask(server.url, proxy=proxy) == (200, b"ok")
+    assert (len(server.requests), server.connections) == (2, 2)
+
+
+@encrypted_too
+def test_upload_goes_on_behind_an_interim_response(web: Web, tls: bool) -> None:
+    def answer(sock: Any) -> None:
+        sock.sendall(INTERIM)
+        time.sleep(SOON)
+        left = len(BODY) * 4 - 100
+        while left:
+            left -= len(sock.recv(65_536))
+        sock.sendall(OK)
+
+    server = web.serve(answer, OK, tls=tls)
+    assert web.ask(server.url, BODY * 4) == (200, b"ok")
+    assert web.ask(server.url) == (200, b"ok")
+    assert server.connections == 1
+
+
+def test_upload_ends_where_nobody_will_answer(web: Web) -> None:
+    def answer(sock: Any) -> None:
+        sock.shutdown(socket.SHUT_WR)
+        may_close.wait(LONG)
+
+    may_close = threading.Event()
+    server = web.serve(answer)
+    with pytest.raises(ProtocolError, match="closed without a response"):
+        web.ask(server.url, bytes(30_000_000))
+    may_close.set()
+
+
+@pytest.mark.parametrize("junk", [b"SSH-2.0\r\n", OK[:17] + b"X: " + b"x" * 99_000])
+def test_upload_ends_with_what_is_no_response(web: Web, junk: bytes) -> None:
+    answer, may_close = holding(junk)
+    server = web.serve(answer)
+    with pytest.raises(ProtocolError, match=r"not HTTP/1\.1|too large"):
+        web.ask(server.url, bytes(30_000_000))
+    may_close.set()
+
+
 def test_upload_waits_for_what_tls_has_to_read_first() -> None:
-    ours, theirs = scripted(connected(), ssl.SSLWantWriteError(), ssl.SSLWantReadError())
+    """Each time it looks for a response, too."""
+    sends, reads = (ssl.SSLWantWriteError(), ssl.SSLWantReadError()), ssl.SSLWantWriteError()
+    ours, theirs = scripted(connected(), sends[0], reads, sends[1], reads)
     with ours, theirs:
         poller = Poller()
         poller.due = 0
@@ -512,13 +611,13 @@ def test_addresses_that_do_not_answer_leave_time_for_others(
 
 
 def test_addresses_have_one_timeout_together(
-    web: Web, resolve: Resolve, hole: Address, shares: list[Any]
+    connection: Connection, resolve: Resolve, hole: Address, shares: list[Any]
 ) -> None:
     """Of many, the first has time enough."""
     resolve(*[hole] * 20)
     before = time.monotonic()
     with pytest.raises(ConnectTimeoutError, match=rf"timed out. \(connect timeout={TIMEOUT}\)"):
-        web.ask("http://gemini.test/", connect=TIMEOUT)
+        connection.connect()
     assert TIMEOUT <= time.monotonic() - before < LONG / 2
     assert (len(shares), shares[0] > TIMEOUT / 8) == (20, True)
 
@@ -600,6 +699,49 @@ def test_connecting_to_a_server_that_says_nothing_times_out(
     proxy: Any = SimpleNamespace(url=f"http://{place}") if stage == "tunnel" else None
     with pytest.raises(ConnectTimeoutError):
         web.ask(url or f"http://{place}", bytes(30_000_000), connect=TIMEOUT, proxy=proxy)
+
+
+@pytest.mark.parametrize("stage", ["look-up", "tunnel", "tls proxy", "handshake"])
+def test_connecting_has_one_timeout_for_all_of_it(web: Web, resolve: Resolve, stage: str) -> None:
+    """Whatever trickles meanwhile; and nothing is left of it, but a look-up."""
+    may_end = threading.Event()
+    ends: list[bytes] = []
+
+    def trickle(sock: Any) -> None:
+        sock.settimeout(SOON)
+        piece = b"\x16\x03\x03\x40\x00" if stage != "tunnel" else b"HTTP/1.1 200 OK\r\nX: "
+        with contextlib.suppress(OSError), sock:
+            while not may_end.is_set():
+                sock.sendall(piece)
+                piece = b"a"
+                with contextlib.suppress(TimeoutError):
+                    if not sock.recv(65_536):
+                        break
+        ends.append(piece)
+
+    class Trickling(Server):
+        serve = staticmethod(trickle)  # type: ignore[assignment]
+
+    server = web.stack.enter_context(contextlib.closing(Trickling()))
+    if stage == "look-up":
+        resolve(server.address, after=may_end.wait)
+    else:
+        resolve(server.address)
+    proxy: Any = None
+    if stage in ("tunnel", "tls proxy"):
+        scheme = "http" if stage == "tunnel" else "https"
+        proxy = SimpleNamespace(url=f"{scheme}://proxy.test:1")
+    threads = set(threading.enumerate())
+    before = time.monotonic()
+    with pytest.raises(ConnectTimeoutError, match=rf"connect timeout={TIMEOUT}"):
+        web.ask("https://gemini.test", connect=TIMEOUT, proxy=proxy)
+    assert TIMEOUT <= time.monotonic() - before < LONG / 2
+    if stage == "look-up":
+        may_end.set()
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(LONG / 3)
+        assert not thread.is_alive()
+    assert len(ends) == (0 if stage == "look-up" else 1)
 
 
 @pytest.mark.parametrize("stage", ["look-up", "connect", "handshake"])

@@ -317,6 +317,17 @@ def test_call_ends_as_the_function_does(error: BaseException) -> None:
     assert caught.value is error
 
 
+def test_call_has_a_timeout() -> None:
+    """It goes on over silences, and has no errno: that is for the system's."""
+    poller, is_over = Poller(), threading.Event()
+    poller.due = 0
+    before = time.monotonic()
+    with pytest.raises(TimeoutError) as caught:
+        run(poller.call(is_over.wait, SOON))
+    assert (time.monotonic() - before >= SOON, caught.value.errno) == (True, None)
+    is_over.set()
+
+
 @pytest.mark.parametrize("is_left", [True, False])
 def test_call_yields_silence_and_may_be_left(upstream: Pair, is_left: bool) -> None:
     """Its thread then goes on alone; the poller can be used in any case."""
