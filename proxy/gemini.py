@@ -299,9 +299,19 @@ def _failure(stream: UpstreamResponse, key: Key) -> Waiting[ApiError]:
 def _reported(answer: Any, status: int, key: Key, wait: str | None = None) -> ApiError:
     """Google's error; should it quote the key, without it. wait: its Retry-After."""
     error = from_google(status, answer, key.hint, wait)
+    if error.cause is None:
+        error = _unexpected(error)
     if key.value:
         error.message = error.message.replace(key.value, "[key]")
     return error
+
+
+def _unexpected(error: ApiError) -> ApiError:
+    """A status that no rule knows, as a 502 with its words: the client would take it for its own
+    fault. One of the 4xx would come again."""
+    if 400 <= error.status < 500:
+        return ApiError(502, error.message, retry=False)
+    return ApiError(502, error.message, cause=Cause.INTERNAL)
 
 
 def _read_json(stream: UpstreamResponse) -> Waiting[Any]:

@@ -10,8 +10,7 @@ import math
 import socket
 import ssl
 import time
-import zlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Protocol
 
 import httptools
@@ -24,6 +23,10 @@ READ_BYTES = 16_384
 
 MAX_HEAD_BYTES = 65_536
 """Of a response's status line and headers; http.client allows as much in one line."""
+
+
+INTERIM_STATUSES = (100, 103)
+"""Before a response's own. Others of the 1xx nobody asked for: they are taken for the response."""
 
 
 class Pool(Protocol):
@@ -86,10 +89,11 @@ class UpstreamResponse:
             raise ProtocolError("the head of the response is too large")
 
     def reads(self) -> Iterator[bytes | Silence]:
-        """The body, in a piece for each read. Raises ProtocolError where it is cut or garbled."""
-        encoding = self.headers.get("content-encoding", "identity").lower()
-        pieces = self._pieces()
-        return pieces if encoding in ("", "identity") else _decode(pieces, encoding)
+        """The body, in a piece for each read. Raises ProtocolError where it is cut or garbled, or
+        encoded, which nobody asked for: a little of it could become very much."""
+        if self.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+            raise ProtocolError("the response is encoded, though nobody asked for it")
+        return self._pieces()
 
     def read_all(self, max_bytes: int) -> Waiting[bytes]:
         """The whole body, as far as it is allowed to go. Raises as `reads` does."""
@@ -175,11 +179,12 @@ class UpstreamResponse:
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
-        if 100 <= self.status < 200:
+        if self.status in INTERIM_STATUSES:
             self.headers = {}
             return
         self._has_head = True
-        self._is_reusable = self._parser.should_keep_alive()
+        # After one of the 1xx the response may still come: nobody else is to take it for theirs.
+        self._is_reusable = self._parser.should_keep_alive() and self.status >= 200
         self._is_delimited = not self.headers.keys().isdisjoint(
             ("content-length", "transfer-encoding")
         )
@@ -189,20 +194,3 @@ class UpstreamResponse:
 
     def on_message_complete(self) -> None:
         self._is_complete = self._has_head
-
-
-def _decode(reads: Iterable[bytes | Silence], encoding: str) -> Iterator[bytes | Silence]:
-    """A gzip'ed body, which nobody asked for, as some proxies make it."""
-    if encoding != "gzip":
-        raise ProtocolError("the response is encoded, though nobody asked for it")
-    decompressor = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    try:
-        for read in reads:
-            if isinstance(read, Silence):
-                yield read
-            elif plain := decompressor.decompress(read):
-                yield plain
-    except zlib.error as error:
-        raise ProtocolError("the response is not what its encoding says") from error
-    if not decompressor.eof:
-        raise ProtocolError("the encoded response has no end")

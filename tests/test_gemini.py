@@ -154,6 +154,9 @@ def test_chunks_before_a_bad_event_are_not_lost(serve: Serve, bad: bytes) -> Non
             next(chunks)
 
 
+ODD = (101, 102, 199, 201, 204, 206, 302, 307, 402, 405, 407, 418, 431, 451, 505, 599, 600, 999)
+"""Statuses that nobody expects of Gemini."""
+
 JSON, HTML, SSE = "application/json", "text/html", "text/event-stream"
 NO_EVENTS = "Gemini answered with something that is not a stream of events."
 
@@ -166,6 +169,8 @@ NO_EVENTS = "Gemini answered with something that is not a stream of events."
         (b"<html>", 200, HTML, (502, NO_EVENTS)),
         (b"<html>", 503, HTML, (529, "Gemini answered with status 503.")),
         (b"", 301, HTML, (502, "Gemini answered with status 301.")),
+        *((b"", status, HTML, (502, f"Gemini answered with status {status}.")) for status in ODD),
+        (b'{"error": {"message": "No tea."}}', 418, JSON, (502, "No tea.")),
         (b"[]", 200, HTML, (502, "Gemini answered with status 502.")),
         (b'{"error": "text"}', 500, HTML, (500, "Gemini answered with status 500.")),
         (b'data: {"error": {"code": null, "message": "Oops."}}\n\n', 200, SSE, (500, "Oops.")),
@@ -177,6 +182,13 @@ def test_error_is_read_from_status_and_body(
 ) -> None:
     error = failure(serve(body, status, content_type))
     assert (error.status, error.message) == shown
+
+
+@pytest.mark.parametrize("status", ODD)
+def test_odd_status_is_tried_again_unless_it_would_come_again(serve: Serve, status: int) -> None:
+    error = failure(serve(b"", status, HTML))
+    is_refusal = 400 <= status < 500
+    assert (error.cause, error.retry) == ((None, False) if is_refusal else (Cause.INTERNAL, None))
 
 
 def test_quotas_time_may_be_in_a_header(serve: Serve) -> None:
