@@ -22,7 +22,8 @@ READ_BYTES = 16_384
 """At once: as much as a TLS record holds. More would be kept by each of many streams."""
 
 MAX_HEAD_BYTES = 65_536
-"""Of a response's status line and headers; http.client allows as much in one line."""
+"""Of a response's status line and headers, and of what is around its body; http.client allows as
+much in one line."""
 
 
 INTERIM_STATUSES = (100, 103)
@@ -120,6 +121,7 @@ class UpstreamResponse:
             self._connection.close()
 
     def _pieces(self) -> Generator[bytes | Silence, None, None]:
+        framing = 0  # bytes in a row that hold nothing of the body: extensions, trailers
         while True:
             if self._body:
                 body, self._body = self._body, []
@@ -131,6 +133,9 @@ class UpstreamResponse:
                 yield read
             elif read:
                 self._parse(read)
+                framing = 0 if self._body else framing + len(read)
+                if framing > MAX_HEAD_BYTES:
+                    raise ProtocolError("there is too much around the body")
             elif self._is_delimited:
                 raise ProtocolError("the connection was closed in the middle of the body")
             else:

@@ -137,6 +137,9 @@ def test_response_that_something_follows_is_whole(junk: bytes) -> None:
         (OK[:-1], "in the middle of the body"),
         (CHUNKED + b"2\r\nok\r\n", "in the middle of the body"),
         (CHUNKED + b"two\r\nok\r\n", "not HTTP/1.1"),
+        (CHUNKED + b"0\r\nX: " + b"x" * 199_000, "too much around the body"),
+        (CHUNKED + b"0\r\n" + b"X: x\r\n" * 40_000, "too much around the body"),
+        (CHUNKED + b"1;" + b"x" * 199_000, "too much around the body"),
     ],
     ids=lambda value: value[:30] if isinstance(value, bytes) else None,
 )
