@@ -62,9 +62,10 @@ outbound.check(endpoint.base_url)
 for warning in config.warnings():
     print(f"gemini-messages: {warning}", file=sys.stderr, flush=True)
 request_log.configure_logging(settings.log_level)
-gemini = Gemini(endpoint, settings.threads, Timeouts(settings.connect, settings.silence))
-concurrency_limit = ConcurrencyLimit(settings.concurrency)
 memory_budget = MemoryBudget(config.request_memory())
+timeouts = Timeouts(settings.connect, settings.silence)
+gemini = Gemini(endpoint, settings.threads, timeouts, memory_budget)
+concurrency_limit = ConcurrencyLimit(settings.concurrency)
 count_limit = ConcurrencyLimit(max(1, settings.concurrency // token_count.SHARE))
 
 ENCODED = "The request's body is compressed (Content-Encoding). Send it as it is."

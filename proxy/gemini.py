@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +25,7 @@ from translate.wire import Chunk
 
 from . import config, json_codec, outbound
 from .auth import Key
+from .concurrency import MemoryBudget, Reservation
 from .connections import Adapter, Timeouts
 from .endpoints import Endpoint
 from .liveness import Poller, Silence, Waiting
@@ -37,6 +38,20 @@ MAX_ERROR_BYTES = 1_048_576
 
 ERROR_BODY_SECONDS = 5
 """For all of an error's body. It comes with its head; where it does not, the status says enough."""
+
+MAX_EVENT_BYTES = 33_554_432
+"""As much as a request may have; a picture of Gemini's has some 3 MB."""
+
+MAX_COPIED_BYTES = 4_294_967_296
+"""Of one event: sseclient copies it once for each of its lines, of which Gemini's have one. In so
+much it takes 0.1 s."""
+
+SMALL_EVENT_BYTES = 65_536
+"""Of an event, that any stream may hold; a larger one takes its memory from the budget."""
+
+EVENT_COPIES = 20
+"""Of an event at once, until it has gone to the client: five, with four bytes for each character
+where one of them is beyond Unicode's first plane (measured 2026-11-28)."""
 
 TUNNEL_FAILED = "Tunnel connection failed"
 """How http.client begins the answer of a proxy that refuses."""
@@ -67,11 +82,16 @@ class BrokenStream(ApiError):
 class Gemini:
     """One endpoint and a pool of connections to it; made once, used by every thread.
 
+    memory: for large events, which it takes from requests.
+
     The adapter is called without a Session's `send`: no cookies are kept between callers,
     no redirect is followed with a key in hand, and no netrc replaces it.
     """
 
-    def __init__(self, endpoint: Endpoint, max_connections: int, timeouts: Timeouts) -> None:
+    def __init__(
+        self, endpoint: Endpoint, max_connections: int, timeouts: Timeouts, memory: MemoryBudget
+    ) -> None:
+        self._memory = memory
         self._endpoint = endpoint
         self._timeouts = timeouts
         self._adapter = Adapter(pool_maxsize=max_connections)
@@ -98,7 +118,7 @@ class Gemini:
         """
         method = "streamGenerateContent?alt=sse"
         request = self._post(model, method, body, key, poller, self._timeouts)
-        return ChunkStream(request, key, self._timeouts.read)
+        return ChunkStream(request, key, self._timeouts.read, self._memory.reserve())
 
     def count_tokens(
         self, model: str, request: Mapping[str, Any], key: Key, poller: Poller
@@ -164,11 +184,15 @@ class Gemini:
 class ChunkStream:
     """Chunks as they arrive, in one list for each read of the socket. Close it in any case.
 
-    timeout: seconds for each event; comments, and pieces of one, are a silence.
+    timeout: seconds for each event; comments, and pieces of one, are a silence. memory: for what is
+    held of a large one.
     """
 
-    def __init__(self, request: Waiting[UpstreamResponse], key: Key, timeout: float) -> None:
+    def __init__(
+        self, request: Waiting[UpstreamResponse], key: Key, timeout: float, memory: Reservation
+    ) -> None:
         self._request = request
+        self._memory = memory
         self._response: UpstreamResponse | None = None
         self._key = key
         self._timeout = timeout
@@ -184,7 +208,7 @@ class ChunkStream:
             pieces: list[bytes] = []
             # Made once, as making one waits for a lock; any iterable will do.
             client = sseclient.SSEClient(pieces)  # type: ignore[arg-type]
-            for events in complete_events(response.reads()):
+            for events in complete_events(response.reads(), self._reserve):
                 if isinstance(events, Silence):
                     yield events
                     continue
@@ -207,8 +231,15 @@ class ChunkStream:
 
     def close(self) -> None:
         self._request.close()
+        self._memory.resize(0)
         if self._response is not None:
             self._response.close()
+
+    def _reserve(self, size: int) -> None:
+        try:
+            self._memory.resize(EVENT_COPIES * size)
+        except ApiError:
+            raise BrokenStream from None
 
     def _decoded(self, client: sseclient.SSEClient) -> Iterator[list[Chunk]]:
         """The chunks of one read; those before one that is bad are not lost."""
@@ -234,13 +265,17 @@ class ChunkStream:
         return chunk  # type: ignore[return-value]
 
 
-def complete_events(reads: Iterable[bytes | Silence]) -> Iterator[bytes | Silence]:
+def complete_events(
+    reads: Iterable[bytes | Silence], reserve: Callable[[int], None] = lambda size: None
+) -> Iterator[bytes | Silence]:
     """Cut what was read at the last blank line, so that each piece holds whole events.
 
     What follows the last blank line of the body is no event, unless it is an error: Google
-    writes some as bare JSON over several lines, and those are made events here.
+    writes some as bare JSON over several lines, and those are made events here. reserve: called
+    with the bytes that are held of a large event, and with 0 behind it; may raise. Raises
+    BrokenStream for an event that is too large.
     """
-    held = bytearray()
+    held, breaks = bytearray(), 0
     for read in reads:
         if isinstance(read, Silence):
             yield read
@@ -250,10 +285,18 @@ def complete_events(reads: Iterable[bytes | Silence]) -> Iterator[bytes | Silenc
             continue
         searched = max(0, len(held) - 3)
         held += read
+        breaks += read.count(b"\n") + read.count(b"\r")
+        if len(held) > MAX_EVENT_BYTES or breaks * len(held) > MAX_COPIED_BYTES:
+            raise BrokenStream
+        if len(held) > SMALL_EVENT_BYTES:
+            reserve(len(held))
         ends = [at + len(mark) for mark in BLANK_LINES if (at := held.rfind(mark, searched)) >= 0]
         if ends:
-            yield from _framed(bytes(held[: max(ends)]))
-            del held[: max(ends)]
+            piece, rest = bytes(memoryview(held)[: max(ends)]), held[max(ends) :]
+            held, breaks = bytearray(rest), 0
+            yield from _framed(piece)
+            if len(piece) > SMALL_EVENT_BYTES:
+                reserve(0)
     if _bare_json(held) is not None:
         yield from _framed(bytes(held))
 

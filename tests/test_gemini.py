@@ -20,14 +20,16 @@ from hypothesis import strategies as st
 
 from proxy import gemini, liveness
 from proxy.auth import Key
+from proxy.concurrency import MemoryBudget
 from proxy.connections import Timeouts
 from proxy.endpoints import DeveloperEndpoint
-from proxy.gemini import Gemini, complete_events
+from proxy.gemini import BrokenStream, Gemini, complete_events
 from proxy.liveness import SILENCE, Poller
 from translate import ApiError, Cause
 
 KEY = Key("secret")
 TIMEOUTS = Timeouts(5, 30)
+MEMORY = 12_000_000
 
 EVENTS = [b'data: {"a": "\xc3\xa9\xe2\x80\xa8"}', b": comment", b"data: [1]", b"data: x\r\ndata: y"]
 BARE = b'{\n  "error": {\n    "code": 503\n  }\n}\n'
@@ -80,13 +82,49 @@ def test_large_event_is_searched_once() -> None:
     assert size <= searched / len(gemini.BLANK_LINES) < 2 * size
 
 
+@pytest.mark.parametrize("step", [1, 1_000])
+@pytest.mark.parametrize(
+    ("event", "is_whole"),
+    [
+        (b"data: " + b"x" * 3_990, True),
+        (b"data: " + b"x" * 3_991, False),
+        (b"data: \r\n" * 40 + b"data: x", True),
+        (b"data:\n" * 700, False),
+        (b":\r" * 1_999, False),
+    ],
+    ids=["large", "too large", "many lines", "too many lines", "comments"],
+)
+def test_event_has_a_size_and_few_lines(
+    event: bytes, is_whole: bool, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gemini, "MAX_EVENT_BYTES", 4_000)
+    monkeypatch.setattr(gemini, "MAX_COPIED_BYTES", 400_000)
+    body = b"data: 1\n\n" + event + b"\r\n\r\n"
+    reads = [body[at : at + step] for at in range(0, len(body), step)]
+    expected = contextlib.nullcontext() if is_whole else pytest.raises(BrokenStream)
+    found: list[Any] = []
+    with expected:
+        found += complete_events(reads)
+        assert b"".join(found) == body
+
+
+def test_event_that_is_large_reserves_memory() -> None:
+    """As it grows; and gives it back when it was used."""
+    calls: list[Any] = []
+    large = [b"x" * 20_000] * 5
+    for piece in complete_events([b"data: ", *large, b"\n\n", b"data: 1", b"\n\n"], calls.append):
+        calls.append(str(len(piece)))
+    assert calls == [80_006, 100_006, 100_008, "100008", 0, "9"]
+
+
 # --- A server that answers with what it is given ----------------------------------------------
 
 Serve = Callable[..., Gemini]
 
 
 def client_of(port: int, timeouts: Timeouts = TIMEOUTS) -> Gemini:
-    return Gemini(DeveloperEndpoint(f"http://127.0.0.1:{port}"), 1, timeouts)
+    endpoint = DeveloperEndpoint(f"http://127.0.0.1:{port}")
+    return Gemini(endpoint, 1, timeouts, MemoryBudget(MEMORY))
 
 
 @pytest.fixture
@@ -138,6 +176,22 @@ def test_chunks_come_in_one_list_for_each_read(serve: Serve) -> None:
     assert list(chunks) == [[{"a": 1}, {"b": 2}]]
     chunks.end_within(None)
     chunks.close()
+
+
+def test_streams_have_memory_for_large_events_together(
+    serve: Serve,
+) -> None:
+    """Which they give back in any case; beyond it an answer is a broken one."""
+    client = serve(b'data: {"a": "%b"}\n\ndata: {"b": "%b' % (b"x" * 350_000, b"x" * 350_000))
+    for _ in range(3):
+        with contextlib.closing(stream(client)) as first:
+            chunks = iter(first)
+            while not next(chunks):
+                pass
+            assert client._memory.taken > 7_000_000
+            assert failure(client).cause is Cause.BROKEN
+            assert client._memory.taken > 7_000_000
+        assert client._memory.taken == 0
 
 
 def test_stream_that_is_not_iterated_asks_nothing() -> None:
@@ -211,7 +265,8 @@ def test_token_count_that_is_no_number(serve: Serve, body: bytes) -> None:
 def test_model_name_cannot_leave_its_place(serve: Serve) -> None:
     with pytest.raises(ApiError):
         list(stream(serve(b"", 404, "text/plain"), "../../evil?x#"))
-    made = Gemini(DeveloperEndpoint("http://gemini.test/base"), 1, TIMEOUTS)
+    endpoint = DeveloperEndpoint("http://gemini.test/base")
+    made = Gemini(endpoint, 1, TIMEOUTS, MemoryBudget(MEMORY))
     request = made._request("../evil?x#", "countTokens", b"{}", KEY)
     assert request.url == "http://gemini.test/base/v1beta/models/..%2Fevil%3Fx%23:countTokens"
 
@@ -319,5 +374,7 @@ def test_unreachable_server(
         raise raised
 
     monkeypatch.setattr("proxy.gemini.Adapter.exchange", fail)
-    error = failure(Gemini(DeveloperEndpoint("http://gemini.test"), 1, TIMEOUTS))
+    error = failure(
+        Gemini(DeveloperEndpoint("http://gemini.test"), 1, TIMEOUTS, MemoryBudget(MEMORY))
+    )
     assert (error.status, error.cause, error.message) == (status, Cause.CONNECTION, message)

@@ -152,7 +152,7 @@ def test_error_behind_a_proxy_names_it_and_says_what_to_do(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@127.0.0.1:9")
     endpoint = type("Endpoint", (), {"base_url": GOOGLE})()
-    error: ApiError = Gemini(endpoint, 1, None)._unreachable(  # type: ignore[arg-type]
+    error: ApiError = Gemini(endpoint, 1, None, None)._unreachable(  # type: ignore[arg-type]
         OSError("Tunnel connection failed: 407 Proxy Authentication Required")
     )
     host = GOOGLE.removeprefix("https://")
