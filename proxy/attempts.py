@@ -215,10 +215,11 @@ class Attempts:
                     continue
                 self._call.tools.keep()
                 yield from self._feed(chunks)
-                if translator.is_cut:
+                has_ended = translator.has_ended
+                if has_ended and translator.is_cut:
                     return
-                if translator.has_ended is not awaiting_end_of_body:
-                    awaiting_end_of_body = translator.has_ended
+                if has_ended is not awaiting_end_of_body:
+                    awaiting_end_of_body = has_ended
                     stream.end_within(self._end_seconds if awaiting_end_of_body else None)
             if not translator.has_ended:
                 raise BrokenStream

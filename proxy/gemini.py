@@ -213,10 +213,7 @@ class ChunkStream:
                     yield events
                     continue
                 pieces[:] = [events]
-                for chunks in self._decoded(client):
-                    yield chunks
-                    if chunks and not self._is_ending:
-                        response.deadline = time.monotonic() + self._timeout
+                yield from self._decoded(client, response)
         except (*FAILURES, UnicodeDecodeError) as error:
             if _is_silence(error):
                 message = "Gemini fell silent in the middle of its answer."
@@ -241,7 +238,9 @@ class ChunkStream:
         except ApiError:
             raise BrokenStream from None
 
-    def _decoded(self, client: sseclient.SSEClient) -> Iterator[list[Chunk]]:
+    def _decoded(
+        self, client: sseclient.SSEClient, response: UpstreamResponse
+    ) -> Iterator[list[Chunk]]:
         """The chunks of one read; those before one that is bad are not lost."""
         chunks: list[Chunk] = []
         try:
@@ -252,6 +251,8 @@ class ChunkStream:
                 yield chunks
             raise
         yield chunks
+        if chunks and not self._is_ending:
+            response.deadline = time.monotonic() + self._timeout
 
     def _chunk(self, data: str) -> Chunk:
         try:

@@ -147,9 +147,12 @@ class UpstreamResponse:
         # TLS inside of TLS does not tell what is pending: a read is tried first.
         is_nested = not isinstance(sock, socket.socket)
         has_tried = False
+        last_deadline = -math.inf
         while True:
-            if time.monotonic() >= self.deadline:
+            # Where there is always something to read, and the deadline is not moved for it.
+            if self.deadline == last_deadline and time.monotonic() >= last_deadline:
                 raise TimeoutError("too little was received")
+            last_deadline = self.deadline
             if has_tried or not (is_nested or (pending and pending())):
                 while not poller.wait(sock.fileno(), self.deadline):
                     if time.monotonic() >= self.deadline:
