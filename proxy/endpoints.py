@@ -25,6 +25,9 @@ class Endpoint(Protocol):
     base_url: str
     platform: Platform
 
+    def is_ready(self) -> bool:
+        """Whether `path` and `headers` answer at once; else they block."""
+
     def path(self, model: str, method: str) -> str:
         """The path of a method of a model, with a leading slash."""
 
@@ -42,6 +45,9 @@ class DeveloperEndpoint:
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
+
+    def is_ready(self) -> bool:
+        return True
 
     def path(self, model: str, method: str) -> str:
         return f"/v1beta/models/{quote(model, safe='')}:{method}"
@@ -63,6 +69,9 @@ class VertexEndpoint:
         self._project = project
         self._location = quote(location, safe="")
         self._credentials = google_auth.DefaultCredentials()
+
+    def is_ready(self) -> bool:
+        return self._credentials.is_ready(needs_project=not self._project)
 
     def path(self, model: str, method: str) -> str:
         project = quote(self._project or self._credentials.project(), safe="")

@@ -137,7 +137,8 @@ class Gemini:
         self, model: str, method: str, body: bytes, key: Key, poller: Poller, timeouts: Timeouts
     ) -> Waiting[UpstreamResponse]:
         """Returns when Gemini has accepted the request. Raises ApiError for every refusal."""
-        request = self._request(model, method, body, key)
+        path, credential = yield from self._authorize(model, method, key, poller)
+        request = self._request(path, credential, body)
         try:
             stream = yield from self._adapter.exchange(
                 request,
@@ -154,14 +155,27 @@ class Gemini:
             raise (yield from _failure(stream, key))
         return stream
 
-    def _request(self, model: str, method: str, body: bytes, key: Key) -> requests.PreparedRequest:
+    def _authorize(
+        self, model: str, method: str, key: Key, poller: Poller
+    ) -> Waiting[tuple[str, dict[str, str]]]:
+        """The path to ask, and the headers with the credential. Raises ApiError for none."""
+
+        def authorize() -> tuple[str, dict[str, str]]:
+            return self._endpoint.path(model, method), self._endpoint.headers(key)
+
+        if self._endpoint.is_ready():
+            return authorize()
+        return (yield from poller.call(authorize))
+
+    def _request(
+        self, path: str, credential: Mapping[str, str], body: bytes
+    ) -> requests.PreparedRequest:
         """Made by hand, as every part of it is known to be right but a caller's key."""
-        credential = self._endpoint.headers(key)
         for header in credential.items():
             check_header_validity(header)
         request = requests.PreparedRequest()
         request.method = "POST"
-        request.url = self._endpoint.base_url + self._endpoint.path(model, method)
+        request.url = self._endpoint.base_url + path
         headers = {**HEADERS, "Content-Length": str(len(body)), **credential}
         request.headers = headers  # type: ignore[assignment]
         request.body = body

@@ -21,15 +21,21 @@ LOGIN = "/token"
 REFUSED = ("application/json", '{"error": "invalid_grant", "error_description": "a secret"}')
 
 
+SECONDS = 30
+"""After which it answers in any case: a test that waits for so long has found a fault."""
+
+
 class Metadata:
     """tokens: how many were given out. seconds: how long each of them is good. statuses: those
-    of the next answers; 200 when there is none left."""
+    of the next answers; 200 when there is none left. is_open: cleared, it answers nobody."""
 
     def __init__(self, project: str, seconds: int) -> None:
         self.project = project
         self.seconds = seconds
         self.tokens = 0
         self.statuses: list[int] = []
+        self.is_open = threading.Event()
+        self.is_open.set()
         self.url = ""
 
     @property
@@ -75,6 +81,7 @@ def serving(project: str, seconds: int = 3600) -> Iterator[Metadata]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            metadata.is_open.wait(SECONDS)
             status = metadata.statuses.pop(0) if metadata.statuses else 200
             found = metadata.answer(self.path) if status == 200 else REFUSED
             body = found[1].encode() if found else b""
@@ -100,6 +107,7 @@ def serving(project: str, seconds: int = 3600) -> Iterator[Metadata]:
     try:
         yield metadata
     finally:
+        metadata.is_open.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,9 +21,14 @@ from google.auth import _helpers
 from proxy import __main__ as cli
 from proxy import config, endpoints, google_auth
 from proxy.auth import Key
+from proxy.concurrency import MemoryBudget
+from proxy.connections import Timeouts
+from proxy.gemini import Gemini
+from proxy.liveness import SILENCE, ClientDisconnected, Poller
 from tests import metadata, servers
 from tests.metadata import Metadata
 from tests.servers import Emulator
+from tests.sockets import LONG, connected
 from tests.test_main import HELLO, MESSAGE, error, events
 from translate import ApiError
 
@@ -220,6 +229,76 @@ def test_a_token_that_has_ended_is_renewed_without_a_pause(
     cloud.statuses = []
     later(monkeypatch, 6)
     assert stale.headers() == {"authorization": "Bearer ya29.token-2"}
+
+
+def test_a_token_is_waited_for_with_pings(cloud: Metadata, key: str) -> None:
+    """And a client that leaves is noticed."""
+    memory = MemoryBudget(0)
+    client = Gemini(vertex(GOOGLE_CLOUD_PROJECT=key), 1, Timeouts(5, 30), memory)
+    cloud.is_open.clear()
+    threads = set(threading.enumerate())
+    ours, theirs = connected()
+    with ours:
+        poller = Poller(ours)
+        poller.due = 0
+        with contextlib.closing(client.stream("m", b"{}", Key(""), poller)) as stream:
+            chunks = iter(stream)
+            assert [next(chunks) for _ in range(3)] == [SILENCE] * 3
+            servers.reset(theirs)
+            poller.due = math.inf
+            with pytest.raises(ClientDisconnected):
+                next(chunks)
+    cloud.is_open.set()
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(LONG)
+
+
+def test_a_token_is_asked_for_once_for_all(cloud: Metadata) -> None:
+    cloud.is_open.clear()
+    credentials = google_auth.DefaultCredentials()
+    with ThreadPoolExecutor(8) as pool:
+        projects = [pool.submit(credentials.project) for _ in range(4)]
+        found = [pool.submit(credentials.headers) for _ in range(4)]
+        cloud.is_open.set()
+        assert {each.result() for each in projects} == {cloud.project}
+        assert [each.result()["authorization"] for each in found] == ["Bearer ya29.token-1"] * 4
+    assert cloud.tokens == 1
+
+
+def test_a_token_is_used_while_it_is_renewed(cloud: Metadata) -> None:
+    cloud.seconds = 120
+    credentials = google_auth.DefaultCredentials()
+    credentials.headers()
+    assert not credentials.is_ready(needs_project=False)
+    cloud.is_open.clear()
+    with ThreadPoolExecutor(1) as pool:
+        renewed = pool.submit(credentials.headers)
+        while not credentials.is_ready(needs_project=False):
+            assert not renewed.done()
+        assert credentials.headers() == {"authorization": "Bearer ya29.token-1"}
+        cloud.is_open.set()
+        assert renewed.result() == {"authorization": "Bearer ya29.token-2"}
+
+
+@pytest.mark.parametrize("is_found", [True, False])
+def test_a_server_of_tokens_that_hangs_is_an_outage(
+    cloud: Metadata, is_found: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.seconds = 0
+    credentials = google_auth.DefaultCredentials()
+    if is_found:
+        credentials.headers()
+    cloud.is_open.clear()
+    threads = set(threading.enumerate())
+    monkeypatch.setattr(google_auth, "GOOGLE_AUTH_SECONDS", 0.05)
+    for _ in range(3 if is_found else 1):
+        with pytest.raises(ApiError) as caught:
+            credentials.headers()
+        assert (caught.value.status, caught.value.retry) == (502, None)
+        assert caught.value.message == google_auth.NOT_NOW.format("TimeoutError")
+    cloud.is_open.set()
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(LONG)
 
 
 def test_an_outage_is_the_clients_to_wait_for(
