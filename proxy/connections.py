@@ -95,14 +95,12 @@ class Connection(HTTPConnection):
         return time.time() - self.idle_since < MAX_IDLE_SECONDS and super().is_connected
 
     def connect(self) -> None:
-        """Connect. Raises urllib3's exceptions, and ConnectTimeoutError also for TLS."""
+        """Connect. Raises urllib3's exceptions, TimeoutError for TLS."""
         with self._lock:
             self._is_connecting = True
         try:
             super().connect()
             self.sock.settimeout(0)
-        except TimeoutError as error:
-            raise self.timed_out() from error
         finally:
             with self._lock:
                 self._is_connecting = False

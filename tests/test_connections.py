@@ -118,19 +118,28 @@ def read_request(sock: Any) -> bytes:
 
 
 def tunnel(target: Server) -> Answer:
-    """Answers a CONNECT, and then passes on what comes from either side."""
+    """Answers a CONNECT, and then passes on what comes from either side, also where the target does
+    not read."""
 
     def connect(sock: Any) -> None:
         with socket.socket() as other:
             other.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
             other.connect(target.address)
             sock.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-            others = {sock: other, other: sock}
+            other.setblocking(False)
+            waiting = b""
             while True:
-                for ready in select.select([sock, other], [], [])[0]:
-                    if not (read := ready.recv(65_536)):
+                readers = [other] if len(waiting) > 65_536 else [sock, other]
+                ready, writable, _ = select.select(readers, [other] if waiting else [], [])
+                if writable:
+                    waiting = waiting[other.send(waiting) :]
+                for each in ready:
+                    if not (read := each.recv(65_536)):
                         return sock.close()
-                    others[ready].sendall(read)
+                    if each is other:
+                        sock.sendall(read)
+                    else:
+                        waiting += read
 
     return connect
 
@@ -464,6 +473,31 @@ def test_upload_ends_with_an_early_response(web: Web, kind: str, answers: list[b
     may_close.set()
     assert web.ask(server.url, proxy=proxy) == (200, b"ok")
     assert (len(server.requests), server.connections) == (2, 2)
+
+
+@pytest.mark.parametrize("has_come", [False, True])
+def test_upload_through_two_layers_of_tls_ends(has_come: bool) -> None:
+    """A send there blocks: whether there is a response is seen behind it, too."""
+
+    class Stalled:
+        reads: tuple[bytes, ...] = ()
+        settimeout = fileno = print
+
+        def send(self, data: memoryview) -> int:
+            self.reads = (LARGE,) if has_come else ()
+            raise TimeoutError
+
+        def recv(self, size: int) -> bytes:
+            if self.reads:
+                return self.reads[0]
+            raise BlockingIOError
+
+    sock: Any = Stalled()
+    expected: Any = contextlib.nullcontext()
+    if not has_come:
+        expected = pytest.raises(ConnectTimeoutError, match="Nothing was taken by localhost")
+    with expected:
+        run(upload(sock, Poller()))
 
 
 @encrypted_too
