@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import requests
 
@@ -106,12 +106,14 @@ PROXIES: dict[str, dict[str, str]] = {
         "PROXY_SILENCE_SECONDS": "4",
     },
     "raw": {},
+    "hasty raw": {},
     "closed": {},
     "fallback": {"GEMINI_FALLBACK_MODELS": "gemini-3.8-flash"},
     "keys": {"GEMINI_API_KEY": "bad-new,good-old"},
     "revoked": {"GEMINI_API_KEY": "bad-new,bad-old"},
 }
-"""Name -> settings. `raw` and `closed` have servers of their own for upstream."""
+PROXIES["hasty raw"] = PROXIES["hasty"]
+"""Name -> settings. `raw`, `hasty raw` and `closed` have servers of their own for upstream."""
 
 MODEL, FALLBACK, GONE = "gemini-4-hydrogen", "gemini-3.8-flash", "gemini-2.5-flash-lite"
 HALF, REST = "All is", " well."
@@ -150,7 +152,18 @@ class Reset:
     """The connection is reset, not closed."""
 
 
-Step = bytes | float | Reset
+@dataclass(frozen=True)
+class Forever:
+    """The same bytes every now and then, until the other side closes."""
+
+    piece: bytes
+
+
+class Early:
+    """As the first step: the request's body is never read."""
+
+
+Step = bytes | float | Reset | Forever | Early
 Raw = tuple[Step, ...]
 """What a server of raw sockets does: writes, waits, resets; then it closes the connection."""
 
@@ -242,7 +255,7 @@ class Fault:
 
     @property
     def is_raw(self) -> bool:
-        return self.proxy in ("raw", "closed")
+        return self.proxy in ("raw", "hasty raw", "closed")
 
 
 def _reply(play: Play) -> Json:
@@ -361,6 +374,9 @@ CONNECTIONS = (
     shown("cut after text", "broken", INCOMPLETE, {"chunks": [{"text": HALF}, CUT]}),
     shown("no finish reason", "broken", INCOMPLETE, {"chunks": [{"text": HALF}], "finish": None}),
     tried_again("nothing at all", "broken", {"chunks": [{"raw": ""}], "finish": None}),
+    settled("refused in its upload", error(413, "request_too_large", "answered with status 413"),
+        (Early(), b"HTTP/1.1 413 Large\r\nContent-Length: 0\r\n\r\n", 30.0), proxy="raw",
+        body={"messages": [user("x" * 8_000_000)]}),
 )  # fmt: skip
 
 BYTES = (
@@ -389,6 +405,10 @@ BYTES = (
         event(chunk(text(f"\ude00{REST}"), finish="STOP"))), proxy="raw",
         expected=answer(text=f"{HALF}\U0001f600{REST}")),
     unseen("byte by byte", dribbled(head() + event(WHOLE)), proxy="raw"),
+    tried_again("an event of 33 MB", "broken", (head(), b"data: ", *[bytes(1_048_576)] * 33),
+        proxy="raw"),
+    tried_again("an event of very many lines", "broken", (head(), b"data:\n" * 700_000, b"\n"),
+        proxy="raw"),
     unseen("a line of 5 MB",
         {"chunks": [{"text": LONG_TEXT}], "usage": {"candidatesTokenCount": 9}},
         expected=answer(text=LONG_TEXT)),
@@ -420,7 +440,29 @@ FELL_SILENT = error(504, "timeout_error", "fell silent")
 TWO_TEXTS = ({"text": HALF}, {"text": REST})
 LATE_503: Json = {"chunks": [WAIT, {"error": UNAVAILABLE}]}
 
+STALLED = error(529, "overloaded_error", "answered with status 503", 3)
+STALLED_STREAM = broken_off("overloaded_error", STALLED.message, 3, text="", tried="overloaded")
+
+
+def trickling(name: str, problem: Outcome, *steps: Step, text: str = "") -> Fault:
+    """Too long a silence, in which something comes all the time."""
+    streamed = broken_off(problem.error, problem.message, text=text, pings=3)
+    return settled(name, problem, steps, proxy="hasty raw", streamed_once=streamed,
+        streamed_always=streamed)  # fmt: skip
+
+
 SILENCES = (
+    trickling("a head that trickles", TOO_LATE, b"HTTP/1.1 200 OK\r\nX: ", Forever(b"a")),
+    trickling("interim responses", TOO_LATE, Forever(b"HTTP/1.1 100 Continue\r\n\r\n")),
+    trickling("comments", FELL_SILENT, head(), event(chunk(text(HALF))),
+        Forever(b": still there\r\n\r\n"), text=HALF),
+    trickling("an event that trickles", FELL_SILENT, head(), b"data: ", Forever(b"1")),
+    *(unseen(f"{name} behind the end", (head(), event(WHOLE), Forever(piece)), proxy="raw")
+        for name, piece in (("silence", b""), ("comments", b":\n\n"), ("chunks", event({})))),
+    *(tried_again(f"an error's body that {name}", "overloaded",
+        (head("503 Busy", "application/json"), Forever(piece)), proxy="raw", always=STALLED,
+        streamed_always=STALLED_STREAM)
+        for name, piece in (("stalls", b""), ("trickles", b" "))),
     silent("slow headers", 3, WAIT, *TWO_TEXTS),
     silent("silence after the headers", 3, {"raw": ""}, WAIT, *TWO_TEXTS),
     silent("silence in the text", 3, {"text": HALF}, WAIT, {"text": REST}),
@@ -545,6 +587,31 @@ REFUSALS = (
         retry="x-should-retry: false", tried="key"), GOOD, proxy="revoked"),
 )  # fmt: skip
 
+SEVERAL: tuple[Play, ...] = (
+    {"status": UNAVAILABLE},
+    google(500, "INTERNAL", "An internal error has occurred."),
+    {"chunks": []},
+    {"chunks": [], "finish": "MALFORMED_FUNCTION_CALL"},
+    {"chunks": [{"raw": ""}], "finish": None},
+)
+LIMITED = (
+    Fault("one failure after another", SEVERAL,
+        answer("overloaded, internal, empty, malformed, broken", 6),
+        replace(UNREADABLE, attempts=9,
+            tried="overloaded x2, internal x2, empty x2, malformed, broken"),
+        body=TOOLS, stays=SEVERAL * 2),
+    *(Fault(name, hops[:1], answer(tried, 2, text="a" + REST),
+        error(529, "overloaded_error", ENDED, 32, tried=f"{tried} x31" if tried else ""),
+        streamed_once=answer(attempts=2, text="a" + REST),
+        streamed_always=broken_off("overloaded_error", ENDED, 32, text="a" * 32),
+        proxy="raw", good=(in_one_read(chunk(text(REST), finish="STOP")),), stays=hops)
+        for name, tried, more in (
+            ("hops without end", "", {"finish": "CONTINUATION"}),
+            ("cuts without end", "resumed", {}))
+        for hops in [tuple(in_one_read(chunk(text("a"), continuationToken=f"{TOKEN}{at}", **more))
+            for at in range(40))]),
+)  # fmt: skip
+
 IN_STREAM = (
     tried_again("an error as first event", "overloaded", {"chunks": [{"error": UNAVAILABLE}]},
         always=OVERLOADED),
@@ -583,7 +650,7 @@ IN_STREAM = (
         {"chunks": [{**CHECKPOINT, "text": HALF[:3]}, {"text": HALF[3:]}, CUT]}),
 )  # fmt: skip
 
-FAULTS = (*CONNECTIONS, *BYTES, *SILENCES, *ANSWERS, *REFUSALS, *IN_STREAM)
+FAULTS = (*CONNECTIONS, *BYTES, *SILENCES, *ANSWERS, *REFUSALS, *LIMITED, *IN_STREAM)
 
 
 # --- Upstreams --------------------------------------------------------------------------------
@@ -657,25 +724,25 @@ class RawServer:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection:
-            key = _read_request(connection)
+        with contextlib.suppress(OSError), connection, connection.makefile("rb") as file:
+            key, length = _read_head(file)
             with self._lock:
                 plays = self._plays[key]
                 play = plays[min(self._asked[key], len(plays) - 1)]
                 self._asked[key] += 1
+            if not isinstance(play[0], Early):  # type: ignore[index]
+                file.read(length)
             for step in play:
                 _take(step, connection)  # type: ignore[arg-type]
 
 
-def _read_request(connection: socket.socket) -> str:
-    """A request to its end; the key in it."""
-    with connection.makefile("rb") as file:
-        headers = {}
-        while line := file.readline().strip():
-            name, _, value = line.partition(b":")
-            headers[name.lower()] = value.strip().decode()
-        file.read(int(headers[b"content-length"]))
-    return headers[b"x-goog-api-key"]
+def _read_head(file: BinaryIO) -> tuple[str, int]:
+    """The key in a request's head, and how long its body is."""
+    headers = {}
+    while line := file.readline().strip():
+        name, _, value = line.partition(b":")
+        headers[name.lower()] = value.strip().decode()
+    return headers[b"x-goog-api-key"], int(headers[b"content-length"])
 
 
 def _take(step: Step, connection: socket.socket) -> None:
@@ -683,7 +750,11 @@ def _take(step: Step, connection: socket.socket) -> None:
         connection.sendall(step)
     elif isinstance(step, float):
         time.sleep(step)
-    else:
+    elif isinstance(step, Forever):
+        while True:
+            connection.sendall(step.piece)
+            time.sleep(0.2)
+    elif isinstance(step, Reset):
         servers.reset(connection)
 
 
@@ -735,7 +806,7 @@ def staged(emulator: servers.Emulator) -> Iterator[Stage]:
     emulated, raw = Emulated(emulator), RawServer(listens=True)
     closed = RawServer(listens=False)
     upstreams: dict[str, Upstream] = dict.fromkeys(PROXIES, emulated)
-    upstreams |= {"raw": raw, "closed": closed}
+    upstreams |= {"raw": raw, "hasty raw": raw, "closed": closed}
     stacks = {name: contextlib.ExitStack() for name in PROXIES}
 
     def start(name: str) -> str:
