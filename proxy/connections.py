@@ -258,6 +258,7 @@ class Adapter(HTTPAdapter):
         """
         pool = self._pool or self._find_pool(request, verify, cert, proxies)
         parts = _serialize(request, pool)
+        response: UpstreamResponse | None = None
         connection = pool.take()
         try:
             if connection.sock is None:
@@ -267,6 +268,8 @@ class Adapter(HTTPAdapter):
             response.deadline = time.monotonic() + timeouts.read
             yield from response.read_head()
         except BaseException:
+            if response is not None:
+                response.close()
             connection.abort()
             raise
         return response

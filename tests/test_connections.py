@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gc
 import http.client
 import math
 import select
@@ -247,6 +248,18 @@ def test_connection_is_not_used_again_after_half_a_response(web: Web) -> None:
     run(web.exchange(server.url)).close()
     assert web.ask(server.url) == (200, b"ok")
     assert server.connections == 2
+
+
+def test_failed_exchange_is_left_to_no_garbage_collection(web: Web) -> None:
+    server = web.serve(Last(OK[:20]))
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(ProtocolError):
+            web.ask(server.url)
+        assert not [each for each in gc.get_objects() if isinstance(each, UpstreamResponse)]
+    finally:
+        gc.enable()
 
 
 def test_certificates_are_those_of_the_file(web: Web, tmp_path: Path) -> None:
