@@ -34,7 +34,9 @@ from .response_stream import UpstreamResponse
 COUNT_SECONDS = 10
 """For a count of tokens: a client that asks for a dozen at once waits for all of them."""
 
-MAX_ERROR_BYTES = 1_048_576
+MAX_ERROR_BYTES = 262_144
+"""Of an error, as a response or an event: a line on each of 512 functions has some 150 KB, and to
+find out what a text means takes up to 1 s a MB."""
 
 ERROR_BODY_SECONDS = 5
 """For all of an error's body. It comes with its head; where it does not, the status says enough."""
@@ -276,6 +278,8 @@ class ChunkStream:
         if not isinstance(chunk, dict):
             raise BrokenStream
         if "error" in chunk:
+            if len(data) > MAX_ERROR_BYTES:
+                raise BrokenStream
             raise _reported(chunk, 500, self._key)
         return chunk  # type: ignore[return-value]
 

@@ -245,6 +245,21 @@ def test_odd_status_is_tried_again_unless_it_would_come_again(serve: Serve, stat
     assert (error.cause, error.retry) == ((None, False) if is_refusal else (Cause.INTERNAL, None))
 
 
+@pytest.mark.parametrize("content_type", [JSON, SSE])
+def test_error_that_is_too_large_is_not_read(serve: Serve, content_type: str) -> None:
+    """An event is a broken answer then, as one that is cut."""
+    shown = {"error": {"code": 503, "message": "x" * 200_000}}
+    hidden = {"error": {"code": 503, "message": "x" * 300_000}}
+    bodies = [json.dumps(each).encode() for each in (shown, hidden)]
+    status = 503 if content_type == JSON else 200
+    if content_type == SSE:
+        bodies = [b"data: %b\n\n" % body for body in bodies]
+    first, second = (failure(serve(body, status, content_type)) for body in bodies)
+    assert first.message == "x" * 200_000
+    expected = "Gemini answered with status 503." if content_type == JSON else gemini.BROKEN
+    assert second.message == expected
+
+
 def test_quotas_time_may_be_in_a_header(serve: Serve) -> None:
     body = b'{"error": {"code": 429, "message": "Resource has been exhausted."}}'
     assert failure(serve(body, 429, JSON)).retry_after == 33
