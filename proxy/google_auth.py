@@ -19,8 +19,9 @@ T = TypeVar("T")
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 
-PAUSES = {"STALE": 60.0, "INVALID": 5.0}
-"""Seconds between two tries to renew a token that is still good, or is not."""
+PAUSES = {"STALE": 60.0, "INVALID": 5.0, "MISSING": 5.0}
+"""Seconds between two tries to renew a token that is still good, or is not, and to find
+credentials: those who have waited meanwhile do not wait for another."""
 
 GOOGLE_AUTH_SECONDS = 20
 """For each of google-auth's two jobs, finding and renewing: its pauses between five tries at a
@@ -47,7 +48,7 @@ class DefaultCredentials:
         self._credentials: Any = None
         self._project = ""
         self._failures: dict[str, tuple[float, Exception]] = {}
-        """A token's state -> when it may be renewed again, and why it was not."""
+        """A token's state -> when it may be renewed (or looked for) again, and why it was not."""
 
     def is_ready(self, *, needs_project: bool) -> bool:
         """Whether there is a good token that need not be renewed, or is just being renewed."""
@@ -104,9 +105,13 @@ class DefaultCredentials:
             from google.auth import exceptions
         except ImportError:
             raise ApiError(500, NO_LIBRARY, retry=False) from None
+        until, failure = self._failures.get("MISSING", NEVER)
+        if time.monotonic() < until:
+            raise _credentials_error(failure)
         try:
             self._credentials, project = _run(lambda: google.auth.default(scopes=SCOPES))
         except (exceptions.GoogleAuthError, TimeoutError) as error:
+            self._failures["MISSING"] = time.monotonic() + PAUSES["MISSING"], error
             raise _credentials_error(error) from None
         self._project = project or ""
 
