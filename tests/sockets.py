@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import threading
 import time
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -65,6 +67,15 @@ def drain(sock: socket.socket, max_bytes: int = 100_000_000) -> bytes:
         while len(read) < max_bytes and (piece := sock.recv(100_000)):
             read += piece
     return read
+
+
+def join_threads(known: Collection[threading.Thread]) -> None:
+    """Wait for the end of those that are new, also of those that are about to start."""
+    for thread in set(threading.enumerate()).difference(known):
+        while thread in threading.enumerate() and not thread.is_alive():
+            time.sleep(0.001)
+        thread.join(LONG / 3)
+        assert not thread.is_alive()
 
 
 def soon(seconds: float = SOON) -> float:

@@ -39,6 +39,7 @@ from tests.sockets import (
     connected,
     drain,
     encrypt,
+    join_threads,
     make_certificate,
     scripted,
     server_context,
@@ -785,9 +786,7 @@ def test_connecting_has_one_timeout_for_all_of_it(web: Web, resolve: Resolve, st
     assert TIMEOUT <= time.monotonic() - before < LONG / 2
     if stage == "look-up":
         may_end.set()
-    for thread in set(threading.enumerate()) - threads:
-        thread.join(LONG / 3)
-        assert not thread.is_alive()
+    join_threads(threads)
     assert len(ends) == (0 if stage == "look-up" else 1)
 
 

@@ -29,7 +29,7 @@ from proxy.liveness import SILENCE, ClientDisconnected, Poller
 from tests import metadata, servers
 from tests.metadata import Metadata
 from tests.servers import Emulator
-from tests.sockets import LONG, connected
+from tests.sockets import connected, join_threads
 from tests.test_main import HELLO, MESSAGE, error, events
 from translate import ApiError
 
@@ -250,8 +250,7 @@ def test_a_token_is_waited_for_with_pings(cloud: Metadata, key: str) -> None:
             with pytest.raises(ClientDisconnected):
                 next(chunks)
     cloud.is_open.set()
-    for thread in set(threading.enumerate()) - threads:
-        thread.join(LONG)
+    join_threads(threads)
 
 
 def test_a_token_is_asked_for_once_for_all(cloud: Metadata) -> None:
@@ -302,8 +301,7 @@ def test_a_server_of_tokens_that_hangs_is_an_outage(
         assert caught.value.message == google_auth.NOT_NOW.format("TimeoutError")
     assert len(tries) == 1, "not every request waits for that"
     cloud.is_open.set()
-    for thread in set(threading.enumerate()) - threads:
-        thread.join(LONG)
+    join_threads(threads)
 
 
 def test_an_outage_is_the_clients_to_wait_for(
