@@ -139,7 +139,10 @@ class Gemini:
         self, model: str, method: str, body: bytes, key: Key, poller: Poller, timeouts: Timeouts
     ) -> Waiting[UpstreamResponse]:
         """Returns when Gemini has accepted the request. Raises ApiError for every refusal."""
-        path, credential = yield from self._authorize(model, method, key, poller)
+        if self._endpoint.is_ready():
+            path, credential = self._authorize(model, method, key)
+        else:
+            path, credential = yield from poller.call(lambda: self._authorize(model, method, key))
         request = self._request(path, credential, body)
         try:
             stream = yield from self._adapter.exchange(
@@ -157,17 +160,9 @@ class Gemini:
             raise (yield from _failure(stream, key))
         return stream
 
-    def _authorize(
-        self, model: str, method: str, key: Key, poller: Poller
-    ) -> Waiting[tuple[str, dict[str, str]]]:
+    def _authorize(self, model: str, method: str, key: Key) -> tuple[str, dict[str, str]]:
         """The path to ask, and the headers with the credential. Raises ApiError for none."""
-
-        def authorize() -> tuple[str, dict[str, str]]:
-            return self._endpoint.path(model, method), self._endpoint.headers(key)
-
-        if self._endpoint.is_ready():
-            return authorize()
-        return (yield from poller.call(authorize))
+        return self._endpoint.path(model, method), self._endpoint.headers(key)
 
     def _request(
         self, path: str, credential: Mapping[str, str], body: bytes
@@ -244,7 +239,8 @@ class ChunkStream:
 
     def close(self) -> None:
         self._request.close()
-        self._memory.resize(0)
+        if self._memory.size:
+            self._memory.resize(0)
         if self._response is not None:
             self._response.close()
 
