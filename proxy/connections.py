@@ -39,6 +39,9 @@ SEND_BYTES = 65_536
 """Of a large body at once, so that progress can be seen: TLS tells of a piece only when it is
 through."""
 
+UPLOAD_SECONDS = 900
+"""32 MB, the largest request, take as long at 36 KB/s; AWS Lambda ends every answer by then."""
+
 MAX_SHARES = 4
 """The first of many addresses may take a fourth of the time, and each other one of what is left."""
 
@@ -69,10 +72,12 @@ AddressInfo = tuple[Any, ...]
 
 class Timeouts(NamedTuple):
     """In seconds. connect: to connect in, from the look-up of the name to TLS, and in which some of
-    a request is taken. read: for all of an upload, for a response's head, and for each event."""
+    a request is taken. read: for a response's head, and for each event. upload: for all of a
+    request."""
 
     connect: float
     read: float
+    upload: float = UPLOAD_SECONDS
 
 
 class Connection(HTTPConnection):
@@ -325,7 +330,7 @@ def transmit(
     It ends where the response has come already, or the peer has closed (and may have answered).
     """
     data = b"".join(parts) if sum(map(len, parts)) <= SEND_BYTES else b""
-    deadline = time.monotonic() + timeouts.read
+    deadline = time.monotonic() + timeouts.upload
     for part in (data,) if data else parts:
         left = memoryview(part)
         while left:

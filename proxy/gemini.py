@@ -127,7 +127,8 @@ class Gemini:
     ) -> Waiting[int]:
         """Input tokens of a GenerateContentRequest, told soon or not at all. Raises ApiError."""
         body = json_codec.dumps(self._endpoint.count_tokens_body(model, request))
-        timeouts = self._timeouts._replace(read=min(COUNT_SECONDS, self._timeouts.read))
+        read = min(COUNT_SECONDS, self._timeouts.read)
+        timeouts = self._timeouts._replace(read=read, upload=COUNT_SECONDS)
         stream = yield from self._post(model, "countTokens", body, key, poller, timeouts)
         answer = yield from _read_json(stream)
         tokens = answer.get("totalTokens", 0) if isinstance(answer, dict) else None

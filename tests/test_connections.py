@@ -376,7 +376,7 @@ def upload(
     connection = SimpleNamespace(sock=sock, host="localhost")
     pool: Any = None
     response = UpstreamResponse(connection, pool, poller)
-    timeouts = Timeouts(seconds, in_all)
+    timeouts = Timeouts(seconds, LONG, in_all)
     return connections.transmit(connection, parts or (b"head", BODY), poller, timeouts, response)
 
 
