@@ -249,7 +249,7 @@ def test_each_definition_is_still_inlined_once() -> None:
     """Whole, though it is more than references may add: none of them is used again."""
     schema = {
         "properties": {f"p{i}": {"$ref": f"#/$defs/D{i}"} for i in range(50)},
-        "$defs": {f"D{i}": {"enum": ["x" * 50]} for i in range(50)},
+        "$defs": {f"D{i}": {"enum": ["x" * 50, 1]} for i in range(50)},
     }
     cleaned = json_schema.parameters(schema, max_inlined=1_000)
     assert not cleaned.is_reduced

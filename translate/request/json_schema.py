@@ -75,14 +75,15 @@ def clean_schema(schema: Json, max_inlined: int = MAX_INLINED) -> Cleaned:
     max_inlined: characters that references may add. Where they are too few, each definition is
     inlined in one place, and named in the others.
     """
-    sizes = _measure(schema)
-    if sizes is None:
+    containers = _containers(schema)
+    if containers is None:
         return Cleaned({"description": "(nested too deeply to be shown)"}, 0, True)
+    sizes = _Sizes(containers)
     cleaner = _Cleaner(schema, sizes, max_inlined)
     try:
         cleaned = cleaner.clean(schema, 0, ())
     except _TooLarge:
-        cleaner = _Cleaner(schema, sizes, sizes[id(schema)], once=True)
+        cleaner = _Cleaner(schema, sizes, sizes[schema], once=True)
         cleaned = cleaner.clean(schema, 0, ())
         return Cleaned(cleaned, max_inlined, cleaner.is_reduced)
     return Cleaned(cleaned, max_inlined - cleaner.left, cleaner.is_reduced)
@@ -105,31 +106,44 @@ def _fold_alternatives(root: Json, key: str) -> Json:
     return append_to_description(folded, [_note(key, branches, MAX_ROOT_NOTE)])
 
 
-def _measure(root: Json) -> dict[int, int] | None:
-    """Characters of each list and object of a schema, by its id; None where it is too deep."""
+def _containers(root: Json) -> list[Any] | None:
+    """The lists and objects of a schema, outermost first; None where it is too deep."""
     level: list[Any] = [root]
-    outermost_first: list[Any] = []
+    found: list[Any] = []
     for _ in range(MAX_NESTING):
-        outermost_first += level
+        found += level
         items = (item for each in level for item in _values(each))
         level = [item for item in items if isinstance(item, (dict, list))]
-    if level:
-        return None
-    sizes: dict[int, int] = {}
-    for each in reversed(outermost_first):
-        sizes[id(each)] = (
-            CONTAINER_SIZE
-            + (sum(map(len, each)) if isinstance(each, dict) else 0)
-            + sum(
-                sizes[id(item)]
-                if isinstance(item, (dict, list))
-                else len(item)
-                if isinstance(item, str)
-                else NUMBER_SIZE
-                for item in _values(each)
-            )
-        )
-    return sizes
+    return None if level else found
+
+
+class _Sizes:
+    """Characters of each list and object of a schema; counted when one is asked for, as most
+    schemas have no references."""
+
+    def __init__(self, containers: Sequence[Any]) -> None:
+        self._containers = containers
+        self._sizes: dict[int, int] = {}
+
+    def __getitem__(self, container: Any) -> int:
+        if not self._sizes:
+            for each in reversed(self._containers):
+                self._sizes[id(each)] = self._measure(each)
+        return self._sizes[id(container)]
+
+    def _measure(self, container: Any) -> int:
+        """The lists and objects in it are measured."""
+        size = CONTAINER_SIZE
+        if isinstance(container, dict):
+            size += sum(map(len, container))
+        for item in _values(container):
+            if isinstance(item, str):
+                size += len(item)
+            elif isinstance(item, (dict, list)):
+                size += self._sizes[id(item)]
+            else:
+                size += NUMBER_SIZE
+        return size
 
 
 CONTAINER_SIZE, NUMBER_SIZE = 16, 4
@@ -147,11 +161,11 @@ class _TooLarge(Exception):
 class _Cleaner:
     """Walks one schema; holds its definitions and how much of them may still be inlined.
 
-    sizes: see `_measure`. left: characters. once: whether a definition is inlined once at the most,
+    left: characters. once: whether a definition is inlined once at the most,
     as far as there is room. Otherwise, `clean` raises _TooLarge where there is none.
     """
 
-    def __init__(self, root: Json, sizes: dict[int, int], left: int, *, once: bool = False) -> None:
+    def __init__(self, root: Json, sizes: _Sizes, left: int, *, once: bool = False) -> None:
         self._root = root
         self._sizes = sizes
         self.left = left
@@ -206,7 +220,7 @@ class _Cleaner:
 
     def _take(self, target: Json) -> bool:
         """Whether a definition is inlined here. Raises _TooLarge."""
-        size = self._sizes[id(target)]
+        size = self._sizes[target]
         if size > self.left or (self._once and id(target) in self._inlined):
             if not self._once:
                 raise _TooLarge
@@ -256,7 +270,10 @@ def _plain_type(schema: Any) -> str:
 def _note(key: str, value: Any, max_length: int = MAX_NOTE) -> str:
     """Reads of a value no more than it says: what is noted may hold what is noted again."""
     text = ""
-    for piece in ENCODER.iterencode(value):
+    pieces = (
+        ENCODER.iterencode(value) if isinstance(value, (dict, list)) else [ENCODER.encode(value)]
+    )
+    for piece in pieces:
         text += piece
         if len(text) > max_length:
             text = text[:max_length] + "…"
