@@ -161,4 +161,7 @@ MERGERS: dict[str, Callable[[_Merged, Any, Any], None]] = {
 
 def _dumps(value: Any) -> str:
     """By which values are compared: Python takes 1, 1.0 and True for one."""
-    return json.dumps(value, sort_keys=True)
+    return ENCODER.encode(value)
+
+
+ENCODER = json.JSONEncoder(sort_keys=True)
