@@ -441,7 +441,7 @@ def test_upload_that_is_taken_little_by_little_ends(pair: Pair) -> None:
     poller = Poller()
     poller.due = 0
     before = time.monotonic()
-    uploading = upload(pair[0], poller, b"head", BODY * 20, in_all=TIMEOUT)
+    uploading = upload(pair[0], poller, b"head", BODY * 20, seconds=LONG, in_all=TIMEOUT)
 
     def take() -> None:
         for _ in uploading:
