@@ -80,9 +80,10 @@ CLOUDS = Part(
 )
 CLIENTS = Part(
     "clients",
-    60,
+    85,
     "the real Claude Code, the SDK and a browser",
-    "tests/e2e/test_claude_code.py tests/e2e/test_sdk.py tests/e2e/test_browser.py",
+    "tests/e2e/test_claude_code.py tests/e2e/test_histories.py tests/e2e/test_sdk.py "
+    "tests/e2e/test_browser.py",
 )
 LIBRARIES = Part(
     "libraries",

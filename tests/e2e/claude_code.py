@@ -65,10 +65,10 @@ class ClaudeCode:
         """`claude -p prompt` in stream-json form."""
         return self._run(proxy, self._command(prompt, *arguments), "", **environ)
 
-    def send(self, proxy: str, blocks: list[Any]) -> Run:
+    def send(self, proxy: str, blocks: list[Any], *arguments: str) -> Run:
         """The same with a message of any blocks, as a program sends it."""
         message = {"type": "user", "message": {"role": "user", "content": blocks}}
-        command = [*self._command(""), "--input-format", "stream-json"]
+        command = [*self._command(""), "--input-format", "stream-json", *arguments]
         return self._run(proxy, [each for each in command if each], f"{json.dumps(message)}\n")
 
     def _run(self, proxy: str, command: list[str], given: str, **environ: str) -> Run:
@@ -85,6 +85,15 @@ class ClaudeCode:
         )
         lines = [line for line in finished.stdout.splitlines() if line.startswith("{")]
         return Run([json.loads(line) for line in lines], finished.returncode, finished.stderr)
+
+    def edit_history(self, change: Callable[[list[Any]], None]) -> None:
+        """Change the content of each of the model's messages in the one session there is."""
+        (path,) = self.home.glob(".claude/projects/*/*.jsonl")
+        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        for line in lines:
+            if line["type"] == "assistant":
+                change(line["message"]["content"])
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
 
     def watch(self, proxy: str, prompt: str, *arguments: str) -> Iterator[Any]:
         """As `ask`, but each event at the time it is printed."""
