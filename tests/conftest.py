@@ -14,6 +14,7 @@ from pathlib import Path
 
 import coverage
 import functions_framework
+import hypothesis
 import pytest
 from flask.testing import FlaskClient
 
@@ -31,6 +32,10 @@ OUTPUT = os.environ.get("TEST_OUTPUT")
 """A folder for what this run and others write, to be read afterwards; see check.py."""
 
 LAST = "test_logs.py"
+
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
+"""No property is about time, and this machine may have other work."""
 
 Sizes = dict[Path, int]
 before = pytest.StashKey[Sizes]()

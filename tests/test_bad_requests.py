@@ -368,16 +368,33 @@ TOO_DEEP = "The request is nested too deeply."
 TEMPLATE = json.dumps({**with_tool(input_schema={"x": "@"}), "messages": [assistant(use("t"))]})
 
 
-@pytest.mark.parametrize("depth", [300, 900, 2_000, 50_000])
-@pytest.mark.parametrize("spot", ['"@"', "{}"], ids=["in a schema", "in a call"])
+@pytest.mark.parametrize(
+    ("spot", "depth"),
+    [
+        *(("{}", depth) for depth in (300, 900, 2_000, 50_000)),
+        *(('"@"', depth) for depth in (2_000, 50_000)),
+    ],
+)
 def test_a_body_that_is_nested_too_deeply(
-    client: FlaskClient, emulator: Emulator, key: str, depth: int, spot: str
+    client: FlaskClient, emulator: Emulator, key: str, spot: str, depth: int
 ) -> None:
     text = TEMPLATE.replace(spot, nested("1", depth)).replace('"@"', "1")
     answer = client.post("/v1/messages", data=text.encode(), headers=headers(key))
     assert answer.get_json()["error"]["message"] == TOO_DEEP
     assert check(answer, key) == 400
     assert emulator.journal(key) == []
+
+
+@pytest.mark.parametrize("depth", [300, 900])
+def test_a_schema_that_is_nested_too_deeply_is_reduced(
+    client: FlaskClient, emulator: Emulator, key: str, depth: int
+) -> None:
+    """Nobody can mend the schema of an MCP server in the middle of a session."""
+    emulator.script(key, HELLO)
+    text = TEMPLATE.replace('"@"', nested("1", depth))
+    answer = client.post("/v1/messages", data=text.encode(), headers=headers(key))
+    assert "Too large or too deep" in answer.headers["x-gemini-warning"]
+    assert check(answer, key) == 200
 
 
 def test_lists_that_are_too_long(client: FlaskClient, key: str) -> None:

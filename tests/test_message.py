@@ -20,6 +20,22 @@ def test_message_leaves_out_a_call_that_was_broken_off() -> None:
     assert collect(events)["content"] == []
 
 
+def test_message_may_break_off_within_a_text() -> None:
+    events = [
+        {"type": "message_start", "message": {}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *(
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "text_delta", "text": text},
+            }
+            for text in ("Hel", "lo")
+        ),
+    ]
+    assert collect(events)["content"] == [{"type": "text", "text": "Hello"}]
+
+
 EVENT_TYPES = {
     *("message_start", "message_delta", "message_stop", "ping", "error"),
     *("content_block_start", "content_block_delta", "content_block_stop"),

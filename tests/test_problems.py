@@ -133,7 +133,7 @@ def test_04_to_07_the_tools_of_well_known_servers(exchange: Exchange, model: str
     issue = next(f for f in declared if f["name"] == "mcp__linear__update_issue")
     assert set(issue["parametersJsonSchema"]["properties"]) == {"id", "priority", "estimate"}
     older = [
-        {**f, "parameters": openapi.parameters(t["input_schema"])}
+        {**f, "parameters": openapi.parameters(t["input_schema"])[0]}
         for f, t in zip(declared, tools, strict=True)
     ]
     for function in older:

@@ -32,7 +32,9 @@ USAGE = {
 def test_usage_counts_cached_input_apart_and_thoughts_as_output() -> None:
     totals = UsageTotals()
     totals.update({"promptTokenCount": 18234, "candidatesTokenCount": 1})
+    assert not totals.has_tool_use
     totals.update(HOP)
+    assert totals.has_tool_use
     assert (totals.usage(), totals.visible, totals.thoughts) == (USAGE, 46, 87)
     assert totals.usage(searched=True) == {**USAGE, "input_tokens": 2008 - 94}
 

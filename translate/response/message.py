@@ -48,6 +48,8 @@ def collect(events: Iterable[Event]) -> Json:
     message: Json = {}
     for event in events:
         COLLECTORS.get(event["type"], _ignore)(message, event)
+    for block in message["content"][-1:]:
+        _join(block)
     return message
 
 
@@ -71,18 +73,21 @@ def _block_delta(message: Json, event: Event) -> None:
 
 
 def _block_stop(message: Json, event: Event) -> None:
-    """The pieces that have come are one text: added one by one, they would be copied each time.
-
-    A call that was broken off is left out: without its input it could be run all the same."""
+    """A call that was broken off is left out: without its input it could be run all the same."""
     block = message["content"][-1]
-    for _, field in DELTA_FIELDS.values():
-        if isinstance(block.get(field), list):
-            block[field] = "".join(block[field])
+    _join(block)
     if isinstance(block.get("input"), str):
         try:
             block["input"] = json.loads(block["input"])
         except ValueError:
             message["content"].pop()
+
+
+def _join(block: Json) -> None:
+    """The pieces that have come are one text: added one by one, they would be copied each time."""
+    for _, field in DELTA_FIELDS.values():
+        if isinstance(block.get(field), list):
+            block[field] = "".join(block[field])
 
 
 def _message_delta(message: Json, event: Event) -> None:
