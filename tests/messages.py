@@ -56,6 +56,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "tool_reference": {"type": "tool_reference", "tool_name": "WebFetch"},
     "tool_addition": {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "A"}},
     "tool_removal": {"type": "tool_removal", "tool": {"type": "tool_reference", "name": "A"}},
+    "compaction": {"type": "compaction", "content": "They greeted."},
+    "fallback": {"type": "fallback", "from": {"model": "a"}, "to": {"model": "b"}},
     "server_tool_use": {
         "type": "server_tool_use",
         "id": "srvtoolu_01",

@@ -4,8 +4,11 @@ import copy
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.messages import EXAMPLES, assistant, result, thinking, use, user
+from translate import translate
 from translate.errors import InvalidRequest
 from translate.models import find
 from translate.request.messages import (
@@ -400,6 +403,8 @@ BECOMES: dict[str, list[Any]] = {
         {"text": '(The server\'s text_editor_code_execution found ["found"].)'}
     ],
     "mcp_tool_result": [{"text": '(The server\'s mcp found ["found"].)'}],
+    "compaction": [{"text": "They greeted."}],
+    "fallback": [],
 }
 """What the example of each type becomes where nothing else has to do with it."""
 
@@ -430,7 +435,7 @@ def test_a_block_becomes_what_the_table_says(kind: str) -> None:
     if is_anywhere or block_type.in_model_turn:
         assert in_model_turn(example) == BECOMES[kind]
     else:
-        assert is_refused(in_model_turn, kind)
+        assert in_model_turn(example) == [{"text": "ok"}]  # a result's: nothing there is refused
     if is_anywhere or block_type.in_user_turn:
         assert in_user_turn(example) == BECOMES[kind]
     else:
@@ -548,3 +553,117 @@ def test_what_has_no_counterpart_is_named(given: Any, message: str) -> None:
 )
 def test_what_a_trace_already_tells(given: Any, expected: bool) -> None:
     assert is_traced(given) is expected
+
+
+# --- What stands in a history ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("block", "texts"),
+    [
+        ({"type": "compaction", "content": None}, []),
+        ({"type": "hologram", "data": "x"}, []),
+        ({"type": "hologram", "content": [{"type": "text", "text": "Hm."}]}, ["Hm."]),
+        ({"type": "container_upload", "file_id": "f"}, []),
+        ({"type": "image", "source": {"type": "file", "file_id": "f"}}, []),
+        ({"type": "image", "source": source("base64", media_type="image/bmp", data="A")}, []),
+        ({"type": "advisor_tool_result", "content": "a"}, ['(The server\'s advisor found "a".)']),
+        (
+            {"type": "browser_click_tool_use", "name": "click"},
+            ["(The server was asked to use click with null.)"],
+        ),
+        ({"type": "mcp_tool_listing", "tools": []}, []),
+    ],
+)
+def test_block_of_the_models_turn_is_text_or_nothing(block: Any, texts: list[str]) -> None:
+    assert [part["text"] for part in in_model_turn(block)] == texts
+
+
+def test_result_of_a_servers_tool_is_text_wherever_it_stands() -> None:
+    block = {"type": "advisor_tool_result", "tool_use_id": 7, "content": "a"}
+    assert in_user_turn(block) == [{"text": '(The server\'s advisor found "a".)'}]
+
+
+def test_nameless_call_is_answered_by_its_result() -> None:
+    body = {
+        "model": "gemini-4-hydrogen",
+        "max_tokens": 9,
+        "messages": [
+            {"role": "user", "content": "go"},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "input": {}}]},
+            {"role": "user", "content": [result("a", "No such tool")]},
+        ],
+    }
+    _, called, answered = translate(body, {}).request["contents"]
+    names = [
+        called["parts"][0]["functionCall"]["name"],
+        answered["parts"][0]["functionResponse"]["name"],
+    ]
+    assert names == ["tool_name_missing"] * 2
+
+
+BMP = {"type": "image", "source": source("base64", media_type="image/bmp", data="AAAA")}
+PROBLEM = "Could not process image: Gemini cannot read 'image/bmp'; send PNG, JPEG, WebP or a PDF"
+
+
+@pytest.mark.parametrize(
+    ("messages", "path"),
+    [
+        ([user("go", BMP)], "messages.0.content.1.image"),
+        (
+            [user("go"), assistant(use("a")), user(result("a", ["So.", BMP]))],
+            "messages.2.content.0.tool_result.content.1.image",
+        ),
+        (
+            [user({"type": "document", "source": source("content", content=[BMP])})],
+            "messages.0.content.0.document",
+        ),
+    ],
+)
+def test_medium_that_gemini_cannot_read_is_named_by_its_path(messages: Any, path: str) -> None:
+    for message in messages:
+        for block in message["content"]:
+            if isinstance(block.get("content"), list):
+                block["content"] = [
+                    {"type": "text", "text": each} if isinstance(each, str) else each
+                    for each in block["content"]
+                ]
+    with pytest.raises(InvalidRequest) as caught:
+        translated(*messages)
+    assert caught.value.message == f"{path}: {PROBLEM}"
+
+
+def test_address_may_hold_the_data() -> None:
+    block = {"type": "image", "source": source("url", url="data:image/png;base64,AAAA")}
+    assert in_user_turn(block) == [INLINE]
+
+
+KINDS = st.sampled_from([*EXAMPLES, "hologram", "x_tool_use", "x_tool_result"])
+NAMES = st.sampled_from(
+    [
+        *("type", "text", "id", "name", "input", "content", "source", "tool_use_id", "thinking"),
+        *("signature", "tool", "tool_name", "title", "context", "data", "media_type", "url"),
+    ]
+)
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(JSON_VALUES | st.dictionaries(NAMES, JSON_VALUES | KINDS, max_size=5), max_size=4))
+def test_no_turn_of_the_models_is_refused(content: Any) -> None:
+    """Nobody can take it back."""
+    messages = [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": content},
+        {"role": "user", "content": "on"},
+    ]
+    for model in ("gemini-4-hydrogen", "gemini-2.5-flash"):
+        body = {"model": model, "max_tokens": 9, "messages": messages}
+        contents = translate(body, {}).request["contents"]
+        for part in (part for content in contents for part in content["parts"]):
+            called = part.get("functionCall")
+            assert called is None or (called["name"] and isinstance(called["args"], dict))

@@ -351,12 +351,30 @@ def test_another_model_is_asked_in_its_own_way() -> None:
     assert call["thoughtSignature"] == SENTINEL
 
 
-def test_what_another_model_cannot_do_is_refused() -> None:
+def test_search_that_a_model_cannot_have_is_left_out() -> None:
     search = {"type": "web_search_20250305", "name": "web_search"}
     body = {**MINIMAL, "tools": [BASH, search]}
-    assert translate(body, {}).model.name == "gemini-4-hydrogen"
-    with pytest.raises(InvalidRequest):
-        translate(body, {}, overrides=RequestOverrides(model="gemini-2.5-flash"))
+    whole = translate(body, {})
+    assert (len(whole.request["tools"]), whole.warnings) == (2, ())
+    without = translate(body, {}, overrides=RequestOverrides(model="gemini-2.5-flash"))
+    assert [list(tool) for tool in without.request["tools"]] == [["functionDeclarations"]]
+    instruction = without.request["systemInstruction"]["parts"][-1]["text"]
+    assert instruction == "Not available in this conversation: web_search."
+    assert without.warnings == (
+        "gemini-2.5-flash cannot use web_search beside other tools: not offered.",
+    )
+    alone = translate({**body, "tools": [search], "model": "gemini-2.5-flash"}, {})
+    assert (alone.request["tools"], alone.warnings) == ([{"googleSearch": {}}], ())
+
+
+def test_blocks_that_nobody_knows_are_warned_of() -> None:
+    kinds = ["hologram", "b\né", *(f"x{i}" for i in range(9)), "y" * 500]
+    content = [*({"type": kind, "data": 1} for kind in kinds), {"type": "text", "text": "So."}]
+    turns = [*MINIMAL["messages"], {"role": "assistant", "content": content}]
+    (warning,) = translate({**MINIMAL, "messages": turns}, {}).warnings
+    assert warning == (
+        "Shown to the model as text, or not at all: b??, hologram, x0, x1, x2 and 7 more."
+    )
 
 
 def test_no_signature_is_sent_again_after_one_was_refused() -> None:

@@ -92,3 +92,10 @@ def test_id_there_and_back(given: str | None, tool_use: str, back: str) -> None:
 
 def test_id_of_another_origin_is_kept() -> None:
     assert call_id("toolu_01XyZ") == "toolu_01XyZ"
+
+
+def test_id_for_gemini_has_a_length() -> None:
+    assert call_id("x" * 256) == "x" * 256
+    long = call_id("x" * 257)
+    assert len(long) == 64
+    assert long == call_id("x" * 257) != call_id("x" * 258)

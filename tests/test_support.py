@@ -60,6 +60,21 @@ def is_ignored(**fields: Any) -> bool:
     return bool(sent(**fields) == sent())
 
 
+def history() -> bool:
+    """Blocks in a turn of the model's that another server made."""
+    blocks = [
+        {"type": "compaction", "content": "They greeted."},
+        {"type": "hologram", "text": "Hm."},
+        {"type": "tool_use", "input": {}},
+    ]
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": blocks}]
+    _, answer, _ = sent(messages=turns)["contents"]
+    first, second, called = answer["parts"]
+    texts = [first["text"], second["text"]]
+    name = called["functionCall"]["name"]
+    return (texts, name) == (["They greeted.", "Hm."], "tool_name_missing")
+
+
 def text_and_system() -> bool:
     turns = [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]
     request = sent(messages=turns, system="c")
@@ -171,6 +186,7 @@ OLDER = "gemini-2.5-flash"
 YES: dict[str, Callable[[], bool]] = {
     "text, system prompt": text_and_system,
     "images (base64, URL)": media,
+    "blocks of a history": history,
     "tools, `tool_choice`": lambda: (
         sent(tools=[BASH], tool_choice={"type": "any"})["toolConfig"]
         == {"functionCallingConfig": {"mode": "ANY"}}
@@ -249,7 +265,7 @@ PARTLY: dict[str, Callable[[], bool]] = {
     ),
     "server tools beside other tools": lambda: (
         sent(tools=[SEARCH, BASH])["toolConfig"]["includeServerSideToolInvocations"]
-        and is_refused("tools:", model=OLDER, tools=[SEARCH, BASH])
+        and list(sent(model=OLDER, tools=[SEARCH, BASH])["tools"][0]) == ["functionDeclarations"]
     ),
     "schemas of tools and answers": schemas_within_bounds,
     "`strict` tools": lambda: (
@@ -338,6 +354,8 @@ BLOCK_ROWS = {
     "tool_reference": "tools that come and go",
     "tool_addition": "tools that come and go",
     "tool_removal": "tools that come and go",
+    "compaction": "blocks of a history",
+    "fallback": "blocks of a history",
     "server_tool_use": "server tools, search results",
     "web_search_tool_result": "server tools, search results",
     "web_fetch_tool_result": "server tools, search results",

@@ -127,11 +127,6 @@ def test_only_the_tools_that_were_refused_take_the_second_form() -> None:
             "tools.1.type: 'computer_20250124' is not supported here",
         ),
         (
-            [{"name": "Bash"}, SEARCH],
-            OLDER,
-            "tools: gemini-2.5-flash cannot use server tools beside others",
-        ),
-        (
             [{"name": f"tool_{i}"} for i in range(513)],
             HYDROGEN,
             "tools: Gemini takes at most 512 tools, got 513",
@@ -253,3 +248,12 @@ def test_a_wrong_tool_choice(choice: Any, message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         tool_config(classify({"name": "Bash"}), choice)
     assert caught.value.message == message
+
+
+def test_server_tools_that_a_model_cannot_have_beside_others() -> None:
+    tool_set = classify_tools([{"name": "Bash"}, SEARCH], None, OLDER)
+    assert (tool_set.function_names, tool_set.built_in) == (["Bash"], {})
+    assert tool_set.unavailable == ("web_search",)
+    forced = {"type": "tool", "name": "web_search"}
+    assert tool_config(tool_set, forced) == {"functionCallingConfig": {"mode": "NONE"}}
+    assert classify_tools([SEARCH], None, OLDER).unavailable == ()

@@ -154,8 +154,8 @@ def test_a_count_needs_no_max_tokens() -> None:
     (with_block({"type": "text"}), "messages.0.content.0.text: field required"),
     (with_block({"type": "text", "text": None}), "messages.0.content.0.text: expected a string"),
     (with_block({"type": "image", "source": 1}), "messages.0.content.0.source: expected an object"),
-    (with_block({"type": "tool_result", "tool_use_id": ""}),
-        "messages.0.content.0.tool_use_id: must not be empty"),
+    (with_block({"type": "tool_result", "tool_use_id": 1}),
+        "messages.0.content.0.tool_use_id: expected a string"),
     (with_block({"type": "tool_result", "tool_use_id": "t", "is_error": "yes"}),
         "messages.0.content.0.is_error: expected true or false"),
     (with_block({"type": "tool_result", "tool_use_id": "t", "content": [{"type": 1}]}),
@@ -241,3 +241,81 @@ def test_a_list_may_be_as_long_as_the_api_has_it() -> None:
     body = {**MINIMAL, "messages": MINIMAL["messages"] * 100_000, "stop_sequences": stops}
     request = normalise(body)
     assert (len(request["messages"]), len(request["stop_sequences"])) == (100_000, 1_000)
+
+
+# --- The model's own turns ------------------------------------------------------------------------
+
+
+def past(*content: Any) -> Any:
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": [*content]}]
+    body = {"model": "m", "max_tokens": 9, "messages": turns}
+    checked = normalise(body)["messages"]
+    assert body["messages"] == turns
+    return checked[1]["content"]
+
+
+MISSING = {"id": "toolu_missing", "name": "tool_name_missing"}
+CALL = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}
+
+
+@pytest.mark.parametrize(
+    ("given", "becomes"),
+    [
+        ("text", {"type": "text", "text": "text"}),
+        (None, {"type": "unknown", "content": None}),
+        (7, {"type": "unknown", "content": 7}),
+        ({}, {"type": "unknown"}),
+        ({"type": 1, "text": "a"}, {"type": "unknown", "text": "a"}),
+        ({"type": "text"}, {"type": "text", "text": ""}),
+        ({"type": "text", "text": None}, {"type": "text", "text": ""}),
+        ({"type": "thinking"}, {"type": "thinking", "thinking": "", "signature": ""}),
+        (
+            {"type": "thinking", "thinking": "a", "signature": 1},
+            {"type": "thinking", "thinking": "a", "signature": ""},
+        ),
+        ({"type": "hologram", "x": 1}, {"type": "hologram", "x": 1}),
+        ({"type": "image", "source": 1}, {"type": "unknown", "source": 1}),
+        ({"type": "compaction", "content": 1}, {"type": "unknown", "content": 1}),
+        *(
+            ({name: value for name, value in {**CALL, **wrong}.items() if value != "-"}, right)
+            for wrong, right in (
+                ({"name": "-"}, {**CALL, "name": MISSING["name"]}),
+                ({"name": ""}, {**CALL, "name": MISSING["name"]}),
+                ({"name": None, "id": 1}, {**CALL, **MISSING}),
+                ({"id": "-"}, {**CALL, "id": MISSING["id"]}),
+                ({"input": "-"}, CALL),
+                ({"input": "rm"}, {**CALL, "input": "rm"}),
+            )
+        ),
+    ],
+)
+def test_past_block_is_mended_never_refused(given: Any, becomes: Any) -> None:
+    shown = {name: value for name, value in past(given)[0].items() if name in {**becomes}}
+    assert shown == becomes
+
+
+@pytest.mark.parametrize("content", [None, "-", []])
+def test_turn_of_the_model_may_hold_nothing(content: Any) -> None:
+    turn = {"role": "assistant", "content": content}
+    if content == "-":
+        del turn["content"]
+    turns = [{"role": "user", "content": "Hi"}, turn]
+    body = {"model": "m", "max_tokens": 9, "messages": turns}
+    assert normalise(body)["messages"][1]["content"] == []
+
+
+def test_content_of_the_model_may_be_a_text() -> None:
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yo"}]
+    body = {"model": "m", "max_tokens": 9, "messages": turns}
+    checked = normalise(body)["messages"][1]["content"]
+    assert checked == [{"type": "text", "text": "Yo"}]
+
+
+@pytest.mark.parametrize("identity", ["", None, "-"])
+def test_result_without_an_id_is_one_of_a_call_without(identity: Any) -> None:
+    block = {"type": "tool_result", "tool_use_id": identity, "content": "ok"}
+    if identity == "-":
+        del block["tool_use_id"]
+    body = with_block(block)
+    (found,) = normalise(body)["messages"][0]["content"]
+    assert found["tool_use_id"] == MISSING["id"]

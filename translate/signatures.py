@@ -13,6 +13,7 @@ When something has to travel is response/pending_signatures.py's, and request/me
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import string
@@ -97,7 +98,13 @@ def tool_use_id(tag: str, call_id: str | None, position: int) -> str:
     return f"toolu_{tag}{position:02d}"
 
 
+MAX_ID_LENGTH = 256
+"""Characters of an id that goes to Gemini: its own have 8, Anthropic's 30."""
+
+
 def call_id(tool_use_id: str) -> str:
-    """Gemini's own id inside a tool_use's where there is one, else all of it."""
+    """Gemini's own id inside a tool_use's where there is one, else all of it, or its checksum."""
     match = OUR_ID.fullmatch(tool_use_id)
+    if match is None and len(tool_use_id) > MAX_ID_LENGTH:
+        return hashlib.sha256(tool_use_id.encode("utf-8", "replace")).hexdigest()
     return match[1] if match else tool_use_id

@@ -7,7 +7,8 @@ nor tool nor thinking: the system prompt, limits, the schema of an answer.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from .. import models
@@ -18,6 +19,7 @@ from ..wire import Block, GenerateContentRequest, Json, MessagesRequest, Part
 from . import json_schema, messages, tools, validation
 from .overrides import NO_OVERRIDES, RESPONSE_FORMAT_FIELDS, RequestOverrides
 from .thinking import headroom, thinking_config, wants_thinking, with_default_thinking
+from .unknown_blocks import unknown_types
 
 BILLING_HEADER = "x-anthropic-billing-header:"
 """Claude Code's first system block: other for each kind of request, it would spoil the cache."""
@@ -29,8 +31,9 @@ SAMPLING = {"temperature": "temperature", "top_p": "topP", "top_k": "topK"}
 """Fields of the Messages API -> those of generationConfig."""
 
 RESPONSE_SCHEMA = "the schema of the answer"
-MAX_NAMES = 5
-"""Of functions in a warning, which is a header."""
+MAX_NAMES, MAX_NAME_LENGTH = 5, 64
+"""In a warning, which is a header."""
+UNPRINTED = re.compile(r"[^A-Za-z0-9_.:@/ -]")
 
 ONE_CALL = "Call at most one tool in each of your turns."
 """Gemini has no field for it; a second call that comes all the same is dropped."""
@@ -120,7 +123,7 @@ def _translation(
         carries_signatures=_carries_signatures(request),
         response_schema=answer.schema if answer else None,
         is_streamed=bool(request.get("stream")),
-        warnings=(*warnings, *_ignored_fields(request)),
+        warnings=(*warnings, *_ignored_fields(request), *_ignored_parts(request, model, tool_set)),
     )
 
 
@@ -131,9 +134,7 @@ def _warn_of_schemas(
     names = [*declarations.reduced, *([RESPONSE_SCHEMA] if answer and answer.is_reduced else [])]
     if not names:
         return ()
-    shown = ", ".join(names[:MAX_NAMES])
-    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return (f"Too large or too deep, with their references, to be sent whole: {shown}{more}.",)
+    return (f"Too large or too deep, with their references, to be sent whole: {_names(names)}.",)
 
 
 def _ignored_fields(request: MessagesRequest) -> Iterator[str]:
@@ -150,6 +151,24 @@ def _ignored_fields(request: MessagesRequest) -> Iterator[str]:
     ]
     if any(not str(kind).startswith("clear_thinking") for kind in kinds):
         yield KEPT_WHOLE.format("context_management")
+
+
+def _ignored_parts(
+    request: MessagesRequest, model: Model, tool_set: tools.ToolSet
+) -> Iterator[str]:
+    """A warning of blocks that nobody knows, and of tools that the model cannot have."""
+    if unknown := unknown_types(request["messages"], messages.BLOCKS):
+        yield f"Shown to the model as text, or not at all: {_names(unknown)}."
+    if tool_set.unavailable:
+        names = _names(tool_set.unavailable)
+        yield f"{model.name} cannot use {names} beside other tools: not offered."
+
+
+def _names(names: Sequence[str]) -> str:
+    """In a header: a few, and of each what may stand there."""
+    shown = [UNPRINTED.sub("?", name[:MAX_NAME_LENGTH]) for name in names[:MAX_NAMES]]
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f"{', '.join(shown)}{more}"
 
 
 def _response_schemas(
@@ -247,7 +266,9 @@ def _extra_instructions(
     request: MessagesRequest, tool_set: tools.ToolSet, response_schema: Json | None
 ) -> list[Part]:
     """Texts for what Gemini has no field for. response_schema: one that goes into the prompt."""
+    unavailable = ", ".join(tool_set.unavailable)
     instructions = [
+        f"Not available in this conversation: {unavailable}." if unavailable else None,
         domains(tool_set.search).instruction("search the web"),
         domains(tool_set.built_in.get("urlContext", {})).instruction("fetch pages"),
         ONE_CALL if _calls_singly(request) else None,

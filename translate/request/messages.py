@@ -17,7 +17,9 @@ from ..errors import InvalidRequest
 from ..models import Model
 from ..signatures import call_id
 from ..wire import Block, Content, FunctionCall, FunctionResponse, Json, Message, Part, Source
+from .inline_media import DATA_URL, InvalidMedium, inline_part, split_data_url
 from .tools import function_name
+from .unknown_blocks import held_text
 from .validation import InvalidValue
 
 RESUMED = "(The conversation starts in the middle: its beginning is not available.)"
@@ -118,11 +120,18 @@ class ModelTurn:
         self._has_trace = False
 
     def add(self, block: Block) -> None:
-        block_type = BLOCKS.get(block["type"], UNKNOWN)
+        block_type = block_type_of(block)
         if block_type.in_model_turn is not None:
             block_type.in_model_turn(self, block)
-        else:
+            return
+        try:
             block_type.anywhere(block, self._parts)
+        except InvalidValue:
+            self.add_unknown(block)
+
+    def add_unknown(self, block: Block) -> None:
+        """What cannot be sent stays in the client's history: its text goes, or nothing."""
+        _text({"type": "text", "text": held_text(block)}, self._parts)
 
     def add_thinking(self, block: Block) -> None:
         signature = block.get("signature")
@@ -159,7 +168,7 @@ class ModelTurn:
 
     def add_server_tool(self, block: Block) -> None:
         if not (self._has_trace and is_traced(block)):
-            BLOCKS[block["type"]].anywhere(block, self._parts)
+            block_type_of(block).anywhere(block, self._parts)
 
     def finish(self) -> list[Part]:
         return self._parts
@@ -189,14 +198,17 @@ class UserTurn:
             self._positions.setdefault(waiting[i][0], []).append(i)
 
     def add(self, block: Block) -> None:
-        block_type = BLOCKS.get(block["type"], UNKNOWN)
+        block_type = block_type_of(block)
         if block_type.in_user_turn is not None:
             block_type.in_user_turn(self, block)
         else:
             block_type.anywhere(block, self._rest)
 
     def add_result(self, block: Block) -> None:
-        text, media = _result(block)
+        try:
+            text, media = _result(block)
+        except InvalidMedium as problem:
+            raise problem.below("tool_result") from None
         positions = self._positions.get(block["tool_use_id"])
         if not positions:
             self._rest.append(
@@ -248,7 +260,7 @@ def _add_all(blocks: Iterable[Block], parts: list[Part], *path: str) -> None:
     i = 0
     try:
         for i, block in enumerate(blocks):  # noqa: B007 - for the path
-            BLOCKS.get(block["type"], UNKNOWN).anywhere(block, parts)
+            block_type_of(block).anywhere(block, parts)
     except InvalidValue as problem:
         raise problem.below(*path, str(i)) from None
 
@@ -272,33 +284,43 @@ def _media(block: Block, parts: list[Part]) -> None:
     for heading in (block.get("title"), block.get("context")):
         if heading:
             parts.append({"text": heading})
-    add_source(source, parts)
+    add_source(source, parts, block["type"])
 
 
-def _inline(source: Source, parts: list[Part]) -> None:
-    parts.append({"inlineData": {"mimeType": source["media_type"], "data": source["data"]}})
+def _inline(source: Source, parts: list[Part], kind: str) -> None:
+    parts.append(inline_part(source, kind))
 
 
-def _by_url(source: Source, parts: list[Part]) -> None:
-    parts.append({"fileData": {"fileUri": source["url"]}})
+def _by_url(source: Source, parts: list[Part], kind: str) -> None:
+    url = source["url"]
+    if url.startswith(DATA_URL):
+        media_type, data = split_data_url(url)
+        _inline({**source, "media_type": media_type, "data": data}, parts, kind)
+    else:
+        parts.append({"fileData": {"fileUri": url}})
 
 
-def _plain_text(source: Source, parts: list[Part]) -> None:
+def _plain_text(source: Source, parts: list[Part], kind: str) -> None:
     if source["data"]:
         parts.append({"text": source["data"]})
 
 
-def _of_blocks(source: Source, parts: list[Part]) -> None:
-    _add_all(source["content"], parts, "source", "content")
+def _of_blocks(source: Source, parts: list[Part], kind: str) -> None:
+    """A medium within is the document's: that is what a client can take out."""
+    try:
+        _add_all(source["content"], parts, "source", "content")
+    except InvalidMedium as problem:
+        problem.path = [kind]
+        raise
 
 
-SOURCES: dict[str, Callable[[Source, list[Part]], None]] = {
+SOURCES: dict[str, Callable[[Source, list[Part], str], None]] = {
     "base64": _inline,
     "url": _by_url,
     "text": _plain_text,
     "content": _of_blocks,
 }
-"""Type of a source -> what adds its parts. Which fields it has stands in validation.SOURCES."""
+"""Type of a source -> what adds its parts, for a type of block. Its fields: validation.SOURCES."""
 
 
 def _search_result(block: Block, parts: list[Part]) -> None:
@@ -309,7 +331,7 @@ def _search_result(block: Block, parts: list[Part]) -> None:
 
 def _server_tool_use(block: Block, parts: list[Part]) -> None:
     """A tool that ran at the server, in words: what looks like a call would be imitated."""
-    given = json.dumps(_without_encrypted(block["input"]), ensure_ascii=False)
+    given = json.dumps(_without_encrypted(block.get("input")), ensure_ascii=False)
     parts.append({"text": f"(The server was asked to use {block.get('name')} with {given}.)"})
 
 
@@ -321,8 +343,8 @@ def _server_tool_result(block: Block, parts: list[Part]) -> None:
 
 def is_traced(block: Block) -> bool:
     """Whether a block shows what a trace of Gemini's beside it replays (see grounding.py)."""
-    identity = block.get("id") or block.get("tool_use_id", "")
-    return OUR_SERVER_ID.fullmatch(identity) is not None
+    identity = block.get("id") or block.get("tool_use_id")
+    return isinstance(identity, str) and OUR_SERVER_ID.fullmatch(identity) is not None
 
 
 OUR_SERVER_ID = re.compile(r"srvtoolu_[0-9a-f]{8}[sf]\d\d+")
@@ -354,6 +376,16 @@ def _tool_change(block: Block, parts: list[Part]) -> None:
     parts.append({"text": f"The tool {name} is {change}."})
 
 
+def _compaction(block: Block, parts: list[Part]) -> None:
+    """What came before it, in short; null where shortening failed."""
+    if content := block.get("content"):
+        parts.append({"text": str(content)})
+
+
+def _nothing(block: Block, parts: list[Part]) -> None:
+    """A mark without content: here another of Anthropic's models went on."""
+
+
 class BlockType(NamedTuple):
     """What a type of block becomes.
 
@@ -369,7 +401,10 @@ class BlockType(NamedTuple):
 SERVER_TOOL_USE = BlockType(_server_tool_use, in_model_turn=ModelTurn.add_server_tool)
 SERVER_TOOL_RESULT = BlockType(_server_tool_result, in_model_turn=ModelTurn.add_server_tool)
 
-UNKNOWN = BlockType()
+UNKNOWN = BlockType(in_model_turn=ModelTurn.add_unknown)
+
+SUFFIXES = (("_tool_use", SERVER_TOOL_USE), ("_tool_result", SERVER_TOOL_RESULT))
+"""How the types of new tools of Anthropic's servers end."""
 
 BLOCKS = {
     "text": BlockType(_text),
@@ -391,5 +426,15 @@ BLOCKS = {
     "text_editor_code_execution_tool_result": SERVER_TOOL_RESULT,
     "mcp_tool_use": SERVER_TOOL_USE,
     "mcp_tool_result": SERVER_TOOL_RESULT,
+    "compaction": BlockType(_compaction),
+    "fallback": BlockType(_nothing),
 }
 """Type of a block -> what it becomes. Which fields it has stands in validation.BLOCKS."""
+
+
+def block_type_of(block: Block) -> BlockType:
+    kind = block["type"]
+    found = BLOCKS.get(kind)
+    if found is not None:
+        return found
+    return next((each for suffix, each in SUFFIXES if kind.endswith(suffix)), UNKNOWN)

@@ -103,11 +103,13 @@ class ToolSet(NamedTuple):
     """The tools of a request by kind.
 
     function_names: of `functions`, in their order. built_in: Gemini's tool -> its definition.
+    unavailable: the names of server tools that this model cannot use beside functions.
     """
 
     functions: list[Tool]
     function_names: list[str]
     built_in: dict[str, Tool]
+    unavailable: tuple[str, ...] = ()
 
     @property
     def search(self) -> Tool:
@@ -124,7 +126,8 @@ class ToolSet(NamedTuple):
 def classify_tools(tools: Iterable[Tool], choice: Json | None, model: Model) -> ToolSet:
     """Functions and built-in tools; raises InvalidRequest for what has no counterpart.
 
-    Where no tool is to be used, built-in ones are left out: Gemini's NONE does not stop them.
+    Where no tool is to be used, built-in ones are left out: Gemini's NONE does not stop them. So
+    they are where the model cannot use them beside functions: a session needs its own tools more.
     """
     functions: list[Tool] = []
     built_in: dict[str, Tool] = {}
@@ -142,9 +145,10 @@ def classify_tools(tools: Iterable[Tool], choice: Json | None, model: Model) -> 
     if len(functions) > MAX_FUNCTIONS:
         problem = f"Gemini takes at most {MAX_FUNCTIONS} tools, got {len(functions):,}"
         raise InvalidRequest("tools", problem)
+    names = [function_name(tool["name"]) for tool in functions]
     if functions and built_in and not model.mixes_tools:
-        raise InvalidRequest("tools", f"{model.name} cannot use server tools beside others")
-    return ToolSet(functions, [function_name(tool["name"]) for tool in functions], built_in)
+        return ToolSet(functions, names, {}, tuple(tool["name"] for tool in built_in.values()))
+    return ToolSet(functions, names, built_in)
 
 
 def _built_in(kind: str) -> str | None:
@@ -212,7 +216,8 @@ def _calling_config(choice: Json | None, tool_set: ToolSet) -> Json | None:
     mode: Json = {"mode": MODES[choice["type"]]}
     if choice["type"] != "tool":
         return mode
-    if choice.get("name") in [tool["name"] for tool in tool_set.built_in.values()]:
+    built_in = [tool["name"] for tool in tool_set.built_in.values()]
+    if choice.get("name") in (*built_in, *tool_set.unavailable):
         return {"mode": "NONE"}
     if choice.get("name") not in [tool["name"] for tool in tool_set.functions]:
         raise InvalidRequest("tool_choice.name", "expected the name of one of the tools")

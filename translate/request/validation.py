@@ -193,6 +193,50 @@ def source(value: Any) -> Any:
 
 block_list = list_of(block, "a string or a list of content blocks")
 
+
+def past_block(value: Any) -> Any:
+    """A block of the model's own turn: the client has it in its history and sends it with every
+    request, so that it is mended, never refused."""
+    try:
+        return block(value)
+    except InvalidValue:
+        return _mend(value)
+
+
+def _mend(value: Any) -> Json:
+    """The block that was meant, or one of an unknown type with what it holds."""
+    if isinstance(value, str):
+        return {"type": "text", "text": value}
+    if not isinstance(value, dict):
+        return {"type": UNKNOWN_TYPE, "content": value}
+    kind = value.get("type")
+    defaults = PAST_DEFAULTS.get(kind) if isinstance(kind, str) else None
+    if defaults is None:
+        return {**value, "type": UNKNOWN_TYPE}
+    wrong = {
+        name: default
+        for name, default in defaults.items()
+        if not isinstance(value.get(name), str) or not value[name]
+    }
+    return {"input": {}, **value, **wrong}
+
+
+def past_blocks(value: Any) -> Any:
+    """The content of a model's turn; null is nothing."""
+    if isinstance(value, str):
+        return blocks(value)
+    return past_block_list([] if value is None else value)
+
+
+def tool_result_block(value: Any) -> Any:
+    """With or without an id: a call that has none needs a result, too."""
+    if not value.get("tool_use_id"):
+        value = {**value, "tool_use_id": MISSING_ID}
+    return tool_result_fields(value)
+
+
+past_block_list = list_of(past_block, "a string or a list of content blocks")
+
 SOURCES: dict[str, dict[str, Check]] = {
     "base64": {"media_type": string, "data": string},
     "url": {"url": string},
@@ -204,6 +248,7 @@ SOURCES: dict[str, dict[str, Check]] = {
 tool_change = fields({}, {"name": string, "definition": fields({"name": non_empty_string}, {})})
 server_tool_use = fields({"input": anything}, {"id": string, "name": string})
 server_tool_result = fields({}, {"tool_use_id": string})
+tool_result_fields = fields({"tool_use_id": string}, {"content": blocks, "is_error": boolean})
 
 BLOCKS: dict[str, Check] = {
     "text": fields({"text": string}, {}),
@@ -213,9 +258,7 @@ BLOCKS: dict[str, Check] = {
     "thinking": fields({"thinking": string}, {"signature": string}),
     "redacted_thinking": typed,
     "tool_use": fields({"id": non_empty_string, "name": non_empty_string, "input": anything}, {}),
-    "tool_result": fields(
-        {"tool_use_id": non_empty_string}, {"content": blocks, "is_error": boolean}
-    ),
+    "tool_result": tool_result_block,
     "tool_reference": fields({"tool_name": non_empty_string}, {}),
     "tool_addition": fields({"tool": tool_change}, {}),
     "tool_removal": fields({"tool": tool_change}, {}),
@@ -227,8 +270,26 @@ BLOCKS: dict[str, Check] = {
     "text_editor_code_execution_tool_result": server_tool_result,
     "mcp_tool_use": server_tool_use,
     "mcp_tool_result": server_tool_result,
+    "compaction": fields({}, {"content": string}),
+    "fallback": typed,
 }
 """Type of a block -> its fields. What it becomes stands in messages.BLOCKS, type by type."""
+
+UNKNOWN_TYPE = "unknown"
+"""Of a block whose type does not say what it is."""
+
+MISSING_ID = "toolu_missing"
+MISSING_NAME = "tool_name_missing"
+"""What Claude Code 2.1.332 writes there by itself; 2.1.330 sends the block without a name."""
+
+PAST_DEFAULTS: dict[str, Json] = {
+    "text": {"text": ""},
+    "thinking": {"thinking": "", "signature": ""},
+    "tool_use": {"id": MISSING_ID, "name": MISSING_NAME},
+    "server_tool_use": {"id": MISSING_ID, "name": MISSING_NAME},
+    "mcp_tool_use": {"id": MISSING_ID, "name": MISSING_NAME},
+}
+"""Type of a block of the model's turn -> what its texts are where they are none."""
 
 ROLES = ("user", "assistant", "system")
 
@@ -259,7 +320,16 @@ def output_format(value: Any) -> Any:
     return value
 
 
-message = fields({"role": role, "content": blocks}, {})
+sent_message = fields({"role": role, "content": blocks}, {})
+past_message = fields({"role": role, "content": past_blocks}, {})
+
+
+def message(value: Any) -> Any:
+    if not isinstance(value, dict) or value.get("role") != "assistant":
+        return sent_message(value)
+    return past_message(value if "content" in value else {**value, "content": None})
+
+
 tool = fields(
     {"name": non_empty_string},
     {

@@ -1,0 +1,145 @@
+"""translate/request/inline_media.py: media types and base64 as people send them."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from translate.request.inline_media import InvalidMedium, inline_part, split_data_url
+
+BYTES = b"\xfb\xff\xfe??>"
+RIGHT = base64.b64encode(BYTES).decode()
+PNG, PDF = "image/png", "application/pdf"
+
+
+def part(media_type: str = PNG, data: str = RIGHT, kind: str = "image") -> Any:
+    return inline_part({"type": "base64", "media_type": media_type, "data": data}, kind)
+
+
+def inline(media_type: str, data: str = RIGHT) -> Any:
+    return {"inlineData": {"mimeType": media_type, "data": data}}
+
+
+@pytest.mark.parametrize(
+    ("written", "registered"),
+    [
+        ("image/jpg", "image/jpeg"),
+        ("image/pjpeg", "image/jpeg"),
+        ("image/x-png", PNG),
+        ("IMAGE/PNG", PNG),
+        (" image/png ", PNG),
+        ("image/png; charset=binary", PNG),
+        ("image/webp", "image/webp"),
+        ("image/gif", "image/gif"),
+        ("image/heic", "image/heic"),
+        ("application/x-pdf", PDF),
+        (PDF, PDF),
+        ("audio/mp3", "audio/mp3"),
+        ("video/mp4", "video/mp4"),
+    ],
+)
+def test_media_type_is_written_as_registered(written: str, registered: str) -> None:
+    assert part(written) == inline(registered)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        RIGHT,
+        RIGHT.rstrip("="),
+        f"{RIGHT[:4]}\n{RIGHT[4:]}\r\n",
+        f" {RIGHT} ",
+        RIGHT.replace("+", "-").replace("/", "_"),
+        RIGHT.replace("+", "-").replace("/", "_").rstrip("="),
+        RIGHT + "==",
+        f"data:image/png;base64,{RIGHT}",
+        f"data:;base64,{RIGHT}",
+        f"data:,{RIGHT}",
+    ],
+)
+def test_base64_that_has_one_reading_is_mended(data: str) -> None:
+    assert part(data=data) == inline(PNG)
+
+
+def test_data_url_knows_its_type() -> None:
+    assert part(PNG, f"data:image/jpg;base64,{RIGHT}") == inline("image/jpeg")
+    assert split_data_url("data:text/plain;charset=x;base64,QQ==") == ("text/plain", "QQ==")
+    assert split_data_url("data:") == ("", "")
+
+
+def test_what_is_right_is_not_copied() -> None:
+    data = RIGHT * 2 + ""
+    assert part(data=data)["inlineData"]["data"] is data
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ("", "it holds no data"),
+        (" \n", "it holds no data"),
+        ("data:image/png;base64,", "it holds no data"),
+        ("====", "it holds no data"),
+        ("AAAAA", "it is no base64"),
+        ("AA=A", "it is no base64"),
+        ("AAA!", "it is no base64"),
+        ("AAAé", "it is no base64"),
+        ("/home/me/picture.png", ""),
+        ("https://x.test/a.png", "it is no base64"),
+    ],
+)
+def test_what_is_no_base64_is_refused(data: str, problem: str) -> None:
+    if not problem:
+        data, problem = f"file://{data}", "it is no base64"
+    with pytest.raises(InvalidMedium) as caught:
+        part(data=data)
+    assert (caught.value.problem, caught.value.path) == (
+        f"Could not process image: {problem}",
+        ["image"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("media_type", "kind", "name"),
+    [
+        ("image/bmp", "image", "image"),
+        ("image/svg+xml", "image", "image"),
+        ("image/tiff", "image", "image"),
+        ("application/msword", "document", "PDF"),
+        ("", "document", "PDF"),
+        ("x" * 1_000, "image", "image"),
+    ],
+)
+def test_what_gemini_cannot_read_is_refused(media_type: str, kind: str, name: str) -> None:
+    with pytest.raises(InvalidMedium) as caught:
+        part(media_type, kind=kind)
+    assert caught.value.problem == (
+        f"Could not process {name}: Gemini cannot read {media_type[:60]!r}; send PNG, JPEG, WebP "
+        "or a PDF"
+    )
+    assert caught.value.path == [kind]
+
+
+@pytest.mark.parametrize(
+    "media_type", ["text/plain", "text/markdown", "text/csv; charset=utf-8", "application/json"]
+)
+def test_text_in_base64_is_text(media_type: str) -> None:
+    data = base64.b64encode("naïve\n".encode()).decode()
+    assert part(media_type, data, "document") == {"text": "naïve\n"}
+
+
+def test_text_that_is_no_utf_8_is_read_as_far_as_it_goes() -> None:
+    assert part("text/plain", base64.b64encode(b"a\xff").decode()) == {"text": "a\ufffd"}
+
+
+@given(st.binary(min_size=1), st.booleans(), st.booleans(), st.booleans())
+def test_whatever_is_sent_as_base64_arrives(
+    given: bytes, for_urls: bool, padded: bool, wrapped: bool
+) -> None:
+    data = (base64.urlsafe_b64encode if for_urls else base64.b64encode)(given).decode()
+    data = data if padded else data.rstrip("=")
+    data = "\n".join(data[i : i + 7] for i in range(0, len(data), 7)) if wrapped else data
+    assert base64.b64decode(part(data=data)["inlineData"]["data"], validate=True) == given

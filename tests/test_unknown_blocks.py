@@ -1,0 +1,41 @@
+"""translate/request/unknown_blocks.py: what a block holds that nobody knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.messages import assistant, user
+from translate.request.unknown_blocks import MAX_VALUES, held_text, unknown_types
+
+
+@pytest.mark.parametrize(
+    ("block", "text"),
+    [
+        ({"type": "x"}, ""),
+        ({"type": "x", "text": "a"}, "a"),
+        ({"type": "x", "content": "a"}, "a"),
+        ({"type": "x", "content": [{"type": "text", "text": "a"}, "b", 7, None]}, "a\nb"),
+        ({"type": "x", "content": {"type": "y", "text": "a", "summary": "b"}}, "a\nb"),
+        ({"type": "x", "text": {"text": ["a", ["b"]]}, "content": "c"}, "a\nb\nc"),
+        ({"type": "x", "data": "a", "encrypted_content": "b", "signature": "c"}, ""),
+        ({"type": "x", "content": None, "text": ""}, ""),
+    ],
+)
+def test_text_is_found_wherever_it_stands(block: Any, text: str) -> None:
+    assert held_text(block) == text
+
+
+def test_text_is_looked_for_in_so_many_values() -> None:
+    texts = held_text({"content": ["a"] * 10 * MAX_VALUES}).split("\n")
+    assert len(texts) == MAX_VALUES - 2
+    nested: Any = "deep"
+    for _ in range(2 * MAX_VALUES):
+        nested = [nested]
+    assert held_text(nested) == ""
+
+
+def test_types_of_the_models_turns_that_nobody_knows() -> None:
+    messages: Any = [user({"type": "z"}), assistant({"type": "b"}, {"type": "a"}, "So.")]
+    assert unknown_types(messages, {"text"}) == ["a", "b"]

@@ -1,0 +1,92 @@
+"""A base64 source -> the part it becomes: its media type and data as people send them.
+
+What has one reading is mended: `image/jpg`, a data: URL, line breaks, the alphabet of URLs, a text
+as base64. What Gemini cannot read is refused here, and so is what is no base64, in words by which
+Claude Code takes the medium out of its history and goes on.
+"""
+
+from __future__ import annotations
+
+import base64
+import string
+
+from ..wire import Part, Source
+from .validation import InvalidValue
+
+SYNONYMS = {
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/x-png": "image/png",
+    "application/x-pdf": "application/pdf",
+    "application/acrobat": "application/pdf",
+}
+"""Media type, as some write it -> as it is registered."""
+
+READABLE = frozenset(
+    {
+        *(f"image/{subtype}" for subtype in ("png", "jpeg", "webp", "gif", "heic", "heif", "avif")),
+        "application/pdf",
+    }
+)
+"""What Gemini may read; of other images it says no more than `invalid argument`."""
+
+STREAMS = ("audio/", "video/")
+TEXTS = ("text/", "application/json", "application/xml")
+"""How the media types begin of what can be read as text."""
+
+ALPHABET = (string.ascii_letters + string.digits + "+/").encode()
+DATA_URL = "data:"
+MAX_SHOWN = 60
+"""Characters of a media type in an error."""
+
+NAMES = {"image": "image", "document": "PDF"}
+"""Type of a block -> what the client's words call its medium."""
+
+
+class InvalidMedium(InvalidValue):
+    """A medium that cannot be sent; its path ends with the type of its block."""
+
+    def __init__(self, problem: str, kind: str) -> None:
+        super().__init__(f"Could not process {NAMES[kind]}: {problem}", kind)
+
+
+def inline_part(source: Source, kind: str) -> Part:
+    """kind: the type of the client's block. Raises InvalidMedium."""
+    media_type, data = source["media_type"], source["data"]
+    if data.startswith(DATA_URL):
+        media_type, data = split_data_url(data, media_type)
+    media_type = media_type.partition(";")[0].strip().lower()
+    media_type = SYNONYMS.get(media_type, media_type)
+    is_text = media_type.startswith(TEXTS)
+    if not is_text and media_type not in READABLE and not media_type.startswith(STREAMS):
+        problem = f"Gemini cannot read {media_type[:MAX_SHOWN]!r}; send PNG, JPEG, WebP or a PDF"
+        raise InvalidMedium(problem, kind)
+    data = _mend(data, kind)
+    if is_text:
+        return {"text": base64.b64decode(data).decode("utf-8", "replace")}
+    return {"inlineData": {"mimeType": media_type, "data": data}}
+
+
+def split_data_url(url: str, media_type: str = "") -> tuple[str, str]:
+    """A data: URL -> its media type, or the one given where it has none, and its data."""
+    head, _, data = url.partition(",")
+    return head.removeprefix(DATA_URL).partition(";")[0] or media_type, data
+
+
+def _mend(data: str, kind: str) -> str:
+    """Base64 as Google takes it. Looked at in one pass; what is right already is not copied."""
+    if _is_base64(data):
+        return data
+    mended = "".join(data.split()).rstrip("=").replace("-", "+").replace("_", "/")
+    mended += "=" * (-len(mended) % 4)
+    if not _is_base64(mended):
+        raise InvalidMedium("it holds no data" if not mended else "it is no base64", kind)
+    return mended
+
+
+def _is_base64(data: str) -> bool:
+    """Letters of the alphabet, padded to fours. `translate` takes a quarter of a regex's time."""
+    if not data or len(data) % 4 or not data.isascii():
+        return False
+    padding = b"==" if data.endswith("==") else b"=" * data.endswith("=")
+    return data.encode().translate(None, delete=ALPHABET) == padding

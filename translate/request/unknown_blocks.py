@@ -1,0 +1,45 @@
+"""Blocks in a model's turn that nobody knows here: what they hold, and that they are there.
+
+A session may have begun at Anthropic, or go on with a newer client: what stands in its history
+comes again with every request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from ..wire import Message
+
+MAX_VALUES = 1_000
+"""In a block, among which its text is looked for."""
+
+TEXT_FIELDS = ("text", "content", "summary")
+
+
+def held_text(block: Any) -> str:
+    """The text in a block, wherever it stands."""
+    found: list[str] = []
+    left: list[Any] = [block]
+    for _ in range(MAX_VALUES):
+        if not left:
+            break
+        value = left.pop()
+        if isinstance(value, str):
+            found.append(value)
+        elif isinstance(value, list):
+            left += reversed(value[:MAX_VALUES])
+        elif isinstance(value, dict):
+            left += [value[name] for name in reversed(TEXT_FIELDS) if name in value]
+    return "\n".join(filter(None, found))
+
+
+def unknown_types(messages: Iterable[Message], known: Collection[str]) -> list[str]:
+    """The types of blocks in the model's turns that are not among those known."""
+    kinds = {
+        block["type"]
+        for message in messages
+        if message["role"] == "assistant"
+        for block in message["content"]
+    }
+    return sorted(kinds.difference(known))
