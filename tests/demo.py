@@ -38,7 +38,42 @@ TOOLS = [
 ]
 
 
+END_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+"""Ctrl-C, kill, and a closed terminal; Windows has no third."""
+
+POLL_SECONDS = 0.1
+
+
 def main() -> None:
+    """Let a thread do it: a signal may come at any moment, even between the start of a process and
+    the line that notes it. Here it only sets a flag."""
+    signals: list[int] = []
+    for number in END_SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, lambda number, _: signals.append(number))
+    failures: list[BaseException] = []
+    thread = threading.Thread(target=serve_and_play, args=(failures,), daemon=True)
+    thread.start()
+    while thread.is_alive() and not signals:
+        thread.join(POLL_SECONDS)
+    servers.stop_all()
+    if failures and not signals:
+        raise failures[0]
+    sys.stdout.flush()
+    os._exit(0)  # without waiting for the thread
+
+
+def serve_and_play(failures: list[BaseException]) -> None:
+    """All of the demo. failures: gets the exception that ended it."""
+    try:
+        _serve_and_play()
+    except BaseException as error:  # noqa: BLE001 - raised by main
+        failures.append(error)
+
+
+def _serve_and_play() -> None:
     port = _port()
     with servers.serving(servers.EMULATOR) as emulator:
         environ = {"GEMINI_ENDPOINT": emulator, "PROXY_LISTEN_ADDR": f"127.0.0.1:{port}"}
@@ -154,10 +189,7 @@ def keep_serving(proxy: str) -> None:
         "Ctrl-C ends it. With a Gemini key instead of the emulator: make run",
         flush=True,
     )
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    stopped.wait()
+    threading.Event().wait()
 
 
 def _port() -> int:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +44,12 @@ FRAMEWORK = (sys.executable, "-m", "functions_framework", "--host", "127.0.0.1")
 EMULATOR = ("--source", str(ROOT / "tests/emulator/main.py"), "--target", "gemini")
 PROXY = ("--source", str(ROOT / "main.py"), "--target", "messages")
 
+
+started: list[subprocess.Popen[bytes]] = []
+"""The servers that run by now."""
+
+starting = threading.Lock()
+"""Whoever holds it for good keeps any more from being started."""
 
 output: Path | None = None
 """A folder for what the servers write, each to a file; None: to where this process writes."""
@@ -77,24 +85,42 @@ def running(
     command: Sequence[str], environ: Mapping[str, str] | None, url: str, folder: Path = ROOT
 ) -> Iterator[str]:
     """A server process, from its first answer on; it is stopped at the end."""
-    with _written() as file:
+    with _written() as file, starting:
         process = subprocess.Popen(
             command,
             env={**clean_environ(), **(environ or {})},
             cwd=folder,
             stdout=file,
             stderr=file,
+            # Of its own, so that all of its processes can be ended, and only by who started them.
+            start_new_session=True,
         )
+        started.append(process)
     try:
         _wait_for(process, url)
         yield url
     finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop(process)
+        started.remove(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a server, with its workers."""
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_SECONDS)
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def stop_all() -> None:
+    """End all servers, and start no more; also in the middle of a start."""
+    starting.acquire()
+    for process in started:
+        stop(process)
 
 
 @contextlib.contextmanager
