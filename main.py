@@ -51,12 +51,12 @@ from translate import ApiError, models, translate
 
 server.refuse_debug()
 config.set_server_defaults()
-server.use_worker()
 # What is imported by now stays: no garbage collection need look at it again, nor copy its pages
 # into a forked worker. Large bodies make many objects at once, none of them garbage.
 gc.freeze()
 gc.set_threshold(50_000, 20, 50)
 settings = config.read()
+server.use_worker()
 endpoint = endpoints.from_settings(settings)
 outbound.check(endpoint.base_url)
 for warning in config.warnings():
@@ -84,10 +84,7 @@ def messages(request: flask.Request) -> flask.Response:
         response = flask.Response(status=request_log.CLIENT_LEFT)
     except Exception as error:  # noqa: BLE001 - the one place where nothing may pass
         response = error_response(log_entry.to_api_error(error), log_entry)
-    response = finish(response, log_entry)
-    if not log_entry.body_was_read and has_large_body(request) and (client := socket_of(request)):
-        response.call_on_close(lambda: request_body.drain_request_body(request.stream, client))
-    return response
+    return finish(response, log_entry)
 
 
 def create_message(request: flask.Request, log_entry: RequestLog) -> flask.Response:
@@ -96,7 +93,7 @@ def create_message(request: flask.Request, log_entry: RequestLog) -> flask.Respo
     with contextlib.ExitStack() as stack:
         stack.enter_context(concurrency_limit)
         memory = stack.enter_context(memory_budget.reserve())
-        body = read_json(request, log_entry, memory)
+        body = read_json(request, memory)
         answer = start_answer(request, body, caller, log_entry)
         stack.callback(answer.close)
         answer.open(whole=not log_entry.stream)
@@ -135,7 +132,7 @@ def count_tokens(request: flask.Request, log_entry: RequestLog) -> flask.Respons
     """POST /v1/messages/count_tokens."""
     caller = authenticate(request, log_entry)
     with concurrency_limit, memory_budget.reserve() as memory:
-        body = read_json(request, log_entry, memory)
+        body = read_json(request, memory)
         translation = translate(
             body,
             settings.model_settings,
@@ -269,7 +266,7 @@ def authenticate(request: flask.Request, log_entry: RequestLog) -> auth.Caller:
     return caller
 
 
-def read_json(request: flask.Request, log_entry: RequestLog, memory: Reservation) -> Any:
+def read_json(request: flask.Request, memory: Reservation) -> Any:
     """A request's body, decoded. Raises ApiError, for want of memory before a byte is read."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ApiError(415, ENCODED)
@@ -282,7 +279,6 @@ def read_json(request: flask.Request, log_entry: RequestLog, memory: Reservation
     if length is not None:
         request_body.check_length(length)
         memory.resize(json_codec.NARROW_COPIES * length)
-    log_entry.body_was_read = True
     body = request_body.read_body(request.stream, socket_of(request), reserve)
     try:
         memory.resize(json_codec.memory_size(body))
@@ -302,13 +298,6 @@ def socket_of(request: flask.Request) -> socket.socket | None:
     """Where the client listens, as the local servers tell it; in the clouds nobody does."""
     names = ("gunicorn.socket", "werkzeug.socket")
     return next((request.environ[name] for name in names if name in request.environ), None)
-
-
-def has_large_body(request: flask.Request) -> bool:
-    """Whether there is a body that may not all have come by the time it is refused."""
-    if request.content_length is None:
-        return "Transfer-Encoding" in request.headers
-    return request.content_length > request_body.SMALL_BYTES
 
 
 def to_api_error(error: HTTPException) -> ApiError:

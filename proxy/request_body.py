@@ -1,7 +1,7 @@
 """A request's body: how large it may be and how long it is waited for.
 
-A refused body is read on to its end, within bounds, so that a client that is still sending sees
-why it is refused.
+A body that is too large is read on, within bounds, so that a client that is still sending sees why
+it is refused. Of a body that is not read at all, the worker takes care (client_connection.py).
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import os
 import socket
 import struct
 import threading
+import time
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import IO, TypeVar
 
 from werkzeug.exceptions import HTTPException
@@ -27,20 +29,25 @@ MAX_IGNORED_BYTES = 128_000_000
 """A client that is still sending reads no answer, so a body that is too large is read on."""
 
 READ_BYTES = 1_048_576
-BODY_SECONDS = 30
+SILENCE_SECONDS = 30
 """Of silence in the middle of a body, after which the rest of it is not waited for."""
+
+BODY_SECONDS = 60
+"""For which a body may be as slow as it likes."""
+
+MIN_RATE = 32_000
+"""Bytes a second, from then on: a quarter of a megabit, with which 32 MB take 17 minutes."""
+
+SLOW_SECONDS = 0.5
+"""After which a body is long in coming, and one of those that have no more than a share of the
+threads: clients send it in one piece."""
+
+CHECK_SECONDS = 0.25
+"""Between two looks at the bodies that are being read."""
 
 SEND_SECONDS = 30
 """In which a client takes next to nothing of its answer. After some three times that it is given
 up: the system finds room for a part of what is sent, and then for another."""
-
-DRAIN_SECONDS = 30
-"""For which a refused client may go on sending; nginx has the same two by default
-(lingering_time, lingering_timeout)."""
-
-DRAIN_SILENCE_SECONDS = 5
-SMALL_BYTES = 65_536
-"""So much of a body that nobody has read gunicorn itself reads on."""
 
 HAS_TIMEVAL_TIMEOUTS = os.name != "nt"
 """Whether a socket's timeouts are a `timeval`, as POSIX has it."""
@@ -73,16 +80,77 @@ def read_body(
     reserve: is told the size of what will have been read, before it is; what it raises is raised
     here, behind the rest of the body.
     """
-    if client is not None and client not in _with_send_timeout:
-        _set_socket_timeout(client, socket.SO_SNDTIMEO, SEND_SECONDS)
-        _with_send_timeout.add(client)
-    body = _within(BODY_SECONDS, client, lambda: _read(stream, reserve))
+    reading = Reading(client)
+    if client is not None:
+        set_send_timeout(client)
+        _readings[client] = reading
+    try:
+        body = _within(SILENCE_SECONDS, client, lambda: _read(stream, reserve, reading))
+    finally:
+        if client is not None:
+            del _readings[client]
+        if reading.is_late:
+            raise ApiError(408, TIMED_OUT)
     if body is None:
         raise ApiError(413, TOO_LARGE)
     return body
 
 
-def _read(stream: IO[bytes], reserve: Callable[[int], None]) -> bytearray | None:
+def set_send_timeout(client: socket.socket) -> None:
+    """Bound the time in which a client takes next to nothing of what is written to it."""
+    if client not in _with_send_timeout:
+        _set_socket_timeout(client, socket.SO_SNDTIMEO, SEND_SECONDS)
+        _with_send_timeout.add(client)
+
+
+@dataclass
+class Reading:
+    """A body that is being read. is_late: whether it was not waited for."""
+
+    client: socket.socket | None
+    received: int = 0
+    is_late: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def deadline(self) -> float:
+        """In seconds of time.monotonic()."""
+        return self.started + BODY_SECONDS + self.received / MIN_RATE
+
+    def end(self) -> None:
+        """The other thread reads the end of the body; the client may still read its answer."""
+        self.is_late = True
+        if self.client is not None:
+            with contextlib.suppress(OSError):
+                self.client.shutdown(socket.SHUT_RD)
+
+
+_readings: dict[socket.socket, Reading] = {}
+"""Of this process, by client."""
+
+
+def watch(max_slow: int) -> None:
+    """End bodies that are too late, and those of slow ones that are too many, in the background."""
+
+    def run() -> None:
+        while True:
+            time.sleep(CHECK_SECONDS)
+            end_late(max_slow, time.monotonic())
+
+    threading.Thread(target=run, name="bodies", daemon=True).start()
+
+
+def end_late(max_slow: int, now: float) -> None:
+    """max_slow: so many may be long in coming; beyond, those go that have the least time left."""
+    readings = list(_readings.copy().values())
+    slow = [each for each in readings if each.started + SLOW_SECONDS <= now and not each.is_late]
+    slow.sort(key=lambda each: each.deadline)
+    for index, reading in enumerate(slow):
+        if index < len(slow) - max_slow or reading.deadline <= now:
+            reading.end()
+
+
+def _read(stream: IO[bytes], reserve: Callable[[int], None], reading: Reading) -> bytearray | None:
     """A whole body; None for one that is too large, of which the rest is discarded."""
     body = bytearray()
     while len(body) <= MAX_BYTES:
@@ -96,6 +164,7 @@ def _read(stream: IO[bytes], reserve: Callable[[int], None]) -> bytearray | None
         if not piece:
             return body
         body += piece
+        reading.received = len(body)
     _discard(stream, len(body))
     return None
 
@@ -137,26 +206,6 @@ def _set_socket_timeout(client: socket.socket | None, option: int, seconds: floa
 @functools.cache
 def _timeval(seconds: float) -> bytes:
     return struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
-
-
-def drain_request_body(stream: IO[bytes], client: socket.socket) -> None:
-    """Read on, behind the answer, what nobody wants of a large body: closed before that, the
-    socket would be reset, and a client that is still sending would never see the answer.
-
-    stream: the body, as the server reads it. Where the body does not end within its time and size,
-    the connection does.
-    """
-    end = threading.Timer(DRAIN_SECONDS, hang_up, [client])
-    end.daemon = True
-    end.start()
-    try:
-        has_ended = _within(DRAIN_SILENCE_SECONDS, client, lambda: _discard(stream))
-    except Exception:  # noqa: BLE001 - whatever it is, nothing more can be read
-        has_ended = False
-    finally:
-        end.cancel()
-    if not has_ended:
-        hang_up(client)
 
 
 def hang_up(client: socket.socket) -> None:

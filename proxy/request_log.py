@@ -42,8 +42,7 @@ class RequestLog:
 
     caller_id: see auth.py. model: as the client named it. gemini: the one that was used.
     failed_attempts: their causes, oldest first. repairs: how many tool calls were repaired, by
-    kind. body_was_read: whether the request was read to its end, as far as that was possible.
-    started: seconds of time.monotonic().
+    kind. started: seconds of time.monotonic().
     """
 
     request_id: str
@@ -57,7 +56,6 @@ class RequestLog:
     status: int = 0
     error: str = ""
     client_left: bool = False
-    body_was_read: bool = False
     tokens: Mapping[str, int] = field(default_factory=dict)
     failed_attempts: Sequence[str] = ()
     repairs: Mapping[str, int] = field(default_factory=dict)

@@ -12,7 +12,17 @@ import sys
 COMMAND = "functions_framework._cli"
 """The module of the framework's command; on AWS Lambda and in tests there is none, nor a server."""
 
+GUNICORN = (27, 0)
+"""The version that buffering_worker.py is made for; with another, worker.py serves alone."""
+
 WORKER = "proxy.worker.Worker"
+BUFFERING_WORKER = "proxy.buffering_worker.BufferingWorker"
+
+OTHER_GUNICORN = (
+    "gunicorn {} is not the one that requirements.txt asks for: slow clients and those that do not "
+    "close keep others waiting."
+)
+
 
 DEBUG = (
     "DEBUG is set in the environment: functions-framework would serve a console for Python to "
@@ -33,8 +43,15 @@ def refuse_debug() -> None:
 
 def use_worker() -> None:
     """Have gunicorn start our worker. On Windows there is no gunicorn, and nothing to do."""
-    if COMMAND in sys.modules:
-        with contextlib.suppress(ImportError):
-            from gunicorn.config import WorkerClass
+    if COMMAND not in sys.modules:
+        return
+    with contextlib.suppress(ImportError):
+        import gunicorn
+        from gunicorn.config import WorkerClass
 
-            WorkerClass.default = WORKER
+        is_known = gunicorn.version_info[:2] == GUNICORN
+        if not is_known:
+            print(
+                f"gemini-messages: {OTHER_GUNICORN.format(gunicorn.__version__)}", file=sys.stderr
+            )
+        WorkerClass.default = BUFFERING_WORKER if is_known else WORKER

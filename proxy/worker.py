@@ -1,13 +1,17 @@
-"""gunicorn's threaded worker, with what this product needs on top.
+"""gunicorn's threaded worker, with what this product needs of a process.
 
-functions-framework starts gunicorn, and takes no setting that chooses a worker: see server.py.
+Here is what any version of gunicorn allows; buffering_worker.py has the rest. functions-framework
+starts gunicorn, and takes no setting that chooses a worker: see server.py.
 """
 
 from __future__ import annotations
 
 from gunicorn.workers.gthread import ThreadWorker
 
-from . import request_log
+from . import request_body, request_log
+
+SLOW_BODY_SHARE = 4
+"""One thread in so many may wait for a body that is long in coming."""
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -16,6 +20,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         """In the new process: threads do not survive a fork."""
         request_log.write_in_background()
+        request_body.watch(max(1, self.cfg.threads // SLOW_BODY_SHARE))
         super().init_process()
 
     def run(self) -> None:

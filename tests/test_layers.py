@@ -18,7 +18,10 @@ FORBIDDEN_IN_TRANSLATE = {
 ONLY_IN = {
     "flask": {"main.py"},
     "functions_framework": {"main.py", "proxy/aws/server.py"},
-    "gunicorn": {"proxy/server.py", "proxy/worker.py"},
+    "gunicorn": {
+        *("proxy/server.py", "proxy/worker.py"),
+        *("proxy/buffering_worker.py", "proxy/client_connection.py"),
+    },
     "google": {"proxy/google_auth.py"},
     "boto3": {"proxy/aws/secret.py"},
     "requests": {"proxy/gemini.py", "proxy/connections.py"},

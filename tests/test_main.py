@@ -6,7 +6,7 @@ import io
 import json
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import flask
@@ -14,7 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from proxy import __version__, clock, request_body
+from proxy import __version__, clock
 from proxy.gemini import Gemini
 from proxy.liveness import SILENCE, ClientDisconnected, Waiting
 from tests.messages import MARKER
@@ -482,31 +482,6 @@ def test_body_that_nobody_needs_is_not_read(client: FlaskClient, key: str, path:
     answer = client.get(path, headers={"x-api-key": key}, environ_overrides=server)
     assert answer.status_code == (404 if path == "/x" else 200)
     assert answer.content_length == len(answer.get_data())
-
-
-@pytest.mark.parametrize(
-    ("environ", "is_drained"),
-    [
-        ({"CONTENT_LENGTH": str(request_body.SMALL_BYTES)}, False),
-        ({"CONTENT_LENGTH": str(request_body.SMALL_BYTES + 1)}, True),
-        ({"HTTP_TRANSFER_ENCODING": "chunked"}, True),
-    ],
-)
-@pytest.mark.parametrize("server", ["gunicorn", "werkzeug", "another"])
-def test_large_body_nobody_read_is_drained(
-    client: FlaskClient,
-    environ: Mapping[str, str],
-    is_drained: bool,
-    server: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    drained: list[Any] = []
-    monkeypatch.setattr(request_body, "drain_request_body", lambda *given: drained.append(given[1]))
-    given = {f"{server}.socket": (sock := object()), **environ}
-    answer = client.get("/x", environ_overrides=given)
-    assert drained == []
-    answer.close()
-    assert drained == ([sock] if is_drained and server != "another" else [])
 
 
 CLASSES = list(models.CLASS_NAMES.values())

@@ -6,6 +6,7 @@ import io
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import LimitedStream
 
 from proxy import request_body
-from proxy.request_body import read_body
+from proxy.request_body import Reading, read_body
 from translate import ApiError
 
 Pair = tuple[socket.socket, socket.socket]
@@ -109,7 +110,7 @@ def receive_timeout(sock: socket.socket) -> tuple[int, ...]:
 
 def test_a_body_that_stops_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else some half bodies would take all places, and everybody else were refused."""
-    monkeypatch.setattr(request_body, "BODY_SECONDS", 0.02)
+    monkeypatch.setattr(request_body, "SILENCE_SECONDS", 0.02)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b"half")
@@ -134,7 +135,7 @@ def test_half_a_body_is_answered_at_once(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At once: the framework would first wait for the rest."""
-    monkeypatch.setattr(request_body, "BODY_SECONDS", 0.02)
+    monkeypatch.setattr(request_body, "SILENCE_SECONDS", 0.02)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b"half")
@@ -185,7 +186,7 @@ def test_the_timeout_of_writes_is_set_once_a_connection() -> None:
     assert ours.options == [socket.SO_SNDTIMEO, *[socket.SO_RCVTIMEO] * 6]
 
 
-# --- A client that is still sending -----------------------------------------------------------
+# --- A body that is long in coming ------------------------------------------------------------
 
 
 @pytest.fixture
@@ -196,72 +197,70 @@ def pair() -> Iterator[Pair]:
         yield ours, theirs
 
 
-def test_a_client_hears_the_answer_when_it_has_sent_all(pair: Pair) -> None:
-    """And may ask again over the same connection."""
-    ours, theirs = pair
-    body = LimitedStream(Received(ours), 3_000_000)  # type: ignore[arg-type]
-    listening = threading.Thread(target=request_body.drain_request_body, args=(body, ours))
-    listening.start()
-    theirs.sendall(bytes(3_000_000) + b"GET /")
-    listening.join(TEST_TIMEOUT)
-    assert ours.recv(100) == b"GET /"
-    assert receive_timeout(ours) == (0, 0)
+def begin(pair: Pair, *pieces: bytes) -> tuple[threading.Thread, list[ApiError], Reading]:
+    """Read a body of 3 MB in a thread, of which so much has come and been read."""
+    failures: list[ApiError] = []
+    body = LimitedStream(Received(pair[0]), 3_000_000)  # type: ignore[arg-type]
+
+    def read() -> None:
+        try:
+            read_body(body, pair[0])
+        except ApiError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    for piece in pieces:
+        pair[1].sendall(piece)
+    end = time.monotonic() + TEST_TIMEOUT
+    while pair[0] not in request_body._readings or request_body._readings[pair[0]].received != sum(
+        map(len, pieces)
+    ):
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    return thread, failures, request_body._readings[pair[0]]
 
 
-@pytest.mark.parametrize(
-    ("limit", "value"),
-    [("DRAIN_SILENCE_SECONDS", 0.02), ("DRAIN_SECONDS", 0.02), ("MAX_IGNORED_BYTES", 1)],
-)
-def test_a_client_that_goes_on_for_too_long_is_not_listened_to(
-    limit: str, value: float, pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ours, theirs = pair
-    monkeypatch.setattr(request_body, limit, value)
-    theirs.sendall(b"half")
-    request_body.drain_request_body(Received(ours), ours)  # type: ignore[arg-type]
-    assert theirs.recv(1) == b""
-    request_body.hang_up(ours)
+@pytest.mark.parametrize("pieces", [[], [b"some"], [bytes(640_000)]])
+def test_a_body_has_a_deadline_as_a_whole(pair: Pair, pieces: list[bytes]) -> None:
+    """However it gets on: the more has come, the longer it may take."""
+    thread, failures, reading = begin(pair, *pieces)
+    seconds = request_body.BODY_SECONDS + sum(map(len, pieces)) / request_body.MIN_RATE
+    assert reading.deadline == pytest.approx(reading.started + seconds)
+    request_body.end_late(1, reading.deadline - 0.01)
+    assert not reading.is_late
+    request_body.end_late(1, reading.deadline)
+    thread.join(TEST_TIMEOUT)
+    assert [(error.status, error.message) for error in failures] == [(408, request_body.TIMED_OUT)]
+    assert request_body._readings == {}
+    pair[0].sendall(b"answer")
+    assert pair[1].recv(10) == b"answer", "it can still be told"
 
 
-@pytest.mark.parametrize(
-    ("path", "headers", "is_waited_for"),
-    [
-        pytest.param("/v1/messages", {"CONTENT_LENGTH": "70000"}, True, id="a large body"),
-        pytest.param("/v1/messages", {"CONTENT_LENGTH": "65536"}, False, id="a small one"),
-        pytest.param("/v1/messages", {"HTTP_TRANSFER_ENCODING": "chunked"}, True, id="any length"),
-        pytest.param("/v1/messages", {}, False, id="none"),
-        pytest.param("/else", {"CONTENT_LENGTH": "70000"}, True, id="for nobody"),
-        pytest.param(
-            "/v1/messages",
-            {"CONTENT_LENGTH": "70000", "HTTP_X_API_KEY": "key"},
-            False,
-            id="one that is read",
-        ),
-    ],
-)
-def test_a_large_body_is_read_on_behind_a_refusal(
-    client: FlaskClient,
-    pair: Pair,
-    path: str,
-    headers: dict[str, str],
-    is_waited_for: bool,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    listened_to: list[socket.socket] = []
-    monkeypatch.setattr(
-        request_body, "drain_request_body", lambda _, client: listened_to.append(client)
-    )
-    ours, _ = pair
-    server = {
-        "gunicorn.socket": ours,
-        "wsgi.input": io.BytesIO(b"{"),
-        "wsgi.input_terminated": True,
-    }
-    answer = client.post(path, environ_overrides={**server, **headers})
-    assert answer.status_code in (400, 401, 404)
-    assert listened_to == []
-    answer.close()
-    assert listened_to == [ours] * is_waited_for
+def test_few_bodies_may_be_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that have come furthest stay; one that is not slow yet is not counted."""
+    readings = [Reading(None, received=received, started=0) for received in (3, 1, 2)]
+    readings.append(Reading(None, started=100))
+    monkeypatch.setattr(request_body, "_readings", dict(enumerate(readings)))
+    request_body.end_late(2, request_body.SLOW_SECONDS)
+    assert [reading.is_late for reading in readings] == [False, True, False, False]
+    request_body.end_late(1, request_body.SLOW_SECONDS)
+    assert [reading.is_late for reading in readings] == [False, True, True, False]
+
+
+def test_late_bodies_are_looked_for_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = threading.Event()
+    monkeypatch.setattr(request_body, "CHECK_SECONDS", 0.001)
+
+    def end_late(max_slow: int, now: float) -> None:
+        if looked.is_set():
+            raise SystemExit  # ends the thread
+        assert max_slow == 7
+        looked.set()
+
+    monkeypatch.setattr(request_body, "end_late", end_late)
+    request_body.watch(7)
+    assert looked.wait(TEST_TIMEOUT)
 
 
 class Garbled:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gunicorn
 import pytest
 from gunicorn.config import Config, WorkerClass
 
@@ -23,7 +24,18 @@ def default(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_frameworks_command_gets_our_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, server.COMMAND, sys)
     server.use_worker()
+    assert Config().worker_class.__module__ == "proxy.buffering_worker"
+
+
+def test_another_gunicorn_is_used_as_far_as_it_is_known(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, server.COMMAND, sys)
+    monkeypatch.setattr(gunicorn, "version_info", (28, 0, 0))
+    server.use_worker()
     assert Config().worker_class.__module__ == "proxy.worker"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"gemini-messages: gunicorn {gunicorn.__version__} is not the one that ")
 
 
 def test_without_the_command_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -307,7 +307,7 @@ def test_concurrency_is_released_by_failed_requests(emulator: Emulator, key: str
 
 
 HURRIED = (
-    "from proxy import request_body; request_body.BODY_SECONDS = request_body.SEND_SECONDS = 1;"
+    "from proxy import request_body; request_body.SILENCE_SECONDS = request_body.SEND_SECONDS = 1;"
     "from functions_framework._cli import _cli; _cli()"
 )
 """The server, less patient with half a body, or half an answer, than any setting makes it."""

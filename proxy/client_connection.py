@@ -1,0 +1,191 @@
+"""A client's connection beside gunicorn's threads: its head as it comes, and its end.
+
+Nothing in here waits: what has come is read, and whether all has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import re
+import socket
+import struct
+import termios
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.workers.gthread import TConn
+
+from translate import ApiError
+
+from . import json_codec, request_body
+
+HEAD_SECONDS = 10
+"""From a connection's first moment, or the first byte of its next request, to the end of the head:
+clients send it in one piece."""
+
+MAX_LINE_BYTES = 8_190
+"""Of a request's first line, as in Apache (LimitRequestLine): the longest URL here has 100."""
+
+MAX_HEAD_BYTES = 65_536
+"""Of all of a head. Claude Code's has 1.5 kB; a browser's cookies for a host have 16 kB at most."""
+
+READ_BYTES = 16_384
+
+MAX_UNREAD_BYTES = 16_384
+"""Of earlier answers, that a client has not taken when it asks for the next: with one more of that
+size no thread waits for it."""
+
+LINGER_SECONDS = 30
+"""For which a client may go on sending what nobody reads; nginx has the same two by default
+(lingering_time, lingering_timeout)."""
+
+LINGER_SILENCE_SECONDS = 5
+
+END_OF_HEAD = b"\r\n\r\n"
+END_OF_LINE = b"\r\n"
+EMPTY_LINES = re.compile(rb"(?:\r\n)+")
+
+MESSAGES = {
+    408: ("Request Timeout", "Timed out while reading the request's head."),
+    414: ("URI Too Long", f"The request line is longer than {MAX_LINE_BYTES // 1000} KB."),
+    431: (
+        "Request Header Fields Too Large",
+        f"The request's head is larger than {MAX_HEAD_BYTES // 1000} KB.",
+    ),
+}
+"""Status -> reason phrase, and what a person should know."""
+
+_discarded = memoryview(bytearray(65_536))
+
+
+class BadHead(Exception):
+    """A head that is too long, or too long in coming."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+    def response(self) -> bytes:
+        """A whole response. There is no request yet, and so no function to write it."""
+        reason, message = MESSAGES[self.status]
+        body = json_codec.dumps(ApiError(self.status, message).body(""))
+        head = (
+            f"HTTP/1.1 {self.status} {reason}\r\nConnection: close\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+
+class Connection(TConn):  # type: ignore[misc]
+    """gunicorn's, with a head that is read without waiting, and an end that is awaited elsewhere.
+
+    deadline: of what it waits for, in seconds of time.monotonic(). linger: closes it later, once
+    its client has seen the answer. forget: called when it is closed.
+    """
+
+    def __init__(
+        self,
+        cfg: Any,
+        sock: socket.socket,
+        client: Any,
+        server: Any,
+        linger: Callable[[Connection], None],
+        forget: Callable[[Connection], None],
+    ) -> None:
+        super().__init__(cfg, sock, client, server)
+        self.deadline = 0.0
+        self._linger = linger
+        self._forget = forget
+        self._head = bytearray()
+        self._searched = 0
+        """So much of the head has been looked through for its end."""
+        self._received = 0
+        self._end_of_linger = 0.0
+        request_body.set_send_timeout(sock)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a part of a head has come."""
+        return bool(self._head)
+
+    def begin_head(self, now: float) -> bool:
+        """Expect the next request; false for a client that does not take its answers."""
+        self.deadline = now + HEAD_SECONDS
+        self._received = self._searched = 0
+        self.sock.setblocking(False)
+        if not self.initialized:
+            return True
+        self._head = bytearray(self.parser.unreader.take_buffered())
+        return count_unsent(self.sock) <= MAX_UNREAD_BYTES
+
+    def receive_head(self) -> bool:
+        """Read once, where something has come; whether the head is complete, and the parser has it.
+
+        Raises BadHead, and OSError where the client has left.
+        """
+        if not self._is_complete():
+            try:
+                data = self.sock.recv(READ_BYTES)
+            except BlockingIOError:
+                return False
+            if not data:
+                raise ConnectionResetError
+            self._head += data
+            self._received += len(data)
+            if not self._is_complete():
+                return False
+        self.init()
+        self.parser.unreader.unread(bytes(self._head))
+        self._head = bytearray()
+        return True
+
+    def _is_complete(self) -> bool:
+        """Raises BadHead. Empty lines before a request are passed over (RFC 9112, 2.2)."""
+        if empty := EMPTY_LINES.match(self._head):
+            del self._head[: empty.end()]
+            self._searched = 0
+        end = self._head.find(END_OF_HEAD, max(0, self._searched - 3), MAX_HEAD_BYTES)
+        self._searched = len(self._head)
+        line = self._head.find(END_OF_LINE, 0, MAX_LINE_BYTES + len(END_OF_LINE))
+        if line < 0 and len(self._head) > MAX_LINE_BYTES:
+            raise BadHead(414)
+        if end < 0 and max(len(self._head), self._received) >= MAX_HEAD_BYTES:
+            raise BadHead(431)
+        return end >= 0
+
+    def close(self, graceful: bool = False) -> None:
+        """graceful: once the client has seen the answer, and without waiting for that here."""
+        if graceful:
+            self._linger(self)
+        else:
+            self._forget(self)
+            super().close()
+
+    def begin_linger(self, now: float) -> None:
+        """Say that nothing more comes from here. Raises OSError where nobody is there any more."""
+        self.sock.setblocking(False)
+        self.sock.shutdown(socket.SHUT_WR)
+        self._received = 0
+        self._end_of_linger = now + LINGER_SECONDS
+        self.deadline = now + LINGER_SILENCE_SECONDS
+
+    def discard(self, now: float) -> bool:
+        """Read and ignore what has come; false at its end, or where it is enough."""
+        try:
+            received = self.sock.recv_into(_discarded)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        self._received += received
+        self.deadline = min(now + LINGER_SILENCE_SECONDS, self._end_of_linger)
+        return bool(received) and self._received < request_body.MAX_IGNORED_BYTES
+
+
+def count_unsent(sock: socket.socket) -> int:
+    """Bytes that the other side has not taken; 0 where the system does not tell."""
+    with contextlib.suppress(OSError, ValueError):
+        raw = fcntl.ioctl(sock, termios.TIOCOUTQ, struct.pack("i", 0))
+        return int(struct.unpack("i", raw)[0])
+    return 0
