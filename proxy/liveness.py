@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import functools
 import math
+import os
 import select
 import socket
 import ssl
@@ -19,6 +21,8 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from typing import Final, Protocol, TypeVar
+
+from translate import ApiError, Cause
 
 T = TypeVar("T")
 
@@ -43,6 +47,11 @@ GONE = sum(getattr(select, name, 0) for name in ("POLLERR", "POLLHUP", "POLLNVAL
 
 INTERIM_RESPONSE = b"HTTP/1.1 100 Continue\r\n\r\n"
 """May stand before any response (RFC 9110, 15.2), and leaves its status open."""
+
+
+STOPPING = "This server is being stopped. Retry."
+RETRY_AFTER_SECONDS = 1
+"""Another instance, or this one's successor, takes the next request."""
 
 
 class ClientDisconnected(BaseException):
@@ -97,6 +106,9 @@ class Poller:
     behind TLS is not looked at. can_probe: whether it understands an interim response (HTTP/1.1).
     """
 
+    stop_fd = -1
+    """Readable from the moment on in which all waits have to end; -1 where nobody will tell."""
+
     def __init__(self, client: socket.socket | None = None, *, can_probe: bool = False) -> None:
         self.due = math.inf
         """When a wait yields SILENCE, in seconds of `time.monotonic`."""
@@ -107,6 +119,8 @@ class Poller:
         self._fd = -1
         self._mask = 0
         self._poll: Poll = select.poll() if hasattr(select, "poll") else SelectPoll()
+        if self.stop_fd >= 0:
+            self._poll.register(self.stop_fd, READABLE)
         self._client_fd = -1
         if self._client is not None and (fd := self._client.fileno()) >= 0:
             self._client_fd = fd
@@ -116,7 +130,8 @@ class Poller:
         """Wait until a descriptor is ready, the silence is due or the deadline is there.
 
         fd: -1 to wait for the client alone. deadline: in seconds of `time.monotonic`. Returns
-        whether the descriptor is ready. Raises ClientDisconnected.
+        whether the descriptor is ready. Raises ClientDisconnected, and ApiError 529 when the
+        process is stopped.
         """
         if fd != self._fd or mask != self._mask:
             self._watch(fd, mask)
@@ -129,6 +144,8 @@ class Poller:
         for each, events in found:
             if each == self._client_fd:
                 self._look_at_client(events)
+            elif each == self.stop_fd:
+                raise ApiError(529, STOPPING, cause=Cause.BUSY, retry_after=RETRY_AFTER_SECONDS)
             else:
                 is_ready = True
         return is_ready
@@ -195,6 +212,12 @@ class Poller:
             return False
         except OSError:
             raise ClientDisconnected from None
+
+
+def prepare_stop() -> Callable[[], None]:
+    """In a process that will be stopped: what is returned ends all waits, from then on."""
+    Poller.stop_fd, theirs = os.pipe()
+    return functools.partial(os.close, theirs)
 
 
 def _run(function: Callable[[], T], result: Future[T], done: socket.socket) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
+import os
 import select
 import socket
 import ssl
@@ -20,6 +21,7 @@ from proxy import liveness
 from proxy.liveness import INTERIM_RESPONSE, READABLE, SILENCE, WRITABLE, Poller, run
 from tests.servers import reset
 from tests.sockets import LONG, SOON, Pair, connected, drain, fill, soon
+from translate import ApiError
 
 Calls = list[float | None]
 
@@ -117,6 +119,31 @@ def test_wait_looks_at_the_descriptor_of_each_call(upstream: Pair, calls: Calls)
     assert poller.wait(ours, soon(), WRITABLE)
     assert poller.wait(theirs, soon(), WRITABLE)
     assert len(calls) == 9
+
+
+@pytest.mark.parametrize("later", [0, SOON])
+@pytest.mark.parametrize("is_ready", [True, False])
+def test_wait_ends_when_the_process_is_stopped(
+    upstream: Pair, client: Pair, later: float, is_ready: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the upstream has something to say or not; for every waiter, and for good."""
+    monkeypatch.setattr(Poller, "stop_fd", -1)
+    stop = liveness.prepare_stop()
+    pollers = Poller(), Poller(client[0])
+    if is_ready:
+        upstream[1].sendall(b"x")
+        assert pollers[0].wait(upstream[0].fileno(), soon(LONG))
+    timer = threading.Timer(later, stop)
+    timer.start()
+    if is_ready or not later:
+        timer.join()
+    for poller in (*pollers, *pollers):
+        with pytest.raises(ApiError, match="is being stopped") as caught:
+            poller.wait(upstream[0].fileno(), soon(LONG))
+        error = caught.value
+        assert (error.status, error.cause, error.headers()) == (529, "busy", {"retry-after": "1"})
+    timer.join()
+    os.close(Poller.stop_fd)
 
 
 def test_pollers_do_not_mind_each_other(upstream: Pair) -> None:
