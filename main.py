@@ -56,7 +56,7 @@ config.set_server_defaults()
 gc.freeze()
 gc.set_threshold(50_000, 20, 50)
 settings = config.read()
-server.use_worker()
+server.use_worker(settings.stop)
 endpoint = endpoints.from_settings(settings)
 outbound.check(endpoint.base_url)
 for warning in config.warnings():

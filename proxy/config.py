@@ -32,6 +32,7 @@ DEFAULTS = {
     "PROXY_PING_SECONDS": "10",
     "PROXY_CONNECT_SECONDS": "10",
     "PROXY_SILENCE_SECONDS": "900",
+    "PROXY_STOP_SECONDS": "8",
     "PROXY_LOG_LEVEL": "info",
     "PROXY_ALLOW_ORIGINS": "https://pivot.claude.ai",
     "PROXY_LISTEN_ADDR": "127.0.0.1:8080",
@@ -66,6 +67,7 @@ VARIABLES = (
     "PROXY_PING_SECONDS",
     "PROXY_CONNECT_SECONDS",
     "PROXY_SILENCE_SECONDS",
+    "PROXY_STOP_SECONDS",
     "PROXY_CONCURRENCY",
     "PROXY_LOG_LEVEL",
     "PROXY_ALLOW_ORIGINS",
@@ -131,8 +133,8 @@ class Settings:
     whether Vertex AI is asked instead, in this project (empty: the server's own) and location.
     api_keys: the server's own, the first that Google takes is used. model_settings: variable ->
     model name, as far as set. fallbacks: Gemini models to ask when another cannot be had. safety:
-    the threshold of all safety filters, None for Google's own. first_byte, ping, connect, silence:
-    seconds (see README). concurrency: answers that one process works on at once. threads:
+    the threshold of all safety filters, None for Google's own. first_byte, ping, connect, silence,
+    stop: seconds (see README). concurrency: answers that one process works on at once. threads:
     requests that it holds at once. allow_origins: of pages that may ask from elsewhere, in small
     letters; "*" for all.
     """
@@ -150,6 +152,7 @@ class Settings:
     ping: float
     connect: float
     silence: float
+    stop: float
     concurrency: int
     log_level: str
     allow_origins: tuple[str, ...]
@@ -187,6 +190,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         ping=_seconds(environ, "PROXY_PING_SECONDS"),
         connect=_seconds(environ, "PROXY_CONNECT_SECONDS"),
         silence=_seconds(environ, "PROXY_SILENCE_SECONDS"),
+        stop=_seconds(environ, "PROXY_STOP_SECONDS"),
         concurrency=_count("PROXY_CONCURRENCY", concurrency),
         log_level=_choice("PROXY_LOG_LEVEL", _get(environ, "PROXY_LOG_LEVEL"), LOG_LEVELS) or "",
         allow_origins=_origins(environ),

@@ -7,7 +7,10 @@ GUNICORN_CMD_ARGS nor a file is read. What it does not set has gunicorn's defaul
 from __future__ import annotations
 
 import contextlib
+import math
+import signal
 import sys
+from typing import Any
 
 COMMAND = "functions_framework._cli"
 """The module of the framework's command; on AWS Lambda and in tests there is none, nor a server."""
@@ -23,6 +26,8 @@ OTHER_GUNICORN = (
     "close keep others waiting."
 )
 
+REST_SECONDS = 2
+"""Of a stopping process, after the time that answers have; then it is killed."""
 
 DEBUG = (
     "DEBUG is set in the environment: functions-framework would serve a console for Python to "
@@ -41,13 +46,17 @@ def refuse_debug() -> None:
         raise SystemExit(DEBUG)
 
 
-def use_worker() -> None:
-    """Have gunicorn start our worker. On Windows there is no gunicorn, and nothing to do."""
+def use_worker(stop_seconds: float) -> None:
+    """Have gunicorn start our worker, and end as it should. On Windows there is no gunicorn, and
+    nothing to do.
+
+    stop_seconds: how long answers may go on after SIGTERM.
+    """
     if COMMAND not in sys.modules:
         return
     with contextlib.suppress(ImportError):
         import gunicorn
-        from gunicorn.config import WorkerClass
+        from gunicorn.config import GracefulTimeout, WhenReady, WorkerClass
 
         is_known = gunicorn.version_info[:2] == GUNICORN
         if not is_known:
@@ -55,3 +64,19 @@ def use_worker() -> None:
                 f"gemini-messages: {OTHER_GUNICORN.format(gunicorn.__version__)}", file=sys.stderr
             )
         WorkerClass.default = BUFFERING_WORKER if is_known else WORKER
+        GracefulTimeout.default = math.ceil(stop_seconds) + REST_SECONDS
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            WhenReady.default = staticmethod(ignore_hangup)
+        else:
+            WhenReady.default = staticmethod(end_on_hangup)
+
+
+def ignore_hangup(_: Any) -> None:
+    """For gunicorn's master, which would otherwise not heed that it was started by nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def end_on_hangup(_: Any) -> None:
+    """For gunicorn's master: a closed terminal ends it. It would start its workers anew, to read
+    settings that have not changed."""
+    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))

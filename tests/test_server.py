@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import gunicorn
 import pytest
-from gunicorn.config import Config, WorkerClass
+from gunicorn.config import Config, GracefulTimeout, WhenReady, WorkerClass
 
 from proxy import server
 from tests import servers
@@ -19,12 +21,16 @@ from tests import servers
 @pytest.fixture(autouse=True)
 def default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WorkerClass, "default", "sync")
+    monkeypatch.setattr(GracefulTimeout, "default", 30)
+    monkeypatch.setattr(WhenReady, "default", WhenReady.__dict__["default"])
 
 
 def test_the_frameworks_command_gets_our_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, server.COMMAND, sys)
-    server.use_worker()
+    server.use_worker(8)
     assert Config().worker_class.__module__ == "proxy.buffering_worker"
+    assert Config().graceful_timeout == 10
+    assert Config().when_ready is server.end_on_hangup
 
 
 def test_another_gunicorn_is_used_as_far_as_it_is_known(
@@ -32,16 +38,37 @@ def test_another_gunicorn_is_used_as_far_as_it_is_known(
 ) -> None:
     monkeypatch.setitem(sys.modules, server.COMMAND, sys)
     monkeypatch.setattr(gunicorn, "version_info", (28, 0, 0))
-    server.use_worker()
+    server.use_worker(8.5)
     assert Config().worker_class.__module__ == "proxy.worker"
+    assert Config().graceful_timeout == 11
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"gemini-messages: gunicorn {gunicorn.__version__} is not the one that ")
+
+
+def test_master_survives_its_terminal_where_that_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, server.COMMAND, sys)
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN)
+    server.use_worker(8)
+    handlers: dict[int, Any] = {}
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    Config().when_ready(None)
+    assert handlers == {signal.SIGHUP: signal.SIG_IGN}
+
+
+def test_master_ends_with_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: dict[int, Any] = {}
+    raised: list[int] = []
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    monkeypatch.setattr(signal, "raise_signal", raised.append)
+    server.end_on_hangup(None)
+    handlers[signal.SIGHUP](signal.SIGHUP, None)
+    assert raised == [signal.SIGTERM]
 
 
 def test_without_the_command_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     """On AWS Lambda, to import gunicorn would only cost time."""
     monkeypatch.delitem(sys.modules, server.COMMAND, raising=False)
-    server.use_worker()
+    server.use_worker(8)
     assert WorkerClass.default == "sync"
 
 
@@ -49,7 +76,7 @@ def test_without_gunicorn_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) ->
     """On Windows."""
     monkeypatch.setitem(sys.modules, server.COMMAND, sys)
     monkeypatch.setitem(sys.modules, "gunicorn.config", None)
-    server.use_worker()
+    server.use_worker(8)
     assert WorkerClass.default == "sync"
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from typing import Any
 
 import pytest
 from gunicorn.config import Config
 from gunicorn.workers.gthread import ThreadWorker
 
-from proxy import request_body, request_log
+from proxy import liveness, request_body, request_log, worker
 from proxy.worker import Worker
+from tests.sockets import LONG
 
 
 def test_process_is_prepared_and_writes_its_log_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,6 +26,7 @@ def test_process_is_prepared_and_writes_its_log_to_the_end(monkeypatch: pytest.M
     monkeypatch.setattr(request_log, "write_in_background", lambda: done.append("log"))
     monkeypatch.setattr(request_log, "flush", lambda: done.append("flushed"))
     monkeypatch.setattr(request_body, "watch", done.append)
+    monkeypatch.setattr(liveness, "prepare_stop", lambda: done.append("stop"))
     monkeypatch.setattr(ThreadWorker, "init_process", lambda _: done.append("process"))
     monkeypatch.setattr(ThreadWorker, "run", stop)
     serving = object.__new__(Worker)
@@ -30,4 +35,44 @@ def test_process_is_prepared_and_writes_its_log_to_the_end(monkeypatch: pytest.M
     serving.init_process()
     with pytest.raises(SystemExit):
         serving.run()
-    assert done == ["log", 64, "process", "run", "flushed"]
+    assert done == ["log", 64, "stop", "process", "run", "flushed"]
+
+
+def test_stop_gives_answers_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And then their clients a while more; a second signal changes nothing."""
+    done: list[str] = []
+    monkeypatch.setattr(ThreadWorker, "handle_exit", lambda *_: done.append("refuse"))
+    monkeypatch.setattr(worker, "LAST_SECONDS", 0.05)
+    monkeypatch.setenv("PROXY_STOP_SECONDS", "0.05")
+    serving = object.__new__(Worker)
+    serving.alive = True
+    serving._stop_waits = lambda: done.append("end")
+    monkeypatch.setattr(Worker, "hang_up_all", lambda _: done.append("hang up"))
+    serving.handle_exit(signal.SIGTERM, None)
+    serving.alive = False
+    serving.handle_exit(signal.SIGTERM, None)
+    end = time.monotonic() + LONG
+    while len(done) < 4 and time.monotonic() < end:
+        time.sleep(0.01)
+    assert done == ["refuse", "refuse", "end", "hang up"]
+
+
+def test_any_worker_can_be_stopped() -> None:
+    """Without buffering_worker.py, nobody knows the clients."""
+    object.__new__(Worker).hang_up_all()
+
+
+def test_quit_is_the_end_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[Any] = []
+    monkeypatch.setattr(request_log, "flush", lambda: done.append("flushed"))
+    monkeypatch.setattr(os, "_exit", done.append)
+    object.__new__(Worker).handle_quit(signal.SIGINT, None)
+    assert done == ["flushed", 0]
+
+
+def test_worker_leaves_a_closed_terminal_to_the_master(monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: dict[int, Any] = {}
+    monkeypatch.setattr(ThreadWorker, "init_signals", lambda _: None)
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    object.__new__(Worker).init_signals()
+    assert handlers == {signal.SIGHUP: signal.SIG_IGN}
