@@ -74,17 +74,9 @@ HISTORIES = {"a call without a name": drop_name, "a compaction": compact}
 
 @pytest.mark.parametrize("name", HISTORIES)
 def test_history_of_another_server(
-    request: pytest.FixtureRequest,
-    claude: ClaudeCode,
-    proxy: str,
-    emulator: Emulator,
-    key: str,
-    name: str,
+    claude: ClaudeCode, proxy: str, emulator: Emulator, key: str, name: str
 ) -> None:
     """2.1.332 gives a nameless call a name."""
-    if name == "a compaction" or claude.version == "2.1.197":
-        reason = "blocks that this server cannot make are refused"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     emulator.script(key, {"chunks": [CALL]}, *[HELLO] * 3)
     assert said(claude.ask(proxy, PROMPT)) == "Hello there."
     claude.edit_history(HISTORIES[name])
