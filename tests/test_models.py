@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.messages import assistant, result, use, user
 from translate import translate
-from translate.errors import InvalidRequest
 from translate.models import CHECKED, DEVELOPER, VERTEX
 from translate.request.overrides import use_model
 from translate.signatures import SENTINEL
@@ -41,9 +38,9 @@ def test_vertex_ai_gets_neither_ids_nor_private_fields() -> None:
     assert ids(request) == [None, None]
 
 
-def test_server_tools_beside_others_are_refused_for_vertex_ai() -> None:
-    with pytest.raises(InvalidRequest, match="cannot use server tools beside others"):
-        translated(VERTEX, tools=[TOOL, SEARCH])
+def test_server_tools_beside_others_are_left_out_for_vertex_ai() -> None:
+    (declared,) = translated(VERTEX, tools=[TOOL, SEARCH])["tools"]
+    assert list(declared) == ["functionDeclarations"]
     assert translated(VERTEX, tools=[SEARCH])["tools"] == [{"googleSearch": {}}]
 
 
