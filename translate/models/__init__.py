@@ -1,9 +1,11 @@
-"""Gemini models: facts (table.py), names (names.py, typos.py), how they are listed (api.py).
+"""Gemini models: facts (table.py), names (names.py, typos.py), how they are listed (api.py), what
+an answer of theirs costs (cost.py).
 
 One row of the table says all of a model; whoever uses one imports it from here.
 """
 
 from .api import CLASS_NAMES, catalog, display_name, summary, to_models_api
+from .cost import cost
 from .names import (
     CLASS_SETTINGS,
     CLASSES,
@@ -65,6 +67,7 @@ __all__ = [
     "catalog",
     "choose",
     "class_of",
+    "cost",
     "display_name",
     "find",
     "for_platform",
