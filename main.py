@@ -25,6 +25,7 @@ from werkzeug.exceptions import HTTPException
 from proxy import (
     __version__,
     auth,
+    auto_mode,
     clock,
     config,
     cors,
@@ -61,7 +62,7 @@ endpoint = endpoints.from_settings(settings)
 outbound.check(endpoint.base_url)
 for warning in config.warnings():
     print(f"gemini-messages: {warning}", file=sys.stderr, flush=True)
-request_log.configure_logging(settings.log_level)
+request_log.configure_logging(settings.log_level, settings.log_format)
 memory_budget = MemoryBudget(config.request_memory())
 timeouts = Timeouts(settings.connect, settings.silence)
 gemini = Gemini(endpoint, settings.threads, timeouts, memory_budget)
@@ -125,7 +126,8 @@ def start_answer(
     is_whole = not (isinstance(body, dict) and body.get("stream"))
     attempts = Attempts(call, gemini, caller.keys, poller, is_whole=is_whole)
     log_entry.model, log_entry.stream = body["model"], not is_whole
-    return Answer(attempts, poller, log_entry, settings, socket_of(request))
+    items = auto_mode.judged_events(call, attempts, gemini, poller, log_entry)
+    return Answer(attempts, poller, log_entry, settings, socket_of(request), items)
 
 
 def count_tokens(request: flask.Request, log_entry: RequestLog) -> flask.Response:
@@ -179,7 +181,8 @@ def show_model(request: flask.Request, log_entry: RequestLog) -> flask.Response:
 
 def show_health(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """GET and HEAD / and /api/hello: no key needed."""
-    return json_response({"status": "ok", "api": "/v1/messages", "version": __version__})
+    health = {"status": "ok", "api": "/v1/messages", "version": __version__}
+    return json_response(health | ({"instance": settings.instance} if settings.instance else {}))
 
 
 def answer_options(request: flask.Request, log_entry: RequestLog) -> flask.Response:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from translate import collect, sse
 from translate.wire import Event, Json
@@ -17,7 +17,7 @@ from translate.wire import Event, Json
 from . import json_codec
 from .attempts import Attempts
 from .config import Settings
-from .liveness import SILENCE, ClientDisconnected, Poller
+from .liveness import SILENCE, ClientDisconnected, Poller, Silence
 from .request_body import hang_up
 from .request_log import RequestLog
 
@@ -31,7 +31,8 @@ class Answer:
     """`open` it, then take its `message` or iterate over it. Close it in any case: that frees the
     upstream.
 
-    client: the socket that the client listens on, where that is known.
+    client: the socket that the client listens on, where that is known. items: what the attempts'
+    events become on their way, where something is added to them.
     """
 
     def __init__(
@@ -41,13 +42,14 @@ class Answer:
         log_entry: RequestLog,
         settings: Settings,
         client: socket.socket | None = None,
+        items: Generator[list[Event] | Silence, None, None] | None = None,
     ) -> None:
         self._attempts = attempts
         self._poller = poller
         self._log_entry = log_entry
         self._settings = settings
         self._client = client
-        self._items = attempts.events()
+        self._items = items or attempts.events()
         self._events: list[Event] = []
         """What the answer begins with."""
         self._last_event = time.monotonic()
@@ -115,6 +117,7 @@ class Answer:
         plan, translator = self._attempts.plan, self._attempts.translator
         self._log_entry.gemini = plan.translation.model.name
         self._log_entry.tokens = translator.tokens
+        self._log_entry.add_cost(plan.translation.model, translator.tokens)
         self._log_entry.failed_attempts = plan.failed_attempts
         self._log_entry.repairs = translator.repairs
 

@@ -34,7 +34,9 @@ DEFAULTS = {
     "PROXY_SILENCE_SECONDS": "900",
     "PROXY_STOP_SECONDS": "8",
     "PROXY_LOG_LEVEL": "info",
+    "PROXY_LOG_FORMAT": "auto",
     "PROXY_ALLOW_ORIGINS": "https://pivot.claude.ai",
+    "PROXY_AUTO_MODE_MODEL": "off",
     "PROXY_LISTEN_ADDR": "127.0.0.1:8080",
     "THREADS": "256",
 }
@@ -42,6 +44,7 @@ DEFAULTS = {
 DEVELOPER_ENDPOINT = "https://generativelanguage.googleapis.com"
 BACKENDS = ("DEVELOPER", "VERTEX")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LOG_FORMATS = ("AUTO", "JSON", "TEXT")
 
 THRESHOLDS = (
     "OFF",
@@ -70,7 +73,10 @@ VARIABLES = (
     "PROXY_STOP_SECONDS",
     "PROXY_CONCURRENCY",
     "PROXY_LOG_LEVEL",
+    "PROXY_LOG_FORMAT",
     "PROXY_ALLOW_ORIGINS",
+    "PROXY_AUTO_MODE_MODEL",
+    "PROXY_INSTANCE",
     "PROXY_LISTEN_ADDR",
     "PROXY_WORKERS",
     "THREADS",
@@ -136,7 +142,8 @@ class Settings:
     the threshold of all safety filters, None for Google's own. first_byte, ping, connect, silence,
     stop: seconds (see README). concurrency: answers that one process works on at once. threads:
     requests that it holds at once. allow_origins: of pages that may ask from elsewhere, in small
-    letters; "*" for all.
+    letters; "*" for all. auto_mode_model: judges tool calls for Claude Code's auto mode; None where
+    nothing does. instance: what the health answer calls this server.
     """
 
     endpoint: str
@@ -155,7 +162,10 @@ class Settings:
     stop: float
     concurrency: int
     log_level: str
+    log_format: str
     allow_origins: tuple[str, ...]
+    auto_mode_model: str | None
+    instance: str
     host: str
     port: int
     workers: int
@@ -169,14 +179,13 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
     threads = _count("THREADS", _get(environ, "THREADS"))
     concurrency = _get(environ, "PROXY_CONCURRENCY") or str(default_concurrency(threads))
     is_vertex = _choice("GEMINI_BACKEND", _get(environ, "GEMINI_BACKEND"), BACKENDS) == "VERTEX"
-    api_keys = _list(spelling.unquote(_get(environ, "GEMINI_API_KEY")))
     endpoint = _get(environ, "GEMINI_ENDPOINT") or ("" if is_vertex else DEVELOPER_ENDPOINT)
     return Settings(
         endpoint=_endpoint(endpoint) if endpoint else "",
         is_vertex=is_vertex,
         project=_get(environ, "GOOGLE_CLOUD_PROJECT"),
         location=_get(environ, "GOOGLE_CLOUD_LOCATION"),
-        api_keys=tuple(_secret("GEMINI_API_KEY", spelling.unquote(key)) for key in api_keys),
+        api_keys=_api_keys(_get(environ, "GEMINI_API_KEY")),
         token=_secret("PROXY_TOKEN", spelling.unquote(_get(environ, "PROXY_TOKEN"))),
         model_settings={
             name: _model(name, value) for name in MODEL_VARIABLES if (value := _get(environ, name))
@@ -192,8 +201,12 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         silence=_seconds(environ, "PROXY_SILENCE_SECONDS"),
         stop=_seconds(environ, "PROXY_STOP_SECONDS"),
         concurrency=_count("PROXY_CONCURRENCY", concurrency),
-        log_level=_choice("PROXY_LOG_LEVEL", _get(environ, "PROXY_LOG_LEVEL"), LOG_LEVELS) or "",
+        log_level=_choice(*_variable(environ, "PROXY_LOG_LEVEL"), LOG_LEVELS) or "",
+        log_format=_choice("PROXY_LOG_FORMAT", _get(environ, "PROXY_LOG_FORMAT"), LOG_FORMATS)
+        or "",
         allow_origins=_origins(environ),
+        auto_mode_model=_auto_mode_model(_get(environ, "PROXY_AUTO_MODE_MODEL")),
+        instance=_get(environ, "PROXY_INSTANCE"),
         host=host,
         port=port,
         workers=_count("PROXY_WORKERS", workers),
@@ -204,6 +217,11 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
 def warnings(environ: Mapping[str, str] = os.environ) -> list[str]:
     """Sentences about settings that are probably not what was meant, for who starts the server."""
     return list(spelling.find_slips(environ, VARIABLES, SECRETS))
+
+
+def no_color(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a person wants no colors at a terminal (https://no-color.org)."""
+    return bool(environ.get("NO_COLOR"))
 
 
 def default_concurrency(threads: int) -> int:
@@ -332,6 +350,11 @@ def _get(environ: Mapping[str, str], name: str) -> str:
     return environ.get(name, "").strip() or DEFAULTS.get(name, "")
 
 
+def _variable(environ: Mapping[str, str], name: str) -> tuple[str, str]:
+    """Its name, for an error, and its value."""
+    return name, _get(environ, name)
+
+
 def _secret(name: str, value: str) -> str:
     """A value that travels in a header."""
     if not (value.isascii() and value.isprintable()):
@@ -339,10 +362,20 @@ def _secret(name: str, value: str) -> str:
     return value
 
 
+def _api_keys(value: str) -> tuple[str, ...]:
+    """One or several, each of them or all in quotes that a shell has left."""
+    keys = _list(spelling.unquote(value))
+    return tuple(_secret("GEMINI_API_KEY", spelling.unquote(key)) for key in keys)
+
+
 def _model(name: str, value: str) -> str:
     if problem := spelling.problem_of_model(value):
         raise BadSetting(name, f"{problem} (To have it asked for as it is: models/{value})")
     return value
+
+
+def _auto_mode_model(value: str) -> str | None:
+    return None if value.lower() == OFF else _model("PROXY_AUTO_MODE_MODEL", value)
 
 
 def _choice(name: str, value: str, choices: tuple[str, ...]) -> str | None:

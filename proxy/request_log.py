@@ -1,4 +1,4 @@
-"""One line of JSON for each request: caller, models, status, tokens, how long it took.
+"""One line for each request: caller, models, status, tokens, how long it took.
 
 A line never holds keys, prompts, answers or error texts.
 """
@@ -13,13 +13,16 @@ import re
 import sys
 import time
 import traceback
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
-from translate import ApiError
+from translate import ApiError, models
+from translate.models import Model
 
-from . import __version__, json_codec, log_queue, routes
+from . import __version__, clock, config, json_codec, log_queue, log_text, routes
 from .log_queue import LogQueue
 
 log = logging.getLogger("gemini_messages")
@@ -32,6 +35,12 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 DROPPED = "%d log lines were dropped: nobody reads the standard output."
 
+USD_DIGITS = 6
+"""Behind the point: a token of the cheapest model costs 0.00000001."""
+
+recent: deque[dict[str, Any]] = deque(maxlen=20)
+"""The entries of the last requests, the newest last, for who sits at this machine."""
+
 CLIENT_LEFT = 499
 """The status of an answer nobody waited for (nginx's number for it)."""
 
@@ -42,7 +51,8 @@ class RequestLog:
 
     caller_id: see auth.py. model: as the client named it. gemini: the one that was used.
     failed_attempts: their causes, oldest first. repairs: how many tool calls were repaired, by
-    kind. started: seconds of time.monotonic().
+    kind. judge: of auto mode's verdict (see auto_mode.py): model, tokens, outcomes. usd: US dollars
+    at list price, the judge's among them. started: seconds of time.monotonic().
     """
 
     request_id: str
@@ -59,8 +69,20 @@ class RequestLog:
     tokens: Mapping[str, int] = field(default_factory=dict)
     failed_attempts: Sequence[str] = ()
     repairs: Mapping[str, int] = field(default_factory=dict)
+    judge: dict[str, Any] = field(default_factory=dict)
+    usd: float = 0.0
     started: float = field(default_factory=time.monotonic)
     first_byte_ms: int | None = None
+
+    def add_cost(self, model: Model, tokens: Mapping[str, int]) -> None:
+        """Of tokens as they stand in the log."""
+        self.usd += models.cost(
+            model,
+            clock.today(),
+            uncached=tokens["in"],
+            cached=tokens["cached"],
+            output=tokens["out"],
+        )
 
     def mark_first_byte(self) -> None:
         """Gemini has begun to answer."""
@@ -103,12 +125,17 @@ class RequestLog:
             "tokens": dict(self.tokens),
             "tried": list(self.failed_attempts),
             "repairs": dict(self.repairs),
+            "judge": self.judge,
+            "usd": round(self.usd, USD_DIGITS) or None,
             "first_byte_ms": self.first_byte_ms,
             "ms": self._elapsed(),
             "version": __version__,
         }
         entry = {name: value for name, value in fields.items() if should_log(value)}
-        log.handle(log.makeRecord(log.name, level, "", 0, entry, (), None))
+        record = log.makeRecord(log.name, level, "", 0, entry, (), None)
+        if level == logging.INFO:
+            recent.append({**entry, "created": record.created})
+        log.handle(record)
 
     def _elapsed(self) -> int:
         return round(1000 * (time.monotonic() - self.started))
@@ -126,14 +153,20 @@ def safe_identifier(value: object) -> str:
     return value if IDENTIFIER.fullmatch(value) else "?"
 
 
-class JsonLogHandler(logging.Handler):
-    """Writes to standard output, whatever that is at the moment, as Google Cloud reads it.
+class LogHandler(logging.Handler):
+    """Writes to standard output, whatever that is at the moment: JSON, as Google Cloud reads it, or
+    text for a person.
 
     Without a lock: a line is written in one piece, and threads would queue behind each other.
     queue: where lines are left instead, once there is one.
     """
 
     queue: LogQueue | None = None
+
+    def __init__(self, *, is_text: bool = False, has_color: bool = False) -> None:
+        super().__init__()
+        self._is_text = is_text
+        self._has_color = has_color
 
     def handle(self, record: logging.LogRecord) -> bool:
         self.emit(record)
@@ -151,6 +184,8 @@ class JsonLogHandler(logging.Handler):
 
     def format(self, record: logging.LogRecord) -> str:
         fields = record.msg if isinstance(record.msg, dict) else {"message": record.getMessage()}
+        if self._is_text:
+            return log_text.render(fields, record.created, has_color=self._has_color)
         milliseconds = int(record.created % 1 * 1000)
         written = f"{_second(int(record.created))}.{milliseconds:03d}+00:00"
         return json_codec.dumps({"time": written, "severity": record.levelname, **fields}).decode()
@@ -162,9 +197,17 @@ def _second(timestamp: int) -> str:
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def configure_logging(level: str) -> None:
-    """Write records of this level and above to standard output, one line of JSON each."""
-    log.handlers = [JsonLogHandler()]
+def configure_logging(level: str, log_format: str = "JSON") -> None:
+    """Write records of this level and above to standard output, one line each.
+
+    log_format: JSON, TEXT, or AUTO: text where standard output is a terminal.
+    """
+    is_terminal = False
+    with contextlib.suppress(AttributeError, ValueError):  # there is none, or it is closed
+        is_terminal = sys.stdout.isatty()
+    is_text = log_format == "TEXT" or (log_format == "AUTO" and is_terminal)
+    has_color = is_terminal and not config.no_color()
+    log.handlers = [LogHandler(is_text=is_text, has_color=has_color)]
     log.setLevel(level)
     log.propagate = False
 
@@ -176,7 +219,7 @@ def write_in_background() -> None:
     """
     fd = sys.stdout.fileno()
     for handler in log.handlers:
-        if isinstance(handler, JsonLogHandler):
+        if isinstance(handler, LogHandler):
             handler.queue = LogQueue(functools.partial(log_queue.write_all, fd), _dropped)
     atexit.register(flush)
 
@@ -184,10 +227,10 @@ def write_in_background() -> None:
 def flush() -> None:
     """Write what waits, as far as that can be done soon."""
     for handler in log.handlers:
-        if isinstance(handler, JsonLogHandler) and handler.queue is not None:
+        if isinstance(handler, LogHandler) and handler.queue is not None:
             handler.queue.flush()
 
 
 def _dropped(count: int) -> bytes:
     record = log.makeRecord(log.name, logging.WARNING, "", 0, DROPPED, (count,), None)
-    return f"{JsonLogHandler().format(record)}\n".encode()
+    return f"{LogHandler().format(record)}\n".encode()

@@ -51,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(folder))
     file = (folder / IN_PROCESS).open("a", buffering=1, encoding="utf-8")
     config.add_cleanup(file.close)
-    form = request_log.JsonLogHandler()
+    form = request_log.LogHandler()
 
     def keep(entry: logging.LogRecord) -> bool:
         file.write(f"{form.format(entry)}\n")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from proxy import config
+from proxy import auto_mode, config
 from proxy.answer import Answer
 from proxy.attempts import Attempts, MessagesCall
 from proxy.auth import Key
@@ -124,5 +124,6 @@ def make_case(
     )
     pairs = [Key(key) for key in keys]
     attempts = Attempts(call, gemini, pairs, poller, is_whole=whole)  # type: ignore[arg-type]
-    answer = Answer(attempts, poller, log_entry, read, client)
+    items = auto_mode.judged_events(call, attempts, gemini, poller, log_entry)  # type: ignore[arg-type]
+    answer = Answer(attempts, poller, log_entry, read, client, items)
     return Case(answer, attempts, gemini, poller, log_entry)

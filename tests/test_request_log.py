@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from proxy import __version__, request_log
 from proxy.request_log import RequestLog, configure_logging, safe_identifier, should_log
 from translate import ApiError, Cause, InvalidRequest
+from translate.models import find
 
 SECRET = "AIzaSy-prompt-or-key"
 Lines = Callable[[], list[dict[str, Any]]]
@@ -56,6 +58,8 @@ def test_the_line_of_a_request(lines: Lines) -> None:
     line.tokens = {"in": 9, "cached": 0, "out": 5, "thoughts": 2}
     line.failed_attempts = ["overloaded", "empty"]
     line.repairs = {"renamed": 1}
+    line.judge["flagged"] = 1
+    line.add_cost(find("gemini-4-hydrogen"), line.tokens)
     line.mark_first_byte()
     line.write()
     (entry,) = lines()
@@ -77,7 +81,42 @@ def test_the_line_of_a_request(lines: Lines) -> None:
         "tokens": {"in": 9, "cached": 0, "out": 5, "thoughts": 2},
         "tried": ["overloaded", "empty"],
         "repairs": {"renamed": 1},
+        "judge": {"flagged": 1},
+        "usd": 0.000051,
     }
+    assert request_log.recent[-1]["usd"] == 0.000051
+    assert request_log.recent[-1]["created"] <= time.time()
+
+
+@pytest.mark.parametrize(
+    ("log_format", "is_terminal", "no_color", "begin"),
+    [
+        ("AUTO", True, "", "\x1b[2m"),
+        ("AUTO", True, "1", "1"),
+        ("TEXT", False, "", "1"),
+        ("AUTO", False, "", "{"),
+        ("JSON", True, "", "{"),
+    ],
+)
+def test_format_of_the_line(
+    log_format: str, is_terminal: bool, no_color: str, begin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = io.StringIO()
+    monkeypatch.setattr(output, "isatty", lambda: is_terminal)
+    monkeypatch.setattr("sys.stdout", output)
+    monkeypatch.setattr("time.localtime", lambda _: time.struct_time((2026, 1, 1, 12) + (0,) * 5))
+    monkeypatch.setenv("NO_COLOR", no_color)
+    configure_logging("INFO", log_format)
+    new(status=200).write()
+    assert output.getvalue().startswith(begin)
+    assert "/v1/messages" in output.getvalue()
+
+
+def test_last_requests_are_few() -> None:
+    configure_logging("INFO")
+    for _ in range(30):
+        new(status=200).write()
+    assert len(request_log.recent) == 20
 
 
 def test_empty_values_are_not_logged(lines: Lines) -> None:
@@ -138,7 +177,7 @@ def test_zeros_are_kept_and_empty_values_dropped(value: Any, expected: bool) -> 
 )
 def test_the_time_of_a_line_has_milliseconds(created: float, written: str) -> None:
     entry = logging.makeLogRecord({"msg": "", "created": created, "levelname": "INFO"})
-    line = request_log.JsonLogHandler().format(entry)
+    line = request_log.LogHandler().format(entry)
     assert json.loads(line)["time"] == written
 
 
@@ -285,7 +324,7 @@ def test_lines_that_were_dropped_are_reported_as_a_warning(
     configure_logging("INFO")
     request_log.write_in_background()
     (handler,) = request_log.log.handlers
-    assert isinstance(handler, request_log.JsonLogHandler)
+    assert isinstance(handler, request_log.LogHandler)
     assert handler.queue is not None
     handler.queue._max_bytes = 1
     new().write()
@@ -406,7 +445,7 @@ def test_other_handlers_of_the_log_get_no_queue(monkeypatch: pytest.MonkeyPatch)
         request_log.write_in_background()
         request_log.flush()
     ours = request_log.log.handlers[0]
-    assert isinstance(ours, request_log.JsonLogHandler)
+    assert isinstance(ours, request_log.LogHandler)
     assert ours.queue is not None
     assert not hasattr(other, "queue")
     configure_logging("INFO")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.answers import call, chunk, short_events, text, thought, translator
+from tests.fake_gemini import Stream, make_case
 from tests.messages import EXAMPLES, user
 from tests.servers import ROOT
 from tests.test_messages import BECOMES
@@ -272,6 +273,10 @@ PARTLY: dict[str, Callable[[], bool]] = {
         sent(tools=[{**BASH, "strict": True}])["toolConfig"]
         == {"functionCallingConfig": {"mode": "VALIDATED"}}
     ),
+    "`safeguards`": lambda: (
+        is_ignored(safeguards=[{"type": "dangerous_tool_use"}])
+        and all(has_verdict(model) is bool(model) for model in ("", "gemini-3.8-flash"))
+    ),
 }
 NO: dict[str, Callable[[], bool]] = {
     "other typed tools": lambda: all(
@@ -297,7 +302,6 @@ NO: dict[str, Callable[[], bool]] = {
     "`metadata`": lambda: is_ignored(
         metadata={"user_id": "u"},
         service_tier="auto",
-        safeguards=[{"type": "dangerous_tool_use"}],
         cache_control={"type": "ephemeral"},
     ),
     "shortening the conversation": lambda: is_ignored(
@@ -315,6 +319,21 @@ NO: dict[str, Callable[[], bool]] = {
     ),
 }
 CLAIMS = {"yes": YES, "partly": PARTLY, "no": NO}
+
+
+def has_verdict(model: str) -> bool:
+    """Whether a call is judged. model: of PROXY_AUTO_MODE_MODEL."""
+    call = {"functionCall": {"name": "Bash", "args": {}, "id": "a"}}
+    verdict = chunk({"text": '{"verdicts": []}'}, finish="STOP")
+    case = make_case(
+        Stream(chunk(call, finish="STOP")),
+        Stream(verdict),
+        whole=True,
+        settings={"PROXY_AUTO_MODE_MODEL": model},
+        safeguards=[{"type": "dangerous_tool_use"}],
+    )
+    case.answer.open(whole=True)
+    return "safeguard_results" in case.answer.message()
 
 
 def rows() -> list[list[str]]:

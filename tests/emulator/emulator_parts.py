@@ -11,6 +11,7 @@ import string
 from collections.abc import Callable
 from typing import Any
 
+import emulator_judge
 from emulator_errors import Json
 from emulator_request import Asked, last_result, last_text
 from emulator_signatures import TEXT, TYPICAL_SIZE, call_holder, issue
@@ -20,6 +21,7 @@ ID_LENGTH = 8
 TEMPLATES: dict[str, Callable[[Asked], str]] = {
     "{last_result}": last_result,
     "{last_text}": last_text,
+    "{verdicts}": lambda asked: emulator_judge.verdicts(last_text(asked)),
 }
 TEMPLATE = re.compile("|".join(map(re.escape, TEMPLATES)))
 

@@ -357,6 +357,7 @@ SHARED: dict[str, Check] = {
     "thinking": fields({"type": string}, {"budget_tokens": at_least(0), "display": string}),
     "output_config": fields({}, {"effort": string, "format": output_format}),
     "output_format": output_format,
+    "safeguards": list_of(fields({}, {"type": string, "classifier_context": json_object})),
     "stop_sequences": list_of(stop_sequence, max_length=MAX_STOP_SEQUENCES),
     "temperature": number,
     "top_p": number,
