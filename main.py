@@ -180,9 +180,29 @@ def show_model(request: flask.Request, log_entry: RequestLog) -> flask.Response:
 
 
 def show_health(request: flask.Request, log_entry: RequestLog) -> flask.Response:
-    """GET and HEAD / and /api/hello: no key needed."""
+    """GET and HEAD / and /api/hello: no key needed. A browser gets a page."""
+    if request.path == routes.HEALTH and request.accept_mimetypes.best == "text/html":
+        return show_page(request)
     health = {"status": "ok", "api": "/v1/messages", "version": __version__}
     return json_response(health | ({"instance": settings.instance} if settings.instance else {}))
+
+
+def show_page(request: flask.Request) -> flask.Response:
+    """How to use this server, for a person; at this machine also what it has done."""
+    from proxy.web import HEADERS, home  # a person comes rarely, and a cold start pays for imports
+
+    scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
+    is_local = auth.is_local(request.headers, request.remote_addr)
+    page = home.home(
+        settings,
+        gemini.platform,
+        f"{'https' if scheme == 'https' else 'http'}://{request.host}",
+        today=clock.today(),
+        recent=list(reversed(request_log.recent)) if is_local else None,
+    )
+    response = flask.Response(iter([page]), mimetype="text/html", headers=HEADERS)
+    response.content_length = len(page)
+    return response
 
 
 def answer_options(request: flask.Request, log_entry: RequestLog) -> flask.Response:

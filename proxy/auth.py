@@ -105,7 +105,7 @@ def authenticate(headers: Headers, remote_address: str | None, settings: Setting
         if not _may_use_server_key(headers, settings):
             raise ApiError(403, ORIGIN_HINT, retry=False)
         return Caller("token", server_keys)
-    if server_keys and _is_local(headers, remote_address):
+    if server_keys and is_local(headers, remote_address):
         return Caller("local", server_keys)
     if settings.is_vertex:
         raise _unauthorized(NO_TOKEN_HINT)
@@ -150,7 +150,7 @@ def _may_use_server_key(headers: Headers, settings: Settings) -> bool:
     return not cors.is_foreign(headers) or cors.is_allowed(origin, settings.allow_origins)
 
 
-def _is_local(headers: Headers, remote_address: str | None) -> bool:
+def is_local(headers: Headers, remote_address: str | None) -> bool:
     """Whether a request comes from this machine and was meant for it, as far as can be told."""
     # `in` costs three times as much as `get`: it raises for a header that is absent.
     if any(headers.get(name) is not None for name in FORWARDED):

@@ -1,0 +1,171 @@
+"""proxy/web: the page for a person with a browser."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from proxy import config, request_log, web
+from proxy.web import home
+from tests.test_main import Front, front
+from translate.models import DEVELOPER
+
+__all__ = ["front"]
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+MAX_PAGE_BYTES = 60_000
+
+
+class Reader(HTMLParser):
+    """What a page is made of: its tags with their attributes, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def visit(front: Front, host: str = "localhost:8080", **headers: str) -> TestResponse:
+    return front.client.get("/", headers={**BROWSER, "Host": host, **headers})
+
+
+def page(url: str = "http://127.0.0.1:8080", **environ: str) -> str:
+    settings = config.read(environ)
+    return home.home(settings, DEVELOPER, url, today="2026-11-28").decode()
+
+
+def test_browser_gets_a_page_and_programs_json(front: Front) -> None:
+    shown = visit(front)
+    assert (shown.status_code, shown.mimetype) == (200, "text/html")
+    assert int(shown.headers["Content-Length"]) == len(shown.data) < MAX_PAGE_BYTES
+    for accept in ("*/*", "application/json", "application/json, text/html;q=0.5", ""):
+        assert front.client.get("/", headers={"Accept": accept}).is_json
+    assert front.client.get("/api/hello", headers=BROWSER).is_json
+
+
+def test_health_names_its_instance(front: Front) -> None:
+    assert "instance" not in front.client.get("/").get_json()
+    front.set(PROXY_INSTANCE="blue")
+    assert front.client.get("/").get_json()["instance"] == "blue"
+
+
+def test_page_loads_nothing_and_runs_nothing(front: Front) -> None:
+    shown = visit(front)
+    reader = Reader(shown.text)
+    assert not {"script", "link", "img", "iframe", "form", "object"} & {
+        tag for tag, _ in reader.tags
+    }
+    assert not [name for _, given in reader.tags for name in given if name in ("style", "src")]
+    policy = shown.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "frame-ancestors 'none'" in policy
+    style = re.search(r"<style>(.*?)</style>", shown.text, re.S)
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in policy
+    assert shown.headers["X-Content-Type-Options"] == "nosniff"
+    assert shown.headers["Cache-Control"] == "no-store"
+
+
+def test_page_can_be_read_by_everybody() -> None:
+    reader = Reader(page())
+    assert reader.all("html") == [{"lang": "en"}]
+    assert "width=device-width" in str(reader.all("meta"))
+    assert [tag for tag, _ in reader.tags if tag in ("h1", "h2")][:2] == ["h1", "h2"]
+    labels = {given.get("id") for _, given in reader.tags}
+    for block in [*reader.all("pre"), *reader.all("section")]:
+        assert block["aria-labelledby"] in labels
+    assert all(block["tabindex"] == "0" for block in reader.all("pre"))
+    assert all("scope" in cell for cell in reader.all("th"))
+    assert "prefers-color-scheme: dark" in web.STYLE
+
+
+@pytest.mark.parametrize(
+    ("environ", "token"),
+    [
+        ({}, "your-gemini-key"),
+        ({"GEMINI_API_KEY": "secret-key"}, "anything"),
+        ({"GEMINI_API_KEY": "secret-key", "PROXY_TOKEN": "secret-token"}, "access-token"),
+        ({"GEMINI_BACKEND": "vertex", "GOOGLE_CLOUD_PROJECT": "p"}, "anything"),
+    ],
+)
+def test_blocks_say_what_to_set(environ: dict[str, str], token: str) -> None:
+    shown = page(**environ)
+    assert "export ANTHROPIC_BASE_URL=http://127.0.0.1:8080\n" in shown
+    assert re.search(rf"export ANTHROPIC_AUTH_TOKEN=\S*{token}\n", shown)
+    assert shown.count(token) >= 4
+    assert "secret" not in shown
+
+
+def test_models_and_prices_are_named() -> None:
+    shown = page(ANTHROPIC_DEFAULT_OPUS_MODEL="gemini-4-neon")
+    assert "Gemini 4 Neon" in shown
+    assert "$3.00 in, $15.00 out" in shown
+    assert "free tier" in shown
+
+
+@pytest.mark.parametrize(
+    ("headers", "url"),
+    [
+        ({}, "http://localhost:8080"),
+        ({"X-Forwarded-Proto": "https", "host": "x.run.app"}, "https://x.run.app"),
+        ({"X-Forwarded-Proto": "javascript"}, "http://localhost:8080"),
+    ],
+)
+def test_page_names_the_address_it_was_asked_at(
+    front: Front, headers: dict[str, str], url: str
+) -> None:
+    assert f"ANTHROPIC_BASE_URL={url}\n" in visit(front, **headers).text
+
+
+def test_what_a_visitor_sends_is_escaped(front: Front) -> None:
+    shown = visit(front, host="localhost:80&lt;<script>alert(1)</script>")
+    assert "<script" not in shown.text
+
+
+ENTRY: dict[str, Any] = {
+    "created": 0.0,
+    "status": 200,
+    "model": "<b>opus</b>",
+    "gemini": "",
+    "tokens": {"in": 1_480, "cached": 17_020, "out": 75},
+    "ms": 1_204,
+    "usd": 0.004,
+}
+
+
+def test_last_requests_are_shown_at_this_machine_only(front: Front) -> None:
+    request_log.recent.clear()
+    assert "None yet." in visit(front).text
+    request_log.recent.extend([ENTRY, {**ENTRY, "status": 429, "error": "exhausted", "usd": None}])
+    local = visit(front).text
+    assert local.index("429 exhausted") < local.index("18.5k in (92% cached) 75 out")
+    assert "$0.004" in local
+    assert "&lt;b&gt;opus" in local
+    for headers in ({"host": "x.run.app"}, {"X-Forwarded-For": "1.2.3.4"}):
+        assert "Last requests" not in visit(front, **headers).text
+
+
+@pytest.mark.parametrize("is_reached", [True, False])
+def test_endpoint_is_told(is_reached: bool) -> None:
+    endpoint = home.Endpoint("gemini.test", is_reached, "NOT REACHED")
+    settings = config.read({})
+    shown = home.home(settings, DEVELOPER, "http://x", today="2026-11-28", endpoint=endpoint)
+    assert ("dot bad" in shown.decode()) is not is_reached
+    assert b"<code>gemini.test</code>: NOT REACHED." in shown
