@@ -1,0 +1,374 @@
+"""gemini-claude and proxy/cli/claude.py: one session, with a stand-in for Claude Code."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.cli import claude
+from proxy.config import BadSetting
+from tests import servers
+from tests.servers import ROOT, Emulator
+
+ASK = """\
+#!{python}
+import json, os, sys, urllib.request
+body = {{"model": "opus", "max_tokens": 9, "messages": [{{"role": "user", "content": "Hi"}}]}}
+headers = {{"x-api-key": os.environ["ANTHROPIC_AUTH_TOKEN"], "content-type": "application/json"}}
+url = os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages"
+request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({{}}))
+answer = json.load(opener.open(request)) if "--quiet" not in sys.argv else None
+with open(os.environ["SEEN"], "w") as file:
+    json.dump({{"argv": sys.argv[1:], "environ": dict(os.environ), "answer": answer}}, file)
+sys.exit(int(os.environ.get("EXIT", "0")))
+"""
+WAIT = """\
+#!{python}
+import os, signal, sys
+signal.signal(signal.SIGINT, lambda *_: sys.exit(7))
+with open(os.environ["SEEN"] + ".part", "w") as file:
+    file.write(os.environ["ANTHROPIC_BASE_URL"])
+os.rename(file.name, os.environ["SEEN"])
+signal.pause()
+"""
+
+
+class Session:
+    """A home, a folder of programs with a stand-in `claude`, and what that has seen."""
+
+    def __init__(self, folder: Path, emulator: Emulator, key: str) -> None:
+        self.folder = folder
+        self.seen = folder / "seen"
+        self._bin = folder / "bin"
+        self._bin.mkdir()
+        self.environ = {
+            "PATH": f"{self._bin}:/usr/bin:/bin",
+            "HOME": str(folder),
+            "SEEN": str(self.seen),
+            "GEMINI_ENDPOINT": emulator.url,
+            "GEMINI_API_KEY": key,
+            "ANTHROPIC_API_KEY": "sk-ant-stale",
+            "HTTPS_PROXY": "http://127.0.0.1:9",
+        }
+
+    def install(self, program: str) -> None:
+        path = self._bin / "claude"
+        path.write_text(program.replace("{python}", sys.executable))
+        path.chmod(0o755)
+
+    def install_asking(self) -> None:
+        self.install(ASK.format(python=sys.executable))
+
+    def report(self) -> Any:
+        return json.loads(self.seen.read_text())
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "proxy.cli.claude", *arguments],
+            cwd=ROOT,
+            env=self.environ,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+
+
+@pytest.fixture
+def session(tmp_path: Path, emulator: Emulator, key: str) -> Session:
+    emulator.script(key, {"chunks": [{"text": "Hi."}], "repeat": True})
+    return Session(tmp_path, emulator, key)
+
+
+@pytest.fixture
+def here(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """The session's environment in this process."""
+    for name in [*os.environ]:
+        if name not in ("PATH", "HOME") and servers.PROXY_SETTINGS.fullmatch(name):
+            monkeypatch.delenv(name)
+    for name, value in session.environ.items():
+        monkeypatch.setenv(name, value)
+    return session
+
+
+def test_session_from_start_to_totals(here: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    here.install_asking()
+    assert claude.main(["-p", "Hi there"]) == 0
+    seen = here.report()
+    assert seen["argv"] == ["-p", "Hi there"]
+    assert seen["answer"]["content"] == [{"type": "text", "text": "Hi."}]
+    environ = seen["environ"]
+    assert environ["ANTHROPIC_BASE_URL"].startswith("http://127.0.0.1:")
+    assert environ["ANTHROPIC_DEFAULT_OPUS_MODEL"] == "gemini-4-hydrogen[1m]"
+    assert environ["ANTHROPIC_DEFAULT_FABLE_MODEL"] == "gemini-4-hydrogen[1m]"
+    assert environ["ANTHROPIC_DEFAULT_HAIKU_MODEL_NAME"] == "Gemini 3.5 Flash Lite"
+    assert environ["NO_PROXY"].endswith("127.0.0.1,localhost")
+    assert not {"ANTHROPIC_API_KEY", "GEMINI_API_KEY", "PROXY_TOKEN"} & environ.keys()
+    assert environ["ANTHROPIC_AUTH_TOKEN"] != here.environ["GEMINI_API_KEY"]
+    said = capsys.readouterr().err
+    assert "auto mode: gemini-3.8-flash judges tool calls" in said
+    assert "1 requests, " in said
+    assert "at Gemini's list price" in said
+
+
+def test_exit_code_is_claude_codes(here: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.install_asking()
+    monkeypatch.setenv("EXIT", "3")
+    monkeypatch.setenv("PROXY_AUTO_MODE_MODEL", "off")
+    assert claude.main(["--quiet"]) == 3
+
+
+def test_signal_that_ends_it_is_an_exit_code(here: Session) -> None:
+    here.install("#!/bin/sh\nkill -9 $$\n")
+    assert claude.main([]) == 128 + signal.SIGKILL
+
+
+def test_without_claude_code_it_says_how_to_get_it(
+    here: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert claude.main([]) == 127
+    assert "npm install -g @anthropic-ai/claude-code" in capsys.readouterr().err
+
+
+def test_setting_that_is_wrong_is_told_by_the_server(here: Session) -> None:
+    here.install_asking()
+    os.environ["PROXY_PING_SECONDS"] = "soon"
+    try:
+        with pytest.raises(SystemExit, match="PROXY_PING_SECONDS"):
+            claude.main([])
+    finally:
+        del os.environ["PROXY_PING_SECONDS"]
+
+
+def test_port_that_is_taken_is_not_the_end(
+    here: Session, monkeypatch: pytest.MonkeyPatch, emulator: Emulator
+) -> None:
+    here.install_asking()
+    taken = int(emulator.url.rpartition(":")[2])
+    ports = iter([taken, servers.free_port()])
+    monkeypatch.setattr(claude, "_free_port", lambda: next(ports))
+    assert claude.main([]) == 0
+
+
+def test_server_that_never_answers_is_given_up(
+    here: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.install_asking()
+    monkeypatch.setattr(claude, "START_SECONDS", 0)
+    with pytest.raises(SystemExit, match="The proxy did not start"):
+        claude.main([])
+
+
+def test_vertex_needs_no_key(here: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.install_asking()
+    monkeypatch.delenv("GEMINI_API_KEY")
+    monkeypatch.setenv("GEMINI_BACKEND", "vertex")
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
+    assert claude.main(["--quiet"]) == 0
+
+
+def test_key_is_forgotten(here: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    assert claude.main(["--forget"]) == 0
+    assert capsys.readouterr().out == "No key was kept.\n"
+
+
+@pytest.mark.parametrize(
+    ("noted", "cost"),
+    [
+        ({"projects": {"/p": {"lastCost": 0.5}}}, 0.5),
+        ({"projects": {"/q": {"lastCost": 0.5}}}, None),
+        ({"projects": []}, None),
+        ("{", None),
+        (None, None),
+    ],
+)
+def test_what_claude_code_believes(noted: Any, cost: float | None, tmp_path: Path) -> None:
+    if noted is not None:
+        text = noted if isinstance(noted, str) else json.dumps(noted)
+        (tmp_path / ".claude.json").write_text(text)
+    assert claude.believed_cost(tmp_path, Path("/p"), 0) == cost
+    assert claude.believed_cost(tmp_path, Path("/p"), time.time() + 60) is None
+
+
+def test_totals_say_what_was_believed(capsys: pytest.CaptureFixture[str]) -> None:
+    claude._print_totals(claude.Totals(2, 2_000, 500, 30, 0.02), 0.07)
+    assert capsys.readouterr().err == (
+        "2 requests, 2k tokens in (25% cached), 30 out; $0.02 at Gemini's list price, nothing on "
+        "the free tier (Claude Code believes $0.07)\n"
+    )
+    claude._print_totals(claude.Totals(), None)
+    assert capsys.readouterr().err == "0 requests, 0 tokens in (0% cached), 0 out; no cost\n"
+
+
+def test_totals_are_of_messages_only(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    tokens = {"in": 10, "cached": 5, "out": 3}
+    lines = [
+        json.dumps({"path": "/v1/messages", "tokens": tokens, "judge": tokens, "usd": 0.5}),
+        json.dumps({"path": "/v1/messages", "status": 429}),
+        json.dumps({"path": "/v1/models"}),
+        'a line of "/v1/messages" that is none',
+    ]
+    log.write_text("\n".join(lines))
+    assert claude.add_up(log) == claude.Totals(2, 30, 10, 6, 0.5)
+
+
+def test_bad_setting_is_one_of_the_proxys() -> None:
+    with pytest.raises(BadSetting):
+        claude.client_environ({"PROXY_WORKERS": "0"}, "http://127.0.0.1:1")
+
+
+def test_ports_that_are_all_taken_end_the_start(
+    here: Session, monkeypatch: pytest.MonkeyPatch, emulator: Emulator
+) -> None:
+    here.install_asking()
+    taken = int(emulator.url.rpartition(":")[2])
+    monkeypatch.setattr(claude, "_free_port", lambda: taken)
+    with pytest.raises(SystemExit, match="PROXY_LISTEN_ADDR"):
+        claude.main([])
+
+
+def test_server_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claude, "STOP_SECONDS", 0.05)
+    server = claude.Server()
+    server.stop()
+    script = "import signal; signal.signal(15, signal.SIG_IGN); print('on', flush=True); input()"
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        server._process = process
+        server.stop()
+        assert process.returncode == -signal.SIGKILL
+
+
+def test_signals_end_it_in_order() -> None:
+    with pytest.raises(SystemExit) as end, claude._ending_on_signals():
+        signal.raise_signal(signal.SIGTERM)
+    assert end.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_signal_waits_for_what_may_not_be_done_by_half() -> None:
+    done = []
+
+    def work() -> None:
+        with claude._deferring_signals():
+            signal.raise_signal(signal.SIGTERM)
+            done.append("all")
+
+    with pytest.raises(SystemExit), claude._ending_on_signals():
+        work()
+    assert done == ["all"]
+
+
+def test_claude_code_ends_with_the_launcher() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+    with pytest.raises(SystemExit), claude._ending_on_signals():
+        claude._run(["sleep", "60"], os.environ)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+# --- Processes ------------------------------------------------------------------------------------
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Command lines of all processes that have this session in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"SEEN={folder / 'seen'}".encode() in path.read_bytes():
+                found.append(path.with_name("cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def waiting(session: Session) -> Iterator[Session]:
+    """A Claude Code that runs until it is ended."""
+    session.install(WAIT)
+    yield session
+    wait_for(lambda: not processes_of(session.folder))
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc")
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 7), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_signal_leaves_no_process(waiting: Session, number: int, code: int) -> None:
+    process = waiting.start()
+    wait_for(waiting.seen.exists)
+    assert len(processes_of(waiting.folder)) >= 3
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    assert process.wait(30) == code
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc")
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_ctrl_c_during_the_start_leaves_no_process(waiting: Session, processes: int) -> None:
+    process = waiting.start()
+    wait_for(lambda: len(processes_of(waiting.folder)) >= processes or waiting.seen.exists())
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(30)
+
+
+def test_two_sessions_at_once(waiting: Session) -> None:
+    first = waiting.start()
+    wait_for(waiting.seen.exists)
+    url = waiting.seen.read_text()
+    waiting.seen.unlink()
+    second = waiting.start()
+    wait_for(waiting.seen.exists)
+    assert waiting.seen.read_text() != url
+    for process in (first, second):
+        process.terminate()
+        process.wait(30)
+
+
+def test_script_runs_from_anywhere(session: Session, tmp_path: Path) -> None:
+    """With its own set-up done: that is pip's, and needs a network."""
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("gemini-claude", "requirements.txt"):
+        shutil.copy(ROOT / name, copy / name)
+    for name in ("proxy", "translate"):
+        (copy / name).symlink_to(ROOT / name)
+    (copy / ".venv/bin").mkdir(parents=True)
+    script = copy / ".venv/bin/python"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    script.chmod(0o755)
+    (copy / ".venv/run").touch()
+    link = tmp_path / "anywhere"
+    link.symlink_to(copy / "gemini-claude")
+    run = subprocess.run(
+        [sys.executable, str(link), "--forget"],
+        cwd="/",
+        env={**session.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout == "No key was kept.\n"
