@@ -110,8 +110,11 @@ class ClaudeCode:
             assert process.stdout is not None
             yield from (json.loads(line) for line in process.stdout if line.startswith("{"))
 
-    def type_in(self, proxy: str, prompt: str, until: Callable[[], bool]) -> None:
+    def type_in(
+        self, proxy: str, prompt: str, until: Callable[[], bool], mode: str = "default"
+    ) -> str:
         """Type a prompt into the terminal program and leave it running until something is so.
+        Returns all that it has drawn.
 
         Its titles are only asked for where nonessential traffic is allowed; what would leave this
         machine is sent to a port where nobody listens.
@@ -126,7 +129,7 @@ class ClaudeCode:
         controller, terminal = pty.openpty()
         termios.tcsetwinsize(terminal, (40, 120))
         process = subprocess.Popen(
-            [str(self._program), "--permission-mode", "default"],
+            [str(self._program), "--permission-mode", mode],
             cwd=self.folder,
             env=environ,
             stdin=terminal,
@@ -135,7 +138,7 @@ class ClaudeCode:
             start_new_session=True,
         )
         try:
-            _converse(controller, prompt, until)
+            return _converse(controller, prompt, until)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -143,8 +146,11 @@ class ClaudeCode:
             os.close(terminal)
 
     def _command(self, prompt: str, *arguments: str) -> list[str]:
-        command = [str(self._program), "-p", prompt, "--output-format", "stream-json"]
-        return [*command, "--verbose", "--dangerously-skip-permissions", *arguments]
+        """Whatever it wants to run is run, where no permission mode is among the arguments."""
+        command = [str(self._program), "-p", prompt, "--output-format", "stream-json", "--verbose"]
+        if "--permission-mode" not in arguments:
+            command.append("--dangerously-skip-permissions")
+        return [*command, *arguments]
 
     def _environ(self, proxy: str, **more: str) -> dict[str, str]:
         return {
@@ -157,23 +163,24 @@ class ClaudeCode:
         }
 
 
-def _converse(controller: int, prompt: str, until: Callable[[], bool]) -> None:
+def _converse(controller: int, prompt: str, until: Callable[[], bool]) -> str:
     """Read the screen; when it has come to rest, type; if nothing comes of it, type again."""
     deadline = time.monotonic() + RUN_SECONDS
     type_at = 0.0
-    has_drawn = False
+    drawn = bytearray()
     while not until():
         now = time.monotonic()
         if now > deadline:
             raise TimeoutError("the terminal program did not do what was waited for")
         readable, _, _ = select.select([controller], [], [], REST_SECONDS)
         if readable:
-            has_drawn = bool(os.read(controller, 65_536))
-        elif has_drawn and now >= type_at:
+            drawn += os.read(controller, 65_536)
+        elif drawn and now >= type_at:
             os.write(controller, prompt.encode())
             time.sleep(REST_SECONDS)
             os.write(controller, b"\r")
             type_at = now + RETYPE_SECONDS
+    return drawn.decode("utf-8", "replace")
 
 
 @functools.cache
