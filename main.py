@@ -11,12 +11,14 @@ if sys.version_info < (3, 11):  # noqa: UP036 - what is imported below has no se
     sys.exit("Python 3.11 or later is needed: https://www.python.org/downloads/")
 
 import contextlib
+import functools
 import gc
 import random
 import re
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import flask
 import functions_framework
@@ -49,6 +51,9 @@ from proxy.request_log import RequestLog
 from proxy.retry_policies import attempts_header
 from proxy.tool_cache import RequestTools
 from translate import ApiError, models, translate
+
+if TYPE_CHECKING:
+    from proxy.web.health import EndpointHealth
 
 server.refuse_debug()
 config.set_server_defaults()
@@ -198,11 +203,19 @@ def show_page(request: flask.Request) -> flask.Response:
         gemini.platform,
         f"{'https' if scheme == 'https' else 'http'}://{request.host}",
         today=clock.today(),
+        endpoint=endpoint_health().look(new_poller(request)) if is_local else None,
         recent=list(reversed(request_log.recent)) if is_local else None,
     )
     response = flask.Response(iter([page]), mimetype="text/html", headers=HEADERS)
     response.content_length = len(page)
     return response
+
+
+@functools.cache
+def endpoint_health() -> EndpointHealth:
+    from proxy.web.health import EndpointHealth
+
+    return EndpointHealth(gemini, urlsplit(endpoint.base_url).netloc)
 
 
 def answer_options(request: flask.Request, log_entry: RequestLog) -> flask.Response:

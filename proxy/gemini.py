@@ -34,6 +34,9 @@ from .response_stream import UpstreamResponse
 COUNT_SECONDS = 10
 """For a count of tokens: a client that asks for a dozen at once waits for all of them."""
 
+PROBE_SECONDS = 3
+"""To connect, and to answer: a person waits."""
+
 MAX_ERROR_BYTES = 262_144
 """Of an error, as a response or an event: a line on each of 512 functions has some 150 KB, and to
 find out what a text means takes up to 1 s a MB."""
@@ -145,8 +148,28 @@ class Gemini:
         else:
             path, credential = yield from poller.call(lambda: self._authorize(model, method, key))
         request = self._request(path, credential, body)
+        stream = yield from self._exchange(request, poller, timeouts)
+        if stream.status != requests.codes.ok:
+            raise (yield from _failure(stream, key))
+        return stream
+
+    def probe(self, poller: Poller) -> Waiting[int]:
+        """The status with which the endpoint answers a request without a key, told soon. Raises
+        ApiError where there is no answer."""
+        request = self._request("/", {}, b"")
+        request.method = "GET"
+        connect, read = (min(PROBE_SECONDS, each) for each in self._timeouts[:2])
+        timeouts = self._timeouts._replace(connect=connect, read=read)
+        response = yield from self._exchange(request, poller, timeouts)
+        response.close()
+        return response.status
+
+    def _exchange(
+        self, request: requests.PreparedRequest, poller: Poller, timeouts: Timeouts
+    ) -> Waiting[UpstreamResponse]:
+        """Raises ApiError for a connection that fails."""
         try:
-            stream = yield from self._adapter.exchange(
+            response = yield from self._adapter.exchange(
                 request,
                 poller,
                 timeouts,
@@ -157,9 +180,7 @@ class Gemini:
         except FAILURES as error:
             raise self._unreachable(error) from None
         request.body = None  # not to be kept for as long as the answer takes
-        if stream.status != requests.codes.ok:
-            raise (yield from _failure(stream, key))
-        return stream
+        return response
 
     def _authorize(self, model: str, method: str, key: Key) -> tuple[str, dict[str, str]]:
         """The path to ask, and the headers with the credential. Raises ApiError for none."""

@@ -12,7 +12,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 from proxy import config, request_log, web
-from proxy.web import home
+from proxy.liveness import Poller, Waiting
+from proxy.web import health, home
 from tests.test_main import Front, front
 from translate.models import DEVELOPER
 
@@ -169,3 +170,28 @@ def test_endpoint_is_told(is_reached: bool) -> None:
     shown = home.home(settings, DEVELOPER, "http://x", today="2026-11-28", endpoint=endpoint)
     assert ("dot bad" in shown.decode()) is not is_reached
     assert b"<code>gemini.test</code>: NOT REACHED." in shown
+
+
+def test_page_tells_whether_gemini_is_reached(front: Front) -> None:
+    assert "it answers (HTTP 200)" in visit(front).text
+    assert "answers (HTTP" not in visit(front, host="x.run.app").text
+    front.set(GEMINI_ENDPOINT="http://127.0.0.1:9")
+    assert "NOT REACHED: Gemini could not be reached at 127.0.0.1:9" in visit(front).text
+
+
+def test_endpoint_is_not_asked_for_each_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Reached:
+        def probe(self, poller: Poller) -> Waiting[int]:
+            asked.append(1)
+            yield from ()
+            return 404
+
+    endpoint = health.EndpointHealth(Reached(), "gemini.test")  # type: ignore[arg-type]
+    for _ in range(3):
+        assert endpoint.look(Poller()).answer == "it answers (HTTP 404)"
+    assert len(asked) == 1
+    monkeypatch.setattr(health, "KEPT_SECONDS", -1)
+    endpoint.look(Poller())
+    assert len(asked) == 2
