@@ -111,6 +111,10 @@ class Gemini:
             self._advice = f" Correct {name} on the server, or name {self._where} in NO_PROXY."
             self._where += f" through the proxy {outbound.show(http_proxy)}"
 
+    def close(self) -> None:
+        """Close the connections that rest in the pool; it is not used any more."""
+        self._adapter.close()
+
     @property
     def platform(self) -> Platform:
         """What a request may hold."""

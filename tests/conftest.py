@@ -7,10 +7,12 @@ import logging
 import os
 import pkgutil
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import coverage
 import functions_framework
@@ -151,7 +153,7 @@ def key() -> str:
 @pytest.fixture
 def make_client(
     emulator: servers.Emulator, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., FlaskClient]:
+) -> Iterator[Callable[..., FlaskClient]]:
     """The function in this process, as the framework would load it with these settings.
 
     Without pauses before an attempt: how long they are is test_attempts.py's. On one and the same
@@ -165,11 +167,14 @@ def make_client(
             monkeypatch.delenv(name, raising=False)
         for name, value in {"GEMINI_ENDPOINT": emulator.url, **environ}.items():
             monkeypatch.setenv(name, value)
-        return functions_framework.create_app(
-            "messages", str(servers.ROOT / "main.py")
-        ).test_client()
+        app = functions_framework.create_app("messages", str(servers.ROOT / "main.py"))
+        loaded.append(sys.modules["main"])
+        return app.test_client()
 
-    return make
+    loaded: list[Any] = []
+    yield make
+    for module in loaded:
+        module.gemini.close()  # else the emulator, a plain gunicorn, waits for each connection
 
 
 @pytest.fixture
