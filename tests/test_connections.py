@@ -108,11 +108,17 @@ class Server:
         self.listener.close()
 
 
+MAX_HEAD = 4_096
+
+
 def read_request(sock: Any) -> bytes:
-    """A head, and the first 100 bytes of its body; nothing at the end of the connection."""
+    """A head, and the first 100 bytes of its body; nothing at the end of the connection, or where
+    the rest of a large body follows."""
     request = b""
     while not request.endswith(b"\r\n\r\n") and (read := sock.recv(1)):
         request += read
+        if len(request) > MAX_HEAD:
+            return b""
     _, _, length = request.partition(b"Content-Length: ")
     for _ in range(min(100, int(length.split()[0] if length else 0))):
         request += sock.recv(1)
