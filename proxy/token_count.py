@@ -44,6 +44,11 @@ def count(
     except ApiError as error:
         if error.cause in REPORTED_CAUSES:
             raise
+    return estimate(translation)
+
+
+def estimate(translation: Translation) -> int:
+    """Input tokens of a translated request, by its size."""
     return max(1, len(json_codec.dumps(translation.request)) // BYTES_PER_TOKEN)
 
 

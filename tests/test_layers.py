@@ -39,6 +39,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "translate/response": ("translate",),
     "proxy": LANES,
     "proxy/aws": (*LANES, "proxy", "main.py"),
+    "proxy/cli": (*LANES, "proxy"),
+    "proxy/__main__.py": (*LANES, "proxy", "proxy/cli"),
     "main.py": (*LANES, "proxy"),
 }
 """Folder -> the floors below it. A module belongs to the innermost; translate/__init__.py, which

@@ -1,0 +1,153 @@
+"""`python -m proxy COMMAND`: the commands, and what all of them have in common.
+
+Each is a file, which is loaded when it is called. Errors are sentences on standard error.
+"""
+
+from __future__ import annotations
+
+# argparse, not typer: Python has it, and it is loaded in 7 ms, typer in 42 (measured 2026-11-28).
+import argparse
+import importlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from translate import ApiError
+
+from .. import __version__
+
+COMMANDS = {
+    "serve": "serve the Messages API on this machine; the same without a command",
+    "claude": "run Claude Code on Gemini, with a server of its own for the session",
+    "demo": "show a whole conversation, without a key or an account",
+    "models": "list the Gemini models, with prices, contexts and dates",
+    "translate": "show what a Messages request becomes at Gemini, or a recorded answer here",
+    "count": "count the tokens of a Messages request",
+    "version": "print the version",
+}
+"""Command -> what it does, in a line."""
+
+DESCRIPTION = "Claude Code, and every client of the Messages API, on Gemini models."
+EPILOG = """\
+`python -m proxy COMMAND --help` tells more of each. Settings are environment variables: README.md
+has a table of them."""
+
+CLAUDE_HELP = """\
+usage: python -m proxy claude [--] [what `claude` takes]
+
+Starts a server for this session alone, points Claude Code at it and runs it; the server ends with
+the session. Asks once for a Gemini key (free: https://aistudio.google.com/apikey) and keeps it;
+`python -m proxy claude --forget` removes it.
+
+    python -m proxy claude                    a session in this folder
+    python -m proxy claude -- -p "Hello"      one question
+    python -m proxy claude -- --help          Claude Code's own help
+"""
+DEMO_HELP = """\
+usage: python -m proxy demo [--once]
+
+Plays a conversation with a tool call between a client, this server and a stand-in for Gemini, then
+keeps serving for a Claude Code of your own. --once: ends after the conversation.
+"""
+NO_DEMO = "The demo comes with the source: get the whole repository, then `make demo`."
+DEMO = Path(__file__).parent.parent.parent / "tests/demo.py"
+
+FAILED, INTERRUPTED, BROKEN_PIPE = 1, 130, 141
+"""Exit codes, the last two as a shell has them for SIGINT and SIGPIPE."""
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str], serve: Callable[[], None]) -> int:
+    """Run a command, and return its exit code. serve: serves, in place of this process.
+
+    Raises SystemExit as argparse does, and for a bad setting.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal's encoding may lack a character
+    try:
+        code = _run(list(arguments), environ, serve)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who reads, such as `head`, has enough. Python flushes once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except ApiError as error:
+        print(error.message, file=sys.stderr)
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - no traceback for a person at a terminal
+        print(f"Internal error: {_describe(error)}. Please report it.", file=sys.stderr)
+        return FAILED
+    return code
+
+
+def _run(arguments: list[str], environ: Mapping[str, str], serve: Callable[[], None]) -> int:
+    if not arguments or arguments[0] not in COMMANDS:
+        _parser().parse_args(arguments)
+        arguments = ["serve"]
+    name, *rest = arguments
+    if name in PASSING_ON:
+        return PASSING_ON[name](rest)
+    parser = argparse.ArgumentParser(
+        f"python -m proxy {name}", description=f"{COMMANDS[name].capitalize()}."
+    )
+    if name in ("serve", "version"):
+        parser.parse_args(rest)
+        print(f"gemini-messages {__version__}") if name == "version" else serve()
+        return 0
+    command: Any = importlib.import_module(f"..{name}", __name__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = command.DESCRIPTION
+    command.add_arguments(parser)
+    return int(command.run(parser.parse_args(rest), environ))
+
+
+def _parser() -> argparse.ArgumentParser:
+    """For what is no command: help, the version, and mistakes."""
+    lines = (f"  {name:<10} {summary}" for name, summary in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        "python -m proxy",
+        usage="python -m proxy [-h] [--version] [command] ...",
+        description="\n".join([DESCRIPTION, "", "commands:", *lines]),
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"gemini-messages {__version__}")
+    parser.add_argument("command", nargs="?", choices=COMMANDS, help=argparse.SUPPRESS)
+    return parser
+
+
+def _claude(arguments: list[str]) -> int:
+    if arguments[:1] in (["--help"], ["-h"]):
+        print(CLAUDE_HELP, end="")
+        return 0
+    from . import claude
+
+    return claude.main(arguments[1:] if arguments[:1] == ["--"] else arguments)
+
+
+def _demo(arguments: list[str]) -> int:
+    if arguments[:1] in (["--help"], ["-h"]):
+        print(DEMO_HELP, end="")
+        return 0
+    if not DEMO.is_file():
+        print(NO_DEMO, file=sys.stderr)
+        return FAILED
+    return subprocess.call([sys.executable, str(DEMO), *arguments])
+
+
+PASSING_ON = {"claude": _claude, "demo": _demo}
+"""Commands that do not look at what stands behind them."""
+
+
+def _describe(error: BaseException) -> str:
+    """An exception's kind and place, without its text: that may hold a key or a prompt."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f" at {Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else ""
+    return f"{type(error).__name__}{where}"
