@@ -24,7 +24,7 @@ ONLY_IN = {
     },
     "google": {"proxy/google_auth.py"},
     "boto3": {"proxy/aws/secret.py"},
-    "requests": {"proxy/gemini.py", "proxy/connections.py"},
+    "requests": {"proxy/gemini.py", "proxy/connections.py", "proxy/cli/http_client.py"},
     "urllib3": {"proxy/gemini.py", "proxy/connections.py", "proxy/response_stream.py"},
     "httptools": {"proxy/response_stream.py"},
     "sseclient": {"proxy/gemini.py"},

@@ -24,6 +24,7 @@ COMMANDS = {
     "serve": "serve the Messages API on this machine; the same without a command",
     "claude": "run Claude Code on Gemini, with a server of its own for the session",
     "demo": "show a whole conversation, without a key or an account",
+    "doctor": "find out why it does not work: one line for each thing that has to be right",
     "models": "list the Gemini models, with prices, contexts and dates",
     "translate": "show what a Messages request becomes at Gemini, or a recorded answer here",
     "count": "count the tokens of a Messages request",
