@@ -11,26 +11,67 @@ import pytest
 
 from proxy import __main__ as cli
 from proxy import __version__, config
+from proxy.banner import banner
 from proxy.config import read
 from tests import servers
 from tests.servers import Emulator
 
+HYDROGENS = "(free tier, or $1.5 in, $7.5 out per million tokens)"
+
 
 def test_the_banner_of_a_plain_start() -> None:
-    assert cli.banner(read({"PROXY_WORKERS": "2"})).splitlines() == [
+    assert banner(read({"PROXY_WORKERS": "2"})).splitlines() == [
         f"Messages API on Gemini, version {__version__}",
         "  listen    http://127.0.0.1:8080",
         "  workers   2 x 256 threads",
         "  endpoint  https://generativelanguage.googleapis.com",
         "  key       each caller's own (ANTHROPIC_AUTH_TOKEN)",
-        "  opus      -> gemini-4-hydrogen",
-        "  sonnet    -> gemini-4-hydrogen",
-        "  haiku     -> gemini-3.5-flash-lite",
+        f"  opus      -> gemini-4-hydrogen {HYDROGENS}",
+        f"  sonnet    -> gemini-4-hydrogen {HYDROGENS}",
+        "  haiku     -> gemini-3.5-flash-lite (free tier, or $0.3 in, $2.5 out per million tokens)",
+        "  auto mode off; PROXY_AUTO_MODE_MODEL=gemini-3.8-flash has it judge tool calls "
+        "(about $0.003 a turn, or your free tier)",
+        "  log       a line of JSON for each request, on standard output",
+        "",
+        'In another terminal (PowerShell: $env:NAME = "value"), or by the page at that address:',
+        "  export ANTHROPIC_BASE_URL=http://127.0.0.1:8080",
+        "  export ANTHROPIC_AUTH_TOKEN=your-gemini-key",
+        "  claude",
+        "If it does not work: python -m proxy doctor",
     ]
 
 
+@pytest.mark.parametrize(
+    ("environ", "line"),
+    [
+        ({"PROXY_LOG_FORMAT": "text"}, "  log       a line of text for each request"),
+        ({"PROXY_LOG_FORMAT": "json"}, "  log       a line of JSON for each request"),
+        ({"PROXY_LISTEN_ADDR": "0.0.0.0:80"}, "ANTHROPIC_BASE_URL=http://127.0.0.1:80"),
+        ({"GEMINI_BACKEND": "vertex"}, "  key       none: Vertex AI is asked with this server's"),
+        ({"PROXY_TOKEN": "s3cret"}, "ANTHROPIC_AUTH_TOKEN=the-value-of-PROXY_TOKEN"),
+        ({"GEMINI_API_KEY": "s3cret"}, "ANTHROPIC_AUTH_TOKEN=anything"),
+        ({"ANTHROPIC_MODEL": "gemini-9.1-pro"}, "  opus      -> gemini-9.1-pro\n"),
+        (
+            {"PROXY_AUTO_MODE_MODEL": "gemini-4-neon"},
+            "  auto mode gemini-4-neon judges tool calls (about $0.01 a turn, or your free tier); "
+            "PROXY_AUTO_MODE_MODEL=off switches it off",
+        ),
+    ],
+)
+def test_banner_says_what_is_set_and_how_to_use_it(environ: dict[str, str], line: str) -> None:
+    assert line in banner(read(environ))
+
+
+def test_banner_keeps_claude_code_from_the_http_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert "NO_PROXY" not in banner(read({}))
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
+    assert "  export NO_PROXY=127.0.0.1\n" in banner(read({}))
+
+
 def test_the_banner_shows_overrides_but_no_secrets() -> None:
-    banner = cli.banner(
+    shown = banner(
         read(
             {
                 "GEMINI_API_KEY": "s3cret",
@@ -41,14 +82,14 @@ def test_the_banner_shows_overrides_but_no_secrets() -> None:
             }
         )
     )
-    assert "  key       GEMINI_API_KEY, for holders of PROXY_TOKEN\n" in banner
-    assert banner.splitlines()[-3:] == [
+    assert "  key       GEMINI_API_KEY, for holders of PROXY_TOKEN\n" in shown
+    assert [line.partition(" (")[0] for line in shown.splitlines()[7:10]] == [
         "  haiku     -> gemini-4-neon",
         "  else      -> gemini-3.8-flash, gemini-3.6-flash",
         "  subagents -> gemini-3.8-flash",
     ]
-    assert "s3cret" not in banner
-    assert "for this machine" in cli.banner(read({"GEMINI_API_KEY": "s3cret"}))
+    assert "s3cret" not in shown
+    assert "for this machine" in banner(read({"GEMINI_API_KEY": "s3cret"}))
 
 
 def test_the_process_becomes_the_server(
@@ -85,9 +126,9 @@ def test_banner_shows_the_http_proxy_without_its_password(monkeypatch: pytest.Mo
     for name in ("https_proxy", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTPS_PROXY", "http://user:s3cret@proxy.example:3128")
-    assert "  through   http://proxy.example:3128\n" in cli.banner(read({}))
+    assert "  through   http://proxy.example:3128\n" in banner(read({}))
     monkeypatch.setenv("NO_PROXY", ".googleapis.com")
-    assert "  through" not in cli.banner(read({}))
+    assert "  through" not in banner(read({}))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from translate import models
 
-from .. import clock, config, endpoints, log_text
+from .. import banner, clock, config, endpoints, log_text
 from . import credentials
 
 ROOT = Path(__file__).parent.parent.parent
@@ -33,12 +33,6 @@ STOP_SECONDS = 3
 MAX_HEALTH_BYTES = 10_000
 START_ATTEMPTS = 3
 """A free port may be taken by another program before the server has it."""
-
-AUTO_MODE_MODEL = "gemini-3.8-flash"
-"""Judges tool calls unless PROXY_AUTO_MODE_MODEL says otherwise: free to use, and quick."""
-
-TYPICAL_CALL = {"uncached": 3_000, "cached": 5_000, "output": 150}
-"""Tokens of one verdict, for the line that says what it costs."""
 
 NOT_FOUND = 127
 """The shell's exit code for a program that is not there."""
@@ -78,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
     environ = dict(os.environ)
     if environ.get("GEMINI_BACKEND", "").lower() != "vertex":
         environ["GEMINI_API_KEY"] = credentials.find_key() or credentials.ask_for_key()
-    environ.setdefault("PROXY_AUTO_MODE_MODEL", AUTO_MODE_MODEL)
+    environ.setdefault("PROXY_AUTO_MODE_MODEL", banner.AUTO_MODE_MODEL)
     environ["PROXY_TOKEN"] = secrets.token_urlsafe(24)
     environ["PROXY_INSTANCE"] = secrets.token_urlsafe(12)
     started = time.time()
@@ -273,17 +267,7 @@ def _deferring_signals() -> Iterator[None]:
 
 
 def _print_start(environ: Mapping[str, str]) -> None:
-    settings = config.read(environ)
-    judge = settings.auto_mode_model
-    if judge is None:
-        line = f"auto mode: off; PROXY_AUTO_MODE_MODEL={AUTO_MODE_MODEL} switches it on"
-    else:
-        price = models.cost(models.find(judge), clock.today(), **TYPICAL_CALL)
-        line = (
-            f"auto mode: {judge} judges tool calls, for about {log_text.dollars(price)} a turn (or "
-            "your free tier); PROXY_AUTO_MODE_MODEL=off switches it off"
-        )
-    print(line, file=sys.stderr)
+    print(f"auto mode: {banner.auto_mode(config.read(environ))}", file=sys.stderr)
 
 
 def add_up(log: Path) -> Totals:
