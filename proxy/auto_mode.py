@@ -32,7 +32,6 @@ from .request_log import RequestLog
 JUDGE_SECONDS = 30
 """For a verdict, from the first byte asked to the last byte read: the person waits."""
 
-ATTEMPTS = 2
 TRANSPORT = frozenset({Cause.CONNECTION, Cause.BROKEN})
 """Causes after which the judge is asked again, once: it has not answered."""
 
@@ -145,13 +144,12 @@ class Judge:
         )
         self.log_entry.judge["gemini"] = translation.model.name
         deadline = time.monotonic() + JUDGE_SECONDS
-        for attempt in range(ATTEMPTS):
-            try:
-                return (yield from self._ask_once(translation, deadline))
-            except ApiError as error:
-                if error.cause not in TRANSPORT or attempt == ATTEMPTS - 1:
-                    raise
-        raise AssertionError
+        try:
+            return (yield from self._ask_once(translation, deadline))
+        except ApiError as error:
+            if error.cause not in TRANSPORT:
+                raise
+        return (yield from self._ask_once(translation, deadline))
 
     def _ask_once(self, translation: Translation, deadline: float) -> Waiting[Json]:
         translator = StreamTranslator(

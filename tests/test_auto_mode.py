@@ -210,6 +210,16 @@ def test_pings_go_on_while_the_judge_thinks() -> None:
     assert shown[-2]["delta"]["safeguard_results"][0]["status"]["type"] == "available"
 
 
+def test_silence_of_either_model_is_a_ping() -> None:
+    settings = {**SETTINGS, "PROXY_FIRST_BYTE_SECONDS": "0.01", "PROXY_PING_SECONDS": "0.01"}
+    verdict = judged("flagged")["candidates"][0]["content"]["parts"][0]["text"]
+    pieces = [chunk(text(verdict[:9])), 0.03, chunk(text(verdict[9:]), **END)]
+    case = asked(Stream(0.05, LS), Stream(*pieces), whole=False, settings=settings)
+    data = b"".join(case.answer)
+    assert data.count(b"event: ping") >= 2
+    assert b'"outcome":"flagged"' in data
+
+
 def test_client_that_leaves_the_judge_frees_it() -> None:
     def leave() -> None:
         raise ClientDisconnected

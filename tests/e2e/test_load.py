@@ -242,6 +242,7 @@ def test_clients_that_leave_free_their_upstreams(emulator: Emulator, key: str, s
     emulator.script(key, {"chunks": LEFT_WHILE[state], "repeat": True})
     with proxied(emulator.url) as url:
         worker = Worker(url)
+        assert eventually(lambda: worker.clients == 0)
         resting = worker.files
 
         def begin(_: int) -> Client:
