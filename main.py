@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from proxy.web.health import EndpointHealth
 
 server.refuse_debug()
+server.return_large_blocks()
 config.set_server_defaults()
 # What is imported by now stays: no garbage collection need look at it again, nor copy its pages
 # into a forked worker. Large bodies make many objects at once, none of them garbage.

@@ -7,6 +7,7 @@ GUNICORN_CMD_ARGS nor a file is read. What it does not set has gunicorn's defaul
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import math
 import signal
 import sys
@@ -33,6 +34,22 @@ DEBUG = (
     "DEBUG is set in the environment: functions-framework would serve a console for Python to "
     "everybody who reaches it. Unset it, or start with `python -m proxy`, which does."
 )
+
+
+M_MMAP_THRESHOLD = -3
+"""glibc's number for the size from which a block of memory is the system's own (mallopt(3))."""
+
+LARGE_BLOCK_BYTES = 1_048_576
+
+
+def return_large_blocks() -> None:
+    """Give the memory of large requests back when they are over.
+
+    After the first free of a large block glibc takes such blocks from its heap, one for each
+    thread, and keeps them: a dozen bodies of 31 MB left 450 MB (seen 2026-11-28).
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library, or Windows
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
 
 
 def refuse_debug() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import platform
 import runpy
 import signal
 import subprocess
@@ -155,3 +156,42 @@ def test_bad_setting_is_the_last_line_of_the_start(tmp_path: Path) -> None:
     assert start(HTTPS_PROXY="socks5://x:1", **endpoint).startswith("HTTPS_PROXY: expected")
     path = str(tmp_path / "none.pem")
     assert start(REQUESTS_CA_BUNDLE=path, **endpoint).startswith(f"REQUESTS_CA_BUNDLE: {path} ")
+
+
+# --- Memory ---------------------------------------------------------------------------------------
+
+LARGE = """
+import ctypes, re, sys, threading
+from pathlib import Path
+from proxy import server
+
+def resident():
+    return int(re.search(r"VmRSS:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) / 1000
+
+def work():
+    for _ in range(3):
+        blocks = [bytes(30_000_000) and bytearray(30_000_000) for _ in range(3)]
+        keep.append(object())
+
+keep = []
+if sys.argv[1] == "return":
+    server.return_large_blocks()
+before = resident()
+for _ in range(4):
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's own")
+def test_large_blocks_go_back_to_the_system() -> None:
+    command = [sys.executable, "-c", LARGE, "return"]
+    kept = subprocess.check_output(command, cwd=servers.ROOT, text=True)
+    assert float(kept) < 20
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda _: object())
+    server.return_large_blocks()
