@@ -653,7 +653,10 @@ JSON_VALUES = st.recursive(
 
 
 @settings(max_examples=300)
-@given(st.lists(JSON_VALUES | st.dictionaries(NAMES, JSON_VALUES | KINDS, max_size=5), max_size=4))
+@given(
+    JSON_VALUES
+    | st.lists(JSON_VALUES | st.dictionaries(NAMES, JSON_VALUES | KINDS, max_size=5), max_size=4)
+)
 def test_no_turn_of_the_models_is_refused(content: Any) -> None:
     """Nobody can take it back."""
     messages = [

@@ -304,11 +304,24 @@ def test_turn_of_the_model_may_hold_nothing(content: Any) -> None:
     assert normalise(body)["messages"][1]["content"] == []
 
 
-def test_content_of_the_model_may_be_a_text() -> None:
-    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yo"}]
+@pytest.mark.parametrize(
+    ("content", "block"),
+    [
+        ("Yo", {"type": "text", "text": "Yo"}),
+        ({"type": "text", "text": "Yo"}, {"type": "text", "text": "Yo"}),
+        ({}, {"type": "unknown"}),
+        (7, {"type": "unknown", "content": 7}),
+    ],
+)
+def test_content_of_the_model_may_be_one_block(content: Any, block: Any) -> None:
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": content}]
     body = {"model": "m", "max_tokens": 9, "messages": turns}
-    checked = normalise(body)["messages"][1]["content"]
-    assert checked == [{"type": "text", "text": "Yo"}]
+    assert [*map(shown, normalise(body)["messages"][1]["content"])] == [block]
+
+
+def shown(block: Any) -> Any:
+    """Without the default of a field that the type does not have."""
+    return {name: value for name, value in block.items() if (name, value) != ("input", {})}
 
 
 @pytest.mark.parametrize("identity", ["", None, "-"])

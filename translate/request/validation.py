@@ -222,10 +222,10 @@ def _mend(value: Any) -> Json:
 
 
 def past_blocks(value: Any) -> Any:
-    """The content of a model's turn; null is nothing."""
-    if isinstance(value, str):
-        return blocks(value)
-    return past_block_list([] if value is None else value)
+    """The content of a model's turn; null is nothing, and what is no list is one block."""
+    if isinstance(value, list):
+        return past_block_list(value)
+    return [] if value is None else [past_block(value)]
 
 
 def tool_result_block(value: Any) -> Any:
