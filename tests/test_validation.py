@@ -154,8 +154,6 @@ def test_a_count_needs_no_max_tokens() -> None:
     (with_block({"type": "text"}), "messages.0.content.0.text: field required"),
     (with_block({"type": "text", "text": None}), "messages.0.content.0.text: expected a string"),
     (with_block({"type": "image", "source": 1}), "messages.0.content.0.source: expected an object"),
-    (with_block({"type": "tool_result", "tool_use_id": 1}),
-        "messages.0.content.0.tool_use_id: expected a string"),
     (with_block({"type": "tool_result", "tool_use_id": "t", "is_error": "yes"}),
         "messages.0.content.0.is_error: expected true or false"),
     (with_block({"type": "tool_result", "tool_use_id": "t", "content": [{"type": 1}]}),
@@ -281,7 +279,9 @@ CALL = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}
             for wrong, right in (
                 ({"name": "-"}, {**CALL, "name": MISSING["name"]}),
                 ({"name": ""}, {**CALL, "name": MISSING["name"]}),
-                ({"name": None, "id": 1}, {**CALL, **MISSING}),
+                ({"name": None, "id": []}, {**CALL, **MISSING}),
+                ({"id": 1}, {**CALL, "id": "1"}),
+                ({"id": 2**65}, {**CALL, "id": MISSING["id"]}),
                 ({"id": "-"}, {**CALL, "id": MISSING["id"]}),
                 ({"input": "-"}, CALL),
                 ({"input": "rm"}, {**CALL, "input": "rm"}),
@@ -324,7 +324,14 @@ def shown(block: Any) -> Any:
     return {name: value for name, value in block.items() if (name, value) != ("input", {})}
 
 
-@pytest.mark.parametrize("identity", ["", None, "-"])
+def test_result_finds_a_call_whose_id_is_a_number() -> None:
+    (found,) = normalise(with_block({"type": "tool_result", "tool_use_id": 1}))["messages"][0][
+        "content"
+    ]
+    assert found["tool_use_id"] == past({**CALL, "id": 1})[0]["id"] == "1"
+
+
+@pytest.mark.parametrize("identity", ["", None, "-", [], 2**65])
 def test_result_without_an_id_is_one_of_a_call_without(identity: Any) -> None:
     block = {"type": "tool_result", "tool_use_id": identity, "content": "ok"}
     if identity == "-":

@@ -218,7 +218,16 @@ def _mend(value: Any) -> Json:
         for name, default in defaults.items()
         if not isinstance(value.get(name), str) or not value[name]
     }
+    if "id" in defaults:
+        wrong["id"] = _identity(value.get("id"))
     return {"input": {}, **value, **wrong}
+
+
+def _identity(value: Any) -> str:
+    """An id of a call, in the call and in its result: a number is one, too."""
+    if isinstance(value, int) and value.bit_length() <= MAX_ID_BITS:
+        return str(value)
+    return value if isinstance(value, str) and value else MISSING_ID
 
 
 def past_blocks(value: Any) -> Any:
@@ -230,8 +239,9 @@ def past_blocks(value: Any) -> Any:
 
 def tool_result_block(value: Any) -> Any:
     """With or without an id: a call that has none needs a result, too."""
-    if not value.get("tool_use_id"):
-        value = {**value, "tool_use_id": MISSING_ID}
+    given = value.get("tool_use_id")
+    if not given or type(given) is not str:
+        value = {**value, "tool_use_id": _identity(given)}
     return tool_result_fields(value)
 
 
@@ -277,6 +287,9 @@ BLOCKS: dict[str, Check] = {
 
 UNKNOWN_TYPE = "unknown"
 """Of a block whose type does not say what it is."""
+
+MAX_ID_BITS = 64
+"""Of a number as an id: Python does not write those of thousands of digits."""
 
 MISSING_ID = "toolu_missing"
 MISSING_NAME = "tool_name_missing"
