@@ -206,7 +206,18 @@ def test_calls_that_share_an_id_each_get_a_result() -> None:
     history = translated(
         user("go"), assistant(use("a"), use("a")), user(result("a", "1"), result("a", "2"))
     )
-    assert history[2]["parts"] == [response("a", {"output": "1"}), response("a", {"output": "2"})]
+    second = history[1]["parts"][1]["functionCall"]["id"]
+    assert second != "a"
+    assert history[2]["parts"] == [
+        response("a", {"output": "1"}),
+        response(second, {"output": "2"}),
+    ]
+    assert (
+        translated(
+            user("go"), assistant(use("a"), use("a")), user(result("a", "1"), result("a", "2"))
+        )
+        == history
+    )
 
 
 def test_an_input_that_is_no_object_is_wrapped() -> None:

@@ -106,5 +106,10 @@ def call_id(tool_use_id: str) -> str:
     """Gemini's own id inside a tool_use's where there is one, else all of it, or its checksum."""
     match = OUR_ID.fullmatch(tool_use_id)
     if match is None and len(tool_use_id) > MAX_ID_LENGTH:
-        return hashlib.sha256(tool_use_id.encode("utf-8", "replace")).hexdigest()
+        return checksum(tool_use_id)
     return match[1] if match else tool_use_id
+
+
+def checksum(tool_use_id: str) -> str:
+    """An id in the place of one that is too long or taken."""
+    return hashlib.sha256(tool_use_id.encode("utf-8", "replace")).hexdigest()

@@ -112,6 +112,7 @@ class ModelTurn:
 
     def __init__(self, model: Model, signed: bool) -> None:
         self.calls: list[Call] = []
+        self._ids: set[str] = set()
         self._parts: list[Part] = []
         self._model = model
         self._signed = signed
@@ -156,7 +157,7 @@ class ModelTurn:
             "args": given if isinstance(given, dict) else {"input": given},
         }
         if self._model.call_ids:
-            call["id"] = call_id(block["id"])
+            call["id"] = self._unique_id(block["id"])
         part: Part = {"functionCall": call}
         if not self.calls and (self._model.signs or not self._signed):
             part["thoughtSignature"] = self._signature or signatures.SENTINEL
@@ -165,6 +166,14 @@ class ModelTurn:
         self._signature = None
         self._parts.append(part)
         self.calls.append((block["id"], call))
+
+    def _unique_id(self, identity: str) -> str:
+        """Gemini tells the calls of a turn apart by their ids."""
+        unique = call_id(identity)
+        if unique in self._ids:
+            unique = signatures.checksum(f"{len(self.calls)} {identity}")
+        self._ids.add(unique)
+        return unique
 
     def add_server_tool(self, block: Block) -> None:
         if not (self._has_trace and is_traced(block)):
