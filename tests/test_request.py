@@ -377,6 +377,14 @@ def test_blocks_that_nobody_knows_are_warned_of() -> None:
     )
 
 
+def test_blocks_of_other_servers_are_warned_of() -> None:
+    content = [{"type": "compaction", "content": "They greeted."}, {"type": "fallback"}]
+    turns = [*MINIMAL["messages"], {"role": "assistant", "content": content}]
+    assert translate({**MINIMAL, "messages": turns}, {}).warnings == (
+        "Shown to the model as text, or not at all: compaction, fallback.",
+    )
+
+
 def test_no_signature_is_sent_again_after_one_was_refused() -> None:
     body = {**MINIMAL, "messages": SIGNED}
     (before,) = translate(body, {}).request["contents"][1]["parts"]

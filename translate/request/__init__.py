@@ -157,7 +157,7 @@ def _ignored_parts(
     request: MessagesRequest, model: Model, tool_set: tools.ToolSet
 ) -> Iterator[str]:
     """A warning of blocks that nobody knows, and of tools that the model cannot have."""
-    if unknown := unknown_types(request["messages"], messages.BLOCKS):
+    if unknown := unknown_types(request["messages"], messages.REPLAYED):
         yield f"Shown to the model as text, or not at all: {_names(unknown)}."
     if tool_set.unavailable:
         names = _names(tool_set.unavailable)

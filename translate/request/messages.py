@@ -440,6 +440,9 @@ BLOCKS = {
 }
 """Type of a block -> what it becomes. Which fields it has stands in validation.BLOCKS."""
 
+REPLAYED = BLOCKS.keys() - {"compaction", "fallback"}
+"""Types of blocks of which nothing is lost."""
+
 
 def block_type_of(block: Block) -> BlockType:
     kind = block["type"]
