@@ -584,6 +584,15 @@ def test_what_a_trace_already_tells(given: Any, expected: bool) -> None:
             ["(The server was asked to use click with null.)"],
         ),
         ({"type": "mcp_tool_listing", "tools": []}, []),
+        (
+            {
+                "type": "search_result",
+                "source": "s",
+                "title": "t",
+                "content": [{"type": "text", "text": "a"}, {"type": "hologram", "text": "b"}],
+            },
+            ["a\nb"],
+        ),
     ],
 )
 def test_block_of_the_models_turn_is_text_or_nothing(block: Any, texts: list[str]) -> None:

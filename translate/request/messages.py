@@ -125,9 +125,11 @@ class ModelTurn:
         if block_type.in_model_turn is not None:
             block_type.in_model_turn(self, block)
             return
+        count = len(self._parts)
         try:
             block_type.anywhere(block, self._parts)
         except InvalidValue:
+            del self._parts[count:]
             self.add_unknown(block)
 
     def add_unknown(self, block: Block) -> None:
