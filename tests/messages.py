@@ -57,6 +57,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "tool_addition": {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "A"}},
     "tool_removal": {"type": "tool_removal", "tool": {"type": "tool_reference", "name": "A"}},
     "compaction": {"type": "compaction", "content": "They greeted."},
+    "mcp_tool_listing": {"type": "mcp_tool_listing", "mcp_server_name": "s", "tools": []},
+    "browser_state": {"type": "browser_state", "tabs": [{"title": "A", "active": True}]},
     "fallback": {"type": "fallback", "from": {"model": "a"}, "to": {"model": "b"}},
     "server_tool_use": {
         "type": "server_tool_use",

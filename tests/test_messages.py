@@ -416,6 +416,10 @@ BECOMES: dict[str, list[Any]] = {
     "mcp_tool_result": [{"text": '(The server\'s mcp found ["found"].)'}],
     "compaction": [{"text": "They greeted."}],
     "fallback": [],
+    "mcp_tool_listing": [],
+    "browser_state": [
+        {"text": '{"tabs": [{"title": "A", "active": true}], "state_changes": null}'}
+    ],
 }
 """What the example of each type becomes where nothing else has to do with it."""
 
@@ -600,8 +604,9 @@ def test_block_of_the_models_turn_is_text_or_nothing(block: Any, texts: list[str
 
 
 def test_result_of_a_servers_tool_is_text_wherever_it_stands() -> None:
-    block = {"type": "advisor_tool_result", "tool_use_id": 7, "content": "a"}
-    assert in_user_turn(block) == [{"text": '(The server\'s advisor found "a".)'}]
+    for kind in ("advisor", "web_search"):
+        block = {"type": f"{kind}_tool_result", "tool_use_id": 7, "content": "a"}
+        assert in_user_turn(block) == [{"text": f'(The server\'s {kind} found "a".)'}]
 
 
 def test_nameless_call_is_answered_by_its_result() -> None:

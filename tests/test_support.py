@@ -375,6 +375,8 @@ BLOCK_ROWS = {
     "tool_removal": "tools that come and go",
     "compaction": "blocks of a history",
     "fallback": "blocks of a history",
+    "mcp_tool_listing": "blocks of a history",
+    "browser_state": "server tools, search results",
     "server_tool_use": "server tools, search results",
     "web_search_tool_result": "server tools, search results",
     "web_fetch_tool_result": "server tools, search results",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.messages import assistant, user
-from translate.request.unknown_blocks import MAX_VALUES, held_text, unknown_types
+from translate.request.unknown_blocks import MAX_VALUES, held_text, unknown_types, without_encrypted
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,13 @@ def test_text_is_looked_for_in_so_many_values() -> None:
     for _ in range(2 * MAX_VALUES):
         nested = [nested]
     assert held_text(nested) == ""
+
+
+def test_what_is_encrypted_is_left_out() -> None:
+    found = [{"url": "u", "encrypted_content": "x", "page_age": None}, "a", 1]
+    assert without_encrypted({"content": found, "encrypted_index": "y"}) == {
+        "content": [{"url": "u"}, "a", 1]
+    }
 
 
 def test_types_of_the_models_turns_that_nobody_knows() -> None:

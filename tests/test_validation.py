@@ -162,8 +162,6 @@ def test_a_count_needs_no_max_tokens() -> None:
     (with_block({"type": "mcp_tool_use", "id": "s"}), f"{PATH}.input: field required"),
     (with_block({"type": "server_tool_use", "id": 1, "input": {}}),
         f"{PATH}.id: expected a string"),
-    (with_block({"type": "web_search_tool_result", "tool_use_id": 1}),
-        f"{PATH}.tool_use_id: expected a string"),
     (with_block({"type": "thinking", "thinking": "x", "signature": 1}),
         f"{PATH}.signature: expected a string"),
     (with_block({"type": "tool_addition", "tool": {"definition": {"name": 1}}}),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from .. import signatures
 from ..errors import InvalidRequest
@@ -19,7 +19,7 @@ from ..signatures import call_id
 from ..wire import Block, Content, FunctionCall, FunctionResponse, Json, Message, Part, Source
 from .inline_media import DATA_URL, InvalidMedium, inline_part, split_data_url
 from .tools import function_name
-from .unknown_blocks import held_text
+from .unknown_blocks import held_text, without_encrypted
 from .validation import InvalidValue
 
 RESUMED = "(The conversation starts in the middle: its beginning is not available.)"
@@ -342,12 +342,12 @@ def _search_result(block: Block, parts: list[Part]) -> None:
 
 def _server_tool_use(block: Block, parts: list[Part]) -> None:
     """A tool that ran at the server, in words: what looks like a call would be imitated."""
-    given = json.dumps(_without_encrypted(block.get("input")), ensure_ascii=False)
+    given = json.dumps(without_encrypted(block.get("input")), ensure_ascii=False)
     parts.append({"text": f"(The server was asked to use {block.get('name')} with {given}.)"})
 
 
 def _server_tool_result(block: Block, parts: list[Part]) -> None:
-    found = json.dumps(_without_encrypted(block.get("content")), ensure_ascii=False)
+    found = json.dumps(without_encrypted(block.get("content")), ensure_ascii=False)
     name = block["type"].removesuffix("_tool_result")
     parts.append({"text": f"(The server's {name} found {found}.)"})
 
@@ -359,19 +359,6 @@ def is_traced(block: Block) -> bool:
 
 
 OUR_SERVER_ID = re.compile(r"srvtoolu_[0-9a-f]{8}[sf]\d\d+")
-
-
-def _without_encrypted(value: Any) -> Any:
-    """Without the fields that only the server they came from can read."""
-    if isinstance(value, list):
-        return [_without_encrypted(item) for item in value]
-    if isinstance(value, dict):
-        return {
-            name: _without_encrypted(item)
-            for name, item in value.items()
-            if not name.startswith("encrypted_") and item is not None
-        }
-    return value
 
 
 def _tool_reference(block: Block, parts: list[Part]) -> None:
@@ -394,7 +381,13 @@ def _compaction(block: Block, parts: list[Part]) -> None:
 
 
 def _nothing(block: Block, parts: list[Part]) -> None:
-    """A mark without content: here another of Anthropic's models went on."""
+    """A mark for the server alone: another model went on here, or an MCP server had these tools."""
+
+
+def _browser_state(block: Block, parts: list[Part]) -> None:
+    """The tabs of a client's browser behind a call, which Anthropic's server writes out."""
+    shown = {name: block.get(name) for name in ("tabs", "state_changes")}
+    parts.append({"text": json.dumps(shown, ensure_ascii=False)})
 
 
 class BlockType(NamedTuple):
@@ -439,10 +432,12 @@ BLOCKS = {
     "mcp_tool_result": SERVER_TOOL_RESULT,
     "compaction": BlockType(_compaction),
     "fallback": BlockType(_nothing),
+    "mcp_tool_listing": BlockType(_nothing),
+    "browser_state": BlockType(_browser_state),
 }
 """Type of a block -> what it becomes. Which fields it has stands in validation.BLOCKS."""
 
-REPLAYED = BLOCKS.keys() - {"compaction", "fallback"}
+REPLAYED = BLOCKS.keys() - {"compaction", "fallback", "mcp_tool_listing"}
 """Types of blocks of which nothing is lost."""
 
 

@@ -34,6 +34,19 @@ def held_text(block: Any) -> str:
     return "\n".join(filter(None, found))
 
 
+def without_encrypted(value: Any) -> Any:
+    """Without the fields that only the server they came from can read."""
+    if isinstance(value, list):
+        return [without_encrypted(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            name: without_encrypted(item)
+            for name, item in value.items()
+            if not name.startswith("encrypted_") and item is not None
+        }
+    return value
+
+
 def unknown_types(messages: Iterable[Message], known: Collection[str]) -> list[str]:
     """The types of blocks in the model's turns that are not among those known."""
     kinds = {

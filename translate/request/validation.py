@@ -257,7 +257,8 @@ SOURCES: dict[str, dict[str, Check]] = {
 
 tool_change = fields({}, {"name": string, "definition": fields({"name": non_empty_string}, {})})
 server_tool_use = fields({"input": anything}, {"id": string, "name": string})
-server_tool_result = fields({}, {"tool_use_id": string})
+server_tool_result = typed
+"""Whatever is in it: it was found by a server, and is read as it stands."""
 tool_result_fields = fields({"tool_use_id": string}, {"content": blocks, "is_error": boolean})
 
 BLOCKS: dict[str, Check] = {
@@ -282,6 +283,8 @@ BLOCKS: dict[str, Check] = {
     "mcp_tool_result": server_tool_result,
     "compaction": fields({}, {"content": string}),
     "fallback": typed,
+    "mcp_tool_listing": typed,
+    "browser_state": typed,
 }
 """Type of a block -> its fields. What it becomes stands in messages.BLOCKS, type by type."""
 
