@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translate.request.inline_media import InvalidMedium, inline_part, split_data_url
+from translate.request.inline_media import InvalidMedium, inline_part, linked_part, split_data_url
 
 BYTES = b"\xfb\xff\xfe??>"
 RIGHT = base64.b64encode(BYTES).decode()
@@ -69,6 +69,23 @@ def test_data_url_knows_its_type() -> None:
     assert part(PNG, f"data:image/jpg;base64,{RIGHT}") == inline("image/jpeg")
     assert split_data_url("data:text/plain;charset=x;base64,QQ==") == ("text/plain", "QQ==")
     assert split_data_url("data:") == ("", "")
+
+
+@pytest.mark.parametrize("url", ["https://x.test/a", "http://x.test/a", "HTTPS://x", "gs://b/a"])
+def test_address_is_handed_on(url: str) -> None:
+    assert linked_part(url, "image") == {"fileData": {"fileUri": url}}
+
+
+def test_address_may_be_the_data() -> None:
+    assert linked_part(f"data:image/jpg;base64,{RIGHT}", "image") == inline("image/jpeg")
+
+
+@pytest.mark.parametrize("url", ["", "a.png", "/home/me/a.png", "file:///a.png", "ftp://x/a"])
+def test_address_that_google_does_not_fetch_is_refused(url: str) -> None:
+    with pytest.raises(InvalidMedium) as caught:
+        linked_part(url, "document")
+    problem = "Could not process PDF: Gemini fetches http, https and gs addresses only"
+    assert (caught.value.problem, caught.value.path) == (problem, ["document"])
 
 
 def test_what_is_right_is_not_copied() -> None:

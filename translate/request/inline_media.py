@@ -36,6 +36,9 @@ TEXTS = ("text/", "application/json", "application/xml")
 
 ALPHABET = (string.ascii_letters + string.digits + "+/").encode()
 DATA_URL = "data:"
+SCHEMES = ("https://", "http://", "gs://")
+"""How the addresses begin of what Google fetches; gs: is its own storage."""
+
 MAX_SHOWN = 60
 """Characters of a media type in an error."""
 
@@ -65,6 +68,15 @@ def inline_part(source: Source, kind: str) -> Part:
     if is_text:
         return {"text": base64.b64decode(data).decode("utf-8", "replace")}
     return {"inlineData": {"mimeType": media_type, "data": data}}
+
+
+def linked_part(url: str, kind: str) -> Part:
+    """A url source. It is handed on, never fetched here. Raises InvalidMedium."""
+    if url.startswith(DATA_URL):
+        return inline_part({"media_type": "", "data": url}, kind)
+    if not url.lower().startswith(SCHEMES):
+        raise InvalidMedium("Gemini fetches http, https and gs addresses only", kind)
+    return {"fileData": {"fileUri": url}}
 
 
 def split_data_url(url: str, media_type: str = "") -> tuple[str, str]:

@@ -17,7 +17,7 @@ from ..errors import InvalidRequest
 from ..models import Model
 from ..signatures import call_id
 from ..wire import Block, Content, FunctionCall, FunctionResponse, Json, Message, Part, Source
-from .inline_media import DATA_URL, InvalidMedium, inline_part, split_data_url
+from .inline_media import InvalidMedium, inline_part, linked_part
 from .tools import function_name
 from .unknown_blocks import held_text, without_encrypted
 from .validation import InvalidValue
@@ -303,12 +303,7 @@ def _inline(source: Source, parts: list[Part], kind: str) -> None:
 
 
 def _by_url(source: Source, parts: list[Part], kind: str) -> None:
-    url = source["url"]
-    if url.startswith(DATA_URL):
-        media_type, data = split_data_url(url)
-        _inline({**source, "media_type": media_type, "data": data}, parts, kind)
-    else:
-        parts.append({"fileData": {"fileUri": url}})
+    parts.append(linked_part(source["url"], kind))
 
 
 def _plain_text(source: Source, parts: list[Part], kind: str) -> None:
