@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import base64
+import tracemalloc
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translate.request.inline_media import InvalidMedium, inline_part, linked_part, split_data_url
+from translate.request.inline_media import (
+    SLICE,
+    InvalidMedium,
+    inline_part,
+    linked_part,
+    split_data_url,
+)
 
 BYTES = b"\xfb\xff\xfe??>"
 RIGHT = base64.b64encode(BYTES).decode()
@@ -89,8 +96,19 @@ def test_address_that_google_does_not_fetch_is_refused(url: str) -> None:
 
 
 def test_what_is_right_is_not_copied() -> None:
-    data = RIGHT * 2 + ""
+    data = "ABCD" * SLICE + RIGHT
+    tracemalloc.start()
     assert part(data=data)["inlineData"]["data"] is data
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < len(data)
+
+
+@pytest.mark.parametrize("position", [0, SLICE - 1, SLICE, 2 * SLICE - 1])
+def test_each_character_is_looked_at(position: int) -> None:
+    data = "A" * position + "!" + "A" * (2 * SLICE - position - 1)
+    with pytest.raises(InvalidMedium):
+        part(data=data)
 
 
 @pytest.mark.parametrize(

