@@ -346,8 +346,8 @@ def with_blocks(*blocks: Any) -> dict[str, Any]:
         "messages.1.content.0.source.data: expected a string"),
     (with_blocks({"type": "document", "source": {"type": "content", "content": [{}]}}),
         "messages.1.content.0.source.content.0.type: field required"),
-    (with_blocks({"type": "tool_result", "tool_use_id": 5}),
-        "messages.1.content.0.tool_use_id: expected a string"),
+    (with_blocks({"type": "tool_result", "tool_use_id": "t", "is_error": 5}),
+        "messages.1.content.0.is_error: expected true or false"),
     (with_blocks(result("toolu_1", [{"type": "text", "text": {}}])),
         "messages.1.content.0.content.0.text: expected a string"),
 ])  # fmt: skip
