@@ -28,7 +28,7 @@ MAX_BYTES = 32_000_000
 MAX_IGNORED_BYTES = 128_000_000
 """A client that is still sending reads no answer, so a body that is too large is read on."""
 
-READ_BYTES = 1_048_576
+READ_BYTES = 262_144
 SILENCE_SECONDS = 30
 """Of silence in the middle of a body, after which the rest of it is not waited for."""
 

@@ -39,7 +39,8 @@ DEBUG = (
 M_MMAP_THRESHOLD = -3
 """glibc's number for the size from which a block of memory is the system's own (mallopt(3))."""
 
-LARGE_BLOCK_BYTES = 1_048_576
+LARGE_BLOCK_BYTES = 4_194_304
+"""Below, a block is reused: the system would clear its pages each time."""
 
 
 def return_large_blocks() -> None:

@@ -8,6 +8,7 @@ caller says.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -258,6 +259,9 @@ ALIASES = (
 )
 """Names that Google has and the rules below are enough for: they are no typos."""
 
+CACHED_NAMES = 256
+"""Of at most 256 characters each: what a client asks for over and over."""
+
 VERSION = re.compile(r"-\d{3}$")
 """The number of a stable version, as in `gemini-2.0-flash-001`: the same model."""
 
@@ -266,6 +270,7 @@ PREVIEW = re.compile(r"-(?:preview|exp)(?:-\d\d-\d\d(?:\d\d)?)?$")
 """
 
 
+@functools.lru_cache(CACHED_NAMES)
 def find(name: str) -> Model:
     """The facts about a Gemini model, from the table or by the rules for unknown names."""
     unversioned = VERSION.sub("", name)
