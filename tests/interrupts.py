@@ -18,6 +18,9 @@ from pathlib import Path
 
 from tests import servers
 
+MIN_SECONDS = 0.1
+"""Before, the demo may be a copy of this process still, in which a signal is only noted."""
+
 MAX_SECONDS = 3.0
 """Of a moment after the start: the demo serves by then, and only waits."""
 
@@ -75,7 +78,7 @@ def main() -> None:
     tries = int(sys.argv[1])
     failures = 0
     for _ in range(tries):
-        seconds = random.uniform(0, MAX_SECONDS)
+        seconds = random.uniform(MIN_SECONDS, MAX_SECONDS)
         if left := interrupt(seconds):
             failures += 1
             print(f"after {seconds:.2f} s: {len(left)} processes left", flush=True)

@@ -231,7 +231,8 @@ def test_nothing_of_the_demo_is_left_behind(number: int, words: bytes) -> None:
 @pytest.mark.e2e
 def test_ctrl_c_leaves_nothing_of_the_demo() -> None:
     """At ten moments of its start; they are printed with `-rP`."""
-    moments = [random.uniform(0, interrupts.MAX_SECONDS) for _ in range(10)]
+    between = interrupts.MIN_SECONDS, interrupts.MAX_SECONDS
+    moments = [random.uniform(*between) for _ in range(10)]
     print(moments)
     with ThreadPoolExecutor(5) as pool:
         assert list(pool.map(interrupts.interrupt, moments)) == [[]] * len(moments)
