@@ -595,7 +595,26 @@ def test_what_a_trace_already_tells(given: Any, expected: bool) -> None:
                 "title": "t",
                 "content": [{"type": "text", "text": "a"}, {"type": "hologram", "text": "b"}],
             },
-            ["a\nb"],
+            ["t\ns\na\nb"],
+        ),
+        (
+            {
+                "type": "document",
+                "title": "t",
+                "source": source("content", content=["a", {"type": "hologram", "text": "b"}]),
+            },
+            ["t\na\nb"],
+        ),
+        (
+            {
+                "type": "document",
+                "title": "t",
+                "source": source(
+                    "content",
+                    content=[{"type": "text", "text": "a"}, {"type": "hologram", "text": "b"}],
+                ),
+            },
+            ["t\na\nb"],
         ),
     ],
 )

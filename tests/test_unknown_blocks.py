@@ -21,6 +21,11 @@ from translate.request.unknown_blocks import MAX_VALUES, held_text, unknown_type
         ({"type": "x", "text": {"text": ["a", ["b"]]}, "content": "c"}, "a\nb\nc"),
         ({"type": "x", "data": "a", "encrypted_content": "b", "signature": "c"}, ""),
         ({"type": "x", "content": None, "text": ""}, ""),
+        ({"type": "x", "source": {"type": "base64", "data": "a"}, "title": "b"}, "b"),
+        (
+            {"type": "x", "title": "a", "context": "b", "source": {"content": [{"text": "c"}]}},
+            "a\nb\nc",
+        ),
     ],
 )
 def test_text_is_found_wherever_it_stands(block: Any, text: str) -> None:

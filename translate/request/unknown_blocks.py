@@ -14,7 +14,8 @@ from ..wire import Message
 MAX_VALUES = 1_000
 """In a block, among which its text is looked for."""
 
-TEXT_FIELDS = ("text", "content", "summary")
+TEXT_FIELDS = ("title", "context", "source", "text", "content", "summary")
+"""What a reader sees of a block. The data of a source is none of them."""
 
 
 def held_text(block: Any) -> str:
