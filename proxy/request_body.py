@@ -129,15 +129,19 @@ _readings: dict[socket.socket, Reading] = {}
 """Of this process, by client."""
 
 
-def watch(max_slow: int) -> None:
-    """End bodies that are too late, and those of slow ones that are too many, in the background."""
+def watch(max_slow: int) -> threading.Event:
+    """End bodies that are too late, and those of slow ones that are too many, in the background.
+
+    It goes on until the event is set.
+    """
+    stopped = threading.Event()
 
     def run() -> None:
-        while True:
-            time.sleep(CHECK_SECONDS)
+        while not stopped.wait(CHECK_SECONDS):
             end_late(max_slow, time.monotonic())
 
     threading.Thread(target=run, name="bodies", daemon=True).start()
+    return stopped
 
 
 def end_late(max_slow: int, now: float) -> None:

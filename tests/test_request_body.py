@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import queue
 import socket
 import struct
 import threading
@@ -249,18 +250,14 @@ def test_few_bodies_may_be_slow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_late_bodies_are_looked_for_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked = threading.Event()
     monkeypatch.setattr(request_body, "CHECK_SECONDS", 0.001)
-
-    def end_late(max_slow: int, now: float) -> None:
-        if looked.is_set():
-            raise SystemExit  # ends the thread
-        assert max_slow == 7
-        looked.set()
-
-    monkeypatch.setattr(request_body, "end_late", end_late)
-    request_body.watch(7)
-    assert looked.wait(TEST_TIMEOUT)
+    looked: queue.SimpleQueue[int] = queue.SimpleQueue()
+    monkeypatch.setattr(request_body, "end_late", lambda max_slow, now: looked.put(max_slow))
+    stopped = request_body.watch(7)
+    try:
+        assert [looked.get(timeout=TEST_TIMEOUT) for _ in range(2)] == [7, 7]
+    finally:
+        stopped.set()
 
 
 class Garbled:
