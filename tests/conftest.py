@@ -7,6 +7,7 @@ import logging
 import os
 import pkgutil
 import shutil
+import signal
 import sys
 import tempfile
 import uuid
@@ -26,6 +27,12 @@ from tests import servers
 from translate import models
 
 os.environ.update(NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
+
+# As in a terminal: below `nohup`, or behind a script's `&`, children would inherit that both are
+# ignored, and servers go on where a test ends them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 IN_PROCESS = "in_process.log"
 """The file, beside those of the servers, with what the function writes in this process."""
