@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.answers import call, chunk, text, thought
 from tests.messages import assistant, result, thinking, use, user
+from translate.translation import Domains
 
 Make = Callable[[int], Any]
 HI = [user("Hi.")]
@@ -359,6 +360,32 @@ ANSWERS: dict[str, Callable[[int], Growing]] = {
                 },
             )
         ]
+    ),
+    "sources and filters": lambda n: Growing(
+        grounded(n).chunks,
+        {"domains": Domains(tuple(f"a{i}.b.test" for i in range(n)), ("b.test",) * n)},
+    ),
+    "a source's levels": lambda n: Growing(
+        [
+            chunk(
+                text("x"),
+                groundingMetadata={"groundingChunks": [{"web": {"uri": "u", "title": "a." * n}}]},
+                finish="STOP",
+            )
+        ],
+        {"domains": Domains(("a.test",))},
+    ),
+    "passages of many sources": lambda n: Growing(
+        [
+            chunk(
+                text("x"),
+                groundingMetadata={
+                    "groundingChunks": [{"web": {"uri": "u", "title": "t" * n}}],
+                    "groundingSupports": [{"groundingChunkIndices": [0] * n}],
+                },
+                finish="STOP",
+            )
+        ],
     ),
     "what was found, again": lambda n: Growing(
         [chunk(text("x"), groundingMetadata={"webSearchQueries": ["q"]})] * n

@@ -212,3 +212,31 @@ def test_citations_of_sources_that_no_passage_has() -> None:
         (event["delta"]["citation"]["title"], event["delta"]["citation"]["cited_text"])
         for event in events.drain()[2:]
     ] == [("aljazeera.com", "Spain won."), ("www.uefa.com", "")]
+
+
+def test_sources_are_judged_once_however_often_they_are_cited() -> None:
+    class Counting(Domains):
+        asked = 0
+
+        def allows(self, host: str) -> bool:
+            Counting.asked += 1
+            return super().allows(host)
+
+    cited = [{"groundingChunkIndices": [0, 1]}] * 50
+    collected = grounding(
+        {"groundingMetadata": {**FOUND, "groundingSupports": cited}}, searchable=Counting()
+    )
+    assert (len(collected.citations()), titles(collected)) == (
+        100,
+        ["aljazeera.com", "www.uefa.com"],
+    )
+    assert Counting.asked == 2
+
+
+def test_citations_are_no_more_than_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large passage with many sources would be repeated for each of them."""
+    source = len(f"{REDIRECT}a") + len("aljazeera.com") + 1000
+    monkeypatch.setattr("translate.response.grounding.MAX_CITED", 3 * source)
+    supports = [{"segment": {"text": "x" * 1000}, "groundingChunkIndices": [0] * 1000}]
+    metadata = {**FOUND, "groundingSupports": supports}
+    assert len(grounding({"groundingMetadata": metadata}).citations()) == 3

@@ -34,6 +34,9 @@ def test_domains_are_read_from_a_tool(tool: Any, expected: Domains) -> None:
         (Domains(blocked=("a.com",)), "b.com", True),
         (Domains(allowed=("a.com",), blocked=("news.a.com",)), "news.a.com", False),
         (Domains(allowed=("a.com",)), "", True),
+        (Domains(allowed=("A.com",), blocked=("B.com/path",)), "b.com", False),
+        (Domains(allowed=("a.com",)), f"{'x.' * 200}a.com", False),
+        (Domains(blocked=("a.com",)), f"{'x.' * 200}a.com", True),
     ],
 )
 def test_domains_allow_hosts(filters: Domains, host: str, expected: bool) -> None:

@@ -7,13 +7,19 @@ search, are in both: an instruction to the model, and a test of the sources that
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from .models import Model
 from .wire import GenerateContentRequest, Json, Message, Tool
 
+MAX_HOST = 253
+"""Characters of a host's name (RFC 1035): a longer one is the name of none."""
 
-class Domains(NamedTuple):
+
+@dataclass(frozen=True)
+class Domains:
     """The domains a web search may use; an empty `allowed` means all."""
 
     allowed: tuple[str, ...] = ()
@@ -23,9 +29,10 @@ class Domains(NamedTuple):
         """Whether a host, or a domain above it, is allowed and not blocked; unknown ones are."""
         if not host:
             return True
-        if any(_is_within(host, domain) for domain in self.blocked):
+        levels = _levels(host)
+        if not self._blocked_sites.isdisjoint(levels):
             return False
-        return not self.allowed or any(_is_within(host, domain) for domain in self.allowed)
+        return not self.allowed or not self._allowed_sites.isdisjoint(levels)
 
     def instruction(self, action: str) -> str | None:
         """The same in words, as Google's tools take no such filter. action: "search the web"."""
@@ -35,11 +42,26 @@ class Domains(NamedTuple):
             return f"When you {action}, never use these sites: {', '.join(self.blocked)}."
         return None
 
+    @cached_property
+    def _allowed_sites(self) -> frozenset[str]:
+        return frozenset(map(_site, self.allowed))
 
-def _is_within(host: str, domain: str) -> bool:
-    host, domain = host.lower().removeprefix("www."), domain.lower().removeprefix("www.")
-    site = domain.split("/", 1)[0]
-    return host == site or host.endswith(f".{site}")
+    @cached_property
+    def _blocked_sites(self) -> frozenset[str]:
+        return frozenset(map(_site, self.blocked))
+
+
+def _site(domain: str) -> str:
+    """`www.A.com/path` -> `a.com`."""
+    return domain.lower().removeprefix("www.").split("/", 1)[0]
+
+
+def _levels(host: str) -> list[str]:
+    """`news.a.com` -> itself, `a.com` and `com`."""
+    if len(host) > MAX_HOST:
+        return []
+    labels = host.lower().removeprefix("www.").split(".")
+    return [".".join(labels[i:]) for i in range(len(labels))]
 
 
 def domains(tool: Tool) -> Domains:

@@ -7,11 +7,15 @@ answer ends with its text, as several clients take what stands behind the last r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ..translation import Domains
 from ..wire import Candidate, Json
 from .events import Events, compact
+
+MAX_CITED = 2_000_000
+"""Characters in all citations of an answer. Each repeats its passage, address and title, and of
+ordinary answers they make some 100,000; but 1 MB of metadata could name half a million."""
 
 GOOGLE_REDIRECT_HOST = "vertexaisearch.cloud.google.com"
 """Of the URLs that Google gives in place of a page's own."""
@@ -34,12 +38,13 @@ class Grounding:
     def __init__(self, domains: Domains) -> None:
         self._domains = domains
         self._search: Json = {}
+        self._pages: list[Json | None] | None = None
         self._urls: list[Json] = []
 
     def add(self, candidate: Candidate) -> None:
         search = candidate.get("groundingMetadata")
         if search and (search.get("webSearchQueries") or search.get("groundingChunks")):
-            self._search = search
+            self._search, self._pages = search, None
         fetched = candidate.get("urlContextMetadata")
         if fetched:
             self._urls = fetched.get("urlMetadata") or self._urls
@@ -58,17 +63,33 @@ class Grounding:
 
     def citations(self) -> list[Json]:
         """Where the text of the answer comes from, one for each passage and source."""
-        return [
-            _citation(source, support.get("segment", {}).get("text", ""))
-            for support in self._search.get("groundingSupports", ())
-            for source in self._sources(support.get("groundingChunkIndices", ()))
-        ]
+        citations: list[Json] = []
+        room = MAX_CITED
+        for source, passage in self._cited():
+            room -= len(source["url"]) + len(source["title"]) + len(passage)
+            if room < 0:
+                break
+            citations.append(_citation(source, passage))
+        return citations
+
+    def _cited(self) -> Iterator[tuple[Json, str]]:
+        """Sources, each with a passage that it supports."""
+        sources = self._sources()
+        for support in self._search.get("groundingSupports", ()):
+            passage = support.get("segment", {}).get("text", "")
+            for index in support.get("groundingChunkIndices", ()):
+                source = sources[index] if 0 <= index < len(sources) else None
+                if source is not None:
+                    yield source, passage
 
     def _uncited(self, citations: Iterable[Json]) -> list[Json]:
         """Citations of no passage, for the sources that have none."""
         cited = {citation["url"] for citation in citations}
-        found = self._sources(range(len(self._search.get("groundingChunks", ()))))
-        return [_citation(source, "") for source in found if source["url"] not in cited]
+        return [
+            _citation(source, "")
+            for source in self._sources()
+            if source is not None and source["url"] not in cited
+        ]
 
     def emit(self, events: Events, tag: str) -> None:
         """Citations for the text just shown, and the searches and fetches in front of it. Where it
@@ -114,7 +135,6 @@ class Grounding:
         return blocks
 
     def _results(self) -> list[Json]:
-        chunks = self._search.get("groundingChunks", ())
         return [
             {
                 "type": "web_search_result",
@@ -122,18 +142,21 @@ class Grounding:
                 "encrypted_content": "",
                 "page_age": None,
             }
-            for source in self._sources(range(len(chunks)))
+            for source in self._sources()
+            if source is not None
         ]
 
-    def _sources(self, indices: Iterable[int]) -> list[Json]:
-        """Title and URL of the web pages behind some groundingChunks, as far as allowed."""
-        chunks = self._search.get("groundingChunks", ())
-        pages = [chunks[i].get("web", {}) for i in indices if 0 <= i < len(chunks)]
-        return [
-            {"title": page.get("title", ""), "url": page.get("uri", "")}
-            for page in pages
-            if page.get("uri") and self._domains.allows(_host(page))
-        ]
+    def _sources(self) -> list[Json | None]:
+        """Title and URL of the web page behind each of the groundingChunks, as far as allowed."""
+        if self._pages is None:
+            chunks = self._search.get("groundingChunks", ())
+            self._pages = [self._source(chunk.get("web", {})) for chunk in chunks]
+        return self._pages
+
+    def _source(self, page: Json) -> Json | None:
+        if not page.get("uri") or not self._domains.allows(_host(page)):
+            return None
+        return {"title": page.get("title", ""), "url": page["uri"]}
 
     def _fetch_blocks(self, tag: str) -> list[Json]:
         blocks: list[Json] = []
