@@ -78,10 +78,10 @@ def refusal(raw: bytes) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("value", [b"[]", b"{}", b'""', b"1"])
-def test_of_the_smallest_values_there_may_be_a_million(value: bytes) -> None:
-    most, more = (b"[%b]" % b",".join([value] * count) for count in (480_000, 1_000_001))
-    assert len(json_codec.loads_request(most)) == 480_000
-    assert refusal(more) == (413, "The request has more than 1,000,000 values.")
+def test_of_the_smallest_values_there_may_be_half_a_million(value: bytes) -> None:
+    most, more = (b"[%b]" % b",".join([value] * count) for count in (240_000, 500_001))
+    assert len(json_codec.loads_request(most)) == 240_000
+    assert refusal(more) == (413, "The request has more than 500,000 values.")
 
 
 @pytest.mark.parametrize("value", [b'""', b'"", ""', b'{"":1}', rb'"\\"', b"[]"])
@@ -112,9 +112,9 @@ def test_a_large_text_with_few_marks_is_read() -> None:
 
 def test_values_are_at_least_two_bytes_each() -> None:
     """The smallest body that is refused: shorter ones are not even counted."""
-    refused, taken = (b"[%b]" % b",".join([b"1"] * count) for count in (1_000_001, 1_000_000))
+    refused, taken = (b"[%b]" % b",".join([b"1"] * count) for count in (500_001, 500_000))
     assert refusal(refused)[0] == 413
-    assert len(json_codec.loads_request(taken)) == 1_000_000
+    assert len(json_codec.loads_request(taken)) == 500_000
 
 
 @pytest.mark.parametrize("text", [b",", rb"\","])
