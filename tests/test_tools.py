@@ -131,6 +131,11 @@ def test_only_the_tools_that_were_refused_take_the_second_form() -> None:
             HYDROGEN,
             "tools: Gemini takes at most 512 tools, got 513",
         ),
+        (
+            [{"name": "Bash"}, {"name": "Ask"}, {"name": "Bash"}],
+            HYDROGEN,
+            "tools: Tool names must be unique.",
+        ),
     ],
 )
 def test_tools_without_counterpart_are_refused(tools: Any, model: Any, message: str) -> None:

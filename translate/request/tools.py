@@ -36,6 +36,9 @@ BUILT_IN = {
 MAX_FUNCTIONS = 512
 """In one request (google-genai, `types.Tool.function_declarations`, seen 2026-11-23)."""
 
+NOT_UNIQUE = "Tool names must be unique."
+"""As Anthropic says it; Google refuses the second one, too."""
+
 MAX_INLINED = 2_000_000
 """Characters that references may add to all schemas of a request: ten times what they may add to
 one. A request with hundreds of tools would else take minutes."""
@@ -146,6 +149,8 @@ def classify_tools(tools: Iterable[Tool], choice: Json | None, model: Model) -> 
         problem = f"Gemini takes at most {MAX_FUNCTIONS} tools, got {len(functions):,}"
         raise InvalidRequest("tools", problem)
     names = [function_name(tool["name"]) for tool in functions]
+    if len({*names}) < len(names):
+        raise InvalidRequest("tools", NOT_UNIQUE)
     if functions and built_in and not model.mixes_tools:
         return ToolSet(functions, names, {}, tuple(tool["name"] for tool in built_in.values()))
     return ToolSet(functions, names, built_in)
