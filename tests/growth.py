@@ -109,6 +109,8 @@ REQUESTS: dict[str, Make] = {
         [user("Hi."), assistant(thinking("gs1.t." + "a" * n)), user("Go on.")]
     ),
     "redacted thinking": models_blocks(lambda i: {"type": "redacted_thinking", "data": "x"}),
+    "compactions": models_blocks(lambda i: {"type": "compaction", "content": "x"}),
+    "compacted turns": turns(lambda i: [user("a"), assistant({"type": "compaction"})]),
     "server tools": models_blocks(lambda i: server_use({"query": "q"})),
     "a server tool's input": models_blocks(lambda i: server_use([{"a": [i]}])),
     "a server tool's results": models_blocks(

@@ -127,6 +127,16 @@ def test_a_history_without_its_beginning() -> None:
     ]
 
 
+def test_a_history_begins_with_its_last_compaction() -> None:
+    summary = {"type": "compaction", "content": "They greeted."}
+    history = [user("Hi."), assistant(use("a"), summary, "So."), user(result("a"), "go on")]
+    first, *turns = translated(*history)
+    assert first == {"role": "user", "parts": [{"text": RESUMED}]}
+    assert turns[0] == {"role": "model", "parts": [{"text": "They greeted."}, {"text": "So."}]}
+    assert [part.keys() for part in turns[1]["parts"]] == [{"text"}] * len(turns[1]["parts"])
+    assert turns[1]["parts"][-1] == {"text": "go on"}
+
+
 def test_a_prefilled_answer_is_left_to_models_that_continue_it() -> None:
     history = [user("Say a, b, c."), assistant("a, b")]
     prefilled = [
@@ -425,7 +435,7 @@ BECOMES: dict[str, list[Any]] = {
 
 
 def in_model_turn(block: Any) -> Any:
-    return translated(user("go"), assistant("So.", block))[1]["parts"][1:]
+    return translated(user("go"), assistant(block, "So."))[1]["parts"][:-1]
 
 
 def in_user_turn(block: Any) -> Any:

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from tests.messages import assistant, user
-from translate.request.unknown_blocks import MAX_VALUES, held_text, unknown_types, without_encrypted
+from translate.request.unknown_blocks import (
+    MAX_VALUES,
+    held_text,
+    unknown_types,
+    without_compacted,
+    without_encrypted,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +57,35 @@ def test_what_is_encrypted_is_left_out() -> None:
 def test_types_of_the_models_turns_that_nobody_knows() -> None:
     messages: Any = [user({"type": "z"}), assistant({"type": "b"}, {"type": "a"}, "So.")]
     assert unknown_types(messages, {"text"}) == ["a", "b"]
+
+
+SUMMARY = {"type": "compaction", "content": "They greeted."}
+FAILED = {"type": "compaction", "content": None}
+
+
+@pytest.mark.parametrize(
+    ("turns", "left"),
+    [
+        ([user("a"), assistant("b"), user("c")], ["a", "b", "c"]),
+        ([user("a"), assistant("b", SUMMARY, "c"), user("d")], [SUMMARY, "c", "d"]),
+        ([user("a"), assistant(SUMMARY), user("b"), assistant(SUMMARY, "c")], [SUMMARY, "c"]),
+        ([user("a"), assistant(SUMMARY), user("b"), assistant(FAILED)], [SUMMARY, "b", FAILED]),
+        ([user("a"), assistant(FAILED, "b")], ["a", FAILED, "b"]),
+        ([user("a", SUMMARY)], ["a", SUMMARY]),
+        ([], []),
+    ],
+)
+def test_what_a_compaction_stands_for_is_dropped(turns: Any, left: Any) -> None:
+    """As by Anthropic; what stays keeps its place, which an error names."""
+    kept = without_compacted(turns)
+    shown = [block.get("text", block) for turn in kept for block in turn["content"]]
+    assert [block for block in shown if block] == left
+    for turn, original in zip(kept, turns, strict=True):
+        assert turn["role"] == original["role"]
+        for block, before in zip(turn["content"], original["content"], strict=False):
+            assert block in (before, {"type": "text", "text": ""})
+
+
+def test_history_without_a_compaction_is_not_copied() -> None:
+    turns = [user("a"), assistant("b")]
+    assert without_compacted(turns) is turns

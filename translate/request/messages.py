@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from .. import signatures
@@ -19,7 +19,7 @@ from ..signatures import call_id
 from ..wire import Block, Content, FunctionCall, FunctionResponse, Json, Message, Part, Source
 from .inline_media import InvalidMedium, inline_part, linked_part
 from .tools import function_name
-from .unknown_blocks import held_text, without_encrypted
+from .unknown_blocks import held_text, without_compacted, without_encrypted
 from .validation import InvalidValue
 
 RESUMED = "(The conversation starts in the middle: its beginning is not available.)"
@@ -32,7 +32,7 @@ Call = tuple[str, FunctionCall]
 
 
 def contents(
-    messages: Iterable[Message], model: Model, *, signed: bool = True, instruction: str = ""
+    messages: Sequence[Message], model: Model, *, signed: bool = True, instruction: str = ""
 ) -> list[Content]:
     """The conversation as Gemini's contents.
 
@@ -45,7 +45,7 @@ def contents(
     turn: ModelTurn | UserTurn = UserTurn([], model)
     i = j = 0
     try:
-        for i, message in enumerate(messages):  # noqa: B007 - for the path
+        for i, message in enumerate(without_compacted(messages)):  # noqa: B007 - for the path
             role, blocks = message["role"], message["content"]
             if (role == "assistant") is not turn.is_models:
                 _append(history, turn)

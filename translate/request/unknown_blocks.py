@@ -6,10 +6,10 @@ comes again with every request.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from ..wire import Message
+from ..wire import Block, Message
 
 MAX_VALUES = 1_000
 """In a block, among which its text is looked for."""
@@ -57,3 +57,26 @@ def unknown_types(messages: Iterable[Message], known: Collection[str]) -> list[s
         for block in message["content"]
     }
     return sorted(kinds.difference(known))
+
+
+def without_compacted(messages: Sequence[Message]) -> Sequence[Message]:
+    """A history without what its last compaction stands for; all else keeps its place.
+
+    "The API automatically drops all message blocks prior to the compaction block": Anthropic's
+    guide to compaction. One without content stands for nothing.
+    """
+    for i in range(len(messages) - 1, -1, -1):
+        message = messages[i]
+        if message["role"] != "assistant":
+            continue
+        for j in range(len(message["content"]) - 1, -1, -1):
+            block = message["content"][j]
+            if block["type"] == "compaction" and block.get("content"):
+                dropped: list[Message] = [{**each, "content": []} for each in messages[:i]]
+                content = [NOTHING] * j + message["content"][j:]
+                return [*dropped, {**message, "content": content}, *messages[i + 1 :]]
+    return messages
+
+
+NOTHING: Block = {"type": "text", "text": ""}
+"""A block that becomes nothing."""
