@@ -74,8 +74,26 @@ def test_base64_that_has_one_reading_is_mended(data: str) -> None:
 
 def test_data_url_knows_its_type() -> None:
     assert part(PNG, f"data:image/jpg;base64,{RIGHT}") == inline("image/jpeg")
+    assert part(PNG, f"Data:image/jpg;name=a;Base64,{RIGHT}") == inline("image/jpeg")
     assert split_data_url("data:text/plain;charset=x;base64,QQ==") == ("text/plain", "QQ==")
-    assert split_data_url("data:") == ("", "")
+    assert split_data_url("data:") == ("text/plain", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("data:,Hello%2C%20w%c3%b6rld!", {"text": "Hello, wörld!"}),
+        ("data:text/plain,QQ==", {"text": "QQ=="}),
+        ("data:Text/HTML;charset=utf-8,<p>100%</p>", {"text": "<p>100%</p>"}),
+        ("data:text/plain,a=b%3D%25 c%0d%0a\n ", {"text": "a=b=% c\r\n\n "}),
+        ("data:text/plain,%ff", {"text": "\N{REPLACEMENT CHARACTER}"}),
+        ("data:text/plain,%41%zz%", {"text": "%41%zz%"}),
+        (f"data:image/png,{RIGHT}", inline(PNG)),
+        ("data:image/png,%89PNG%0d%0A", inline(PNG, "iVBORw0K")),
+    ],
+)
+def test_data_urls_without_base64_hold_bytes(url: str, expected: Any) -> None:
+    assert linked_part(url, "document") == expected
 
 
 @pytest.mark.parametrize("url", ["https://x.test/a", "http://x.test/a", "HTTPS://x", "gs://b/a"])

@@ -8,6 +8,8 @@ Claude Code takes the medium out of its history and goes on.
 from __future__ import annotations
 
 import base64
+import binascii
+import re
 import string
 
 from ..wire import Part, Source
@@ -58,7 +60,7 @@ class InvalidMedium(InvalidValue):
 def inline_part(source: Source, kind: str) -> Part:
     """kind: the type of the client's block. Raises InvalidMedium."""
     media_type, data = source["media_type"], source["data"]
-    if data.startswith(DATA_URL):
+    if _is_data_url(data):
         media_type, data = split_data_url(data, media_type)
     media_type = media_type.partition(";")[0].strip().lower()
     media_type = SYNONYMS.get(media_type, media_type)
@@ -74,17 +76,37 @@ def inline_part(source: Source, kind: str) -> Part:
 
 def linked_part(url: str, kind: str) -> Part:
     """A url source. It is handed on, never fetched here. Raises InvalidMedium."""
-    if url.startswith(DATA_URL):
+    if _is_data_url(url):
         return inline_part({"media_type": "", "data": url}, kind)
     if not url.lower().startswith(SCHEMES):
         raise InvalidMedium("Gemini fetches http, https and gs addresses only", kind)
     return {"fileData": {"fileUri": url}}
 
 
+def _is_data_url(text: str) -> bool:
+    return text[: len(DATA_URL)].lower() == DATA_URL
+
+
 def split_data_url(url: str, media_type: str = "") -> tuple[str, str]:
-    """A data: URL -> its media type, or the one given where it has none, and its data."""
+    """A data: URL -> its media type, or the one given where it has none, and its data as base64.
+
+    Without `;base64` it holds bytes, some of them as %XX (RFC 2397); but people leave the word out
+    before an image's base64, too, and write a text as it is. A text is the default.
+    """
     head, _, data = url.partition(",")
-    return head.removeprefix(DATA_URL).partition(";")[0] or media_type, data
+    kind, *parameters = head[len(DATA_URL) :].split(";")
+    media_type = kind.strip() or media_type or "text/plain"
+    is_base64 = "base64" in (parameter.strip().lower() for parameter in parameters)
+    is_text = media_type.lower().startswith(TEXTS)
+    if is_base64 or not data or (not is_text and _is_base64(data)):
+        return media_type, data
+    raw = data.encode("utf-8", "replace")
+    if not NO_ESCAPE.search(raw):  # quoted-printable is the same with another mark, and fast
+        raw = binascii.a2b_qp(raw.replace(b"=", b"%3D").replace(b"%", b"="))
+    return media_type, base64.b64encode(raw).decode()
+
+
+NO_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 def _mend(data: str, kind: str) -> str:
