@@ -42,6 +42,7 @@ def document(*calls: Any, **more: Any) -> Any:
         ([CHECK], CONTEXT),
         ([{"type": "other"}, CHECK], CONTEXT),
         ([{"type": "dangerous_tool_use"}], {}),
+        ([{"type": "dangerous_tool_use", "classifier_context": None}], {}),
         ([{"type": "other"}, {}], None),
         ([], None),
     ],

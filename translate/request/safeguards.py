@@ -109,11 +109,11 @@ VERDICT_SCHEMA: Json = {
 def classifier_context(safeguards: Sequence[Json]) -> Json | None:
     """What a client says about its person, where it asks for this check; None where it does not.
 
-    safeguards: a request's own, validated.
+    safeguards: a request's own, valid: what is absent there may be null.
     """
     for safeguard in safeguards:
         if safeguard.get("type") == DANGEROUS_TOOL_USE:
-            context: Json = safeguard.get("classifier_context", {})
+            context: Json = safeguard.get("classifier_context") or {}
             return context
     return None
 
