@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from typing import Any
 
@@ -45,6 +46,20 @@ MAX_SURROGATES = 100_000
 """Of matches in a body, at 1.5 us each. A client cuts a string once; a text full of emoji that
 stand alone has some for each line."""
 
+LARGE_NUMBER = re.compile(rb"NaN|Infinity|[0-9]{308}|[eE]\+?[0-9]{3}")
+"""What no text is without that has a number which `float` knows and JSON does not."""
+
+TOKEN = re.compile(
+    rb'"(?:[^"\\]++|\\.)*+"?'
+    rb"|(?P<number>-?(?:NaN\b|Infinity\b|(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?))",
+    re.DOTALL,
+)
+"""A string, or a number; those of Python are numbers, too."""
+
+MAX_NUMBER = 1_100
+"""Characters: as many as a double may have that is written to its end. To read one takes time that
+grows with their square."""
+
 BACKSLASH = b"\\"
 QUESTION_MARK = rb"\u003f"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
@@ -76,7 +91,8 @@ def loads(raw: bytes | bytearray | str) -> Any:
     """A request body, or a chunk. Raises ApiError 400 for what is not JSON.
 
     JavaScript clients cut strings in the middle of a surrogate pair; such a half becomes "?", in
-    place where `raw` is a bytearray: a copy of it could be 32 MB.
+    place where `raw` is a bytearray: a copy of it could be 32 MB. Numbers that no JSON parser of
+    Google's takes become strings: they may stand in a history, which comes again.
     """
     try:
         return orjson.loads(raw)
@@ -85,6 +101,7 @@ def loads(raw: bytes | bytearray | str) -> Any:
             raise ApiError(400, TOO_DEEP) from None
     text = raw if isinstance(raw, bytearray) else bytearray(_encode(raw))
     _replace_halves(text)
+    text = _quote_numbers(text)
     try:
         return orjson.loads(memoryview(text)[len(BOM) :] if text.startswith(BOM) else text)
     except orjson.JSONDecodeError as error:
@@ -99,7 +116,7 @@ def loads_chunk(raw: bytes | str) -> Any:
     except orjson.JSONDecodeError:
         loads(raw)  # raises ApiError for what is not JSON, whatever its halves
     try:
-        return json.loads(raw)
+        return json.loads(bytes(_quote_numbers(bytearray(_encode(raw)))))
     except RecursionError as error:
         raise ApiError(400, TOO_DEEP) from error
 
@@ -122,6 +139,26 @@ def _replace_halves(text: bytearray) -> None:
             at = match.start() + len(rb"\u")
         elif match["half"]:
             text[match.start() : at] = QUESTION_MARK
+
+
+def _quote_numbers(text: bytearray) -> bytearray:
+    """Numbers beyond a double, and NaN, become strings; so whoever made them can still read them.
+
+    Python's clients write NaN, and models numbers of any length.
+    """
+    if not LARGE_NUMBER.search(text):
+        return text
+    return bytearray(TOKEN.sub(_quote_number, text))
+
+
+def _quote_number(token: re.Match[bytes]) -> bytes:
+    number = token["number"]
+    if number is None:
+        return token[0]
+    is_long = len(number) > MAX_NUMBER
+    if not is_long and math.isfinite(float(number)):
+        return number
+    return b'"%b"' % number
 
 
 def _count_backslashes(text: bytearray, end: int) -> int:
