@@ -29,6 +29,26 @@ def in_all_sizes(text: str, schema: Any = OBJECT, **more: Any) -> str:
     return shown
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('{"a": [1, 2,], "b": {"c": null,},}', '{"a": [1, 2], "b": {"c": null}}'),
+        ('{"a": [\n  1,\n ]\n,\n}', '{"a": [\n  1\n ]\n\n}'),
+        ('{"a": [[],{},"x",]}', '{"a": [[],{},"x"]}'),
+    ],
+)
+def test_a_comma_before_the_end_is_left_out(text: str, shown: str) -> None:
+    assert in_all_sizes(text) == shown
+    json.loads(shown)
+
+
+@pytest.mark.parametrize("text", ['{"a": 1,, "b": 2}', '{"a": [,]}', "{,}", '{"a":,}'])
+def test_commas_without_a_member_are_no_json(text: str) -> None:
+    answer = JsonAnswer(OBJECT)
+    answer.add(text)
+    assert not answer.is_whole
+
+
 AROUND = {
     "nothing": DOCUMENT,
     "blanks and a byte order mark": f"\ufeff\n {DOCUMENT}\n\n",
@@ -115,7 +135,8 @@ def test_what_is_no_document_is_not_shown(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"a": 1,}', '{"a": 1 "b": 2}', '{"a": 1, b: 2}', '{"a": "\\d"}', '{"a": x}', "[1,]"]
+    "text",
+    ['{"a": 1,,}', '{"a": 1 "b": 2}', '{"a": 1, b: 2}', '{"a": "\\d"}', '{"a": x}', "[1,,]"],
 )
 def test_document_that_breaks_ends_what_is_shown(text: str) -> None:
     """It is not whole, and no other follows what was shown of it."""

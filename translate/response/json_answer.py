@@ -85,6 +85,8 @@ class JsonAnswer:
         self._scalar = ""
         self._pieces: list[str] = []
         """What was read of the document and not yet returned."""
+        self._comma: list[str] = []
+        """One, and blanks behind it, that no member has followed so far."""
         self._uncertain = 0
         """Characters of them, as long as they may be no JSON."""
         self._is_certain = False
@@ -113,7 +115,7 @@ class JsonAnswer:
         what looks like the beginning of the document is one."""
         if not (is_cut or self._is_certain or self.is_whole):
             return ""
-        self._pieces.append(self._scalar)
+        self._keep(self._scalar)
         self._scalar = ""
         return self._drain()
 
@@ -147,6 +149,9 @@ class JsonAnswer:
     # --- Within it ----------------------------------------------------------------------------
 
     def _keep(self, text: str) -> None:
+        if self._comma:
+            self._pieces += self._comma
+            self._comma.clear()
         self._pieces.append(text)
         if not self._is_certain:
             self._uncertain += len(text)
@@ -157,18 +162,23 @@ class JsonAnswer:
         self._state = State.BROKEN if self._is_certain else State.START
         self._closers.clear()
         self._pieces.clear()
+        self._comma.clear()
         self._scalar, self._uncertain = "", 0
 
     def _read_structure(self, text: str, at: int) -> int:
-        """Blanks, then a character that the state allows."""
+        """Blanks, then a character that the state allows. A comma before the end is left out."""
         blanks = BLANKS.match(text, at)
         assert blanks is not None  # it matches nothing, too
         if blanks.end() > at:
-            self._keep(blanks[0])
+            if self._comma:
+                self._comma.append(blanks[0])
+            else:
+                self._keep(blanks[0])
             return blanks.end()
         character = text[at]
-        is_end = self._state in MAY_END and character == (self._closers or [""])[-1]
-        if is_end:
+        may_end = self._state in MAY_END or self._comma
+        if may_end and character == (self._closers or [""])[-1]:
+            self._comma = self._comma[1:]
             self._keep(self._closers.pop())
             self._end_value()
         elif (action := ACTIONS.get((self._state, character))) is not None:
@@ -195,11 +205,15 @@ class JsonAnswer:
         self._keep(quote)
         self._state = State.STRING
 
-    def _separate(self, separator: str) -> None:
-        self._keep(separator)
+    def _add_colon(self, colon: str) -> None:
+        self._keep(colon)
         self._is_certain = True
-        is_member = separator == "," and self._closers[-1] == "}"
-        self._state = State.KEY if is_member else State.VALUE
+        self._state = State.VALUE
+
+    def _add_comma(self, comma: str) -> None:
+        self._comma.append(comma)
+        self._is_certain = True
+        self._state = State.KEY if self._closers[-1] == "}" else State.VALUE
 
     def _end_value(self) -> None:
         self._state = State.COMMA if self._closers else State.END
@@ -282,8 +296,8 @@ ACTIONS: dict[tuple[State, str], Action] = {
     (State.FIRST_VALUE, '"'): JsonAnswer._open_string,
     (State.KEY, '"'): JsonAnswer._open_string,
     (State.FIRST_KEY, '"'): JsonAnswer._open_string,
-    (State.COLON, ":"): JsonAnswer._separate,
-    (State.COMMA, ","): JsonAnswer._separate,
+    (State.COLON, ":"): JsonAnswer._add_colon,
+    (State.COMMA, ","): JsonAnswer._add_comma,
 }
 """What may come, and what it begins or ends; a scalar and the end of what is open are left."""
 
