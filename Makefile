@@ -34,8 +34,8 @@ demo: .venv/run  ## a whole conversation without a key; DEMO_ONCE=1 ends after i
 test: .venv/dev  ## run the tests, or some: make test ARGS=tests/test_stream.py
 	$(BIN)/pytest $(ARGS)
 
-golden: .venv/run  ## write the golden exchanges anew; `git diff` is the review
-	$(BIN)/python tests/golden.py
+golden: .venv/run  ## write the golden exchanges anew, and add a RECORDING=folder; review: `git diff`
+	$(BIN)/python tests/golden.py $(if $(RECORDING),'$(RECORDING)')
 
 faults: .venv/run  ## every way Gemini can fail, and what a client gets: a table
 	$(BIN)/python -m tests.faults

@@ -53,6 +53,7 @@ from proxy.tool_cache import RequestTools
 from translate import ApiError, models, translate
 
 if TYPE_CHECKING:
+    from proxy.recordings import Recorder
     from proxy.web.health import EndpointHealth
 
 server.refuse_debug()
@@ -69,6 +70,12 @@ outbound.check(endpoint.base_url)
 for warning in config.warnings():
     print(f"gemini-messages: {warning}", file=sys.stderr, flush=True)
 request_log.configure_logging(settings.log_level, settings.log_format)
+recorder: Recorder | None = None
+if settings.log_bodies:
+    from proxy import banner, recordings  # a cold start pays for imports
+
+    recorder = recordings.open_recorder(settings, server.listen_host() or settings.host)
+    banner.print_recording(settings)
 memory_budget = MemoryBudget(config.request_memory())
 timeouts = Timeouts(settings.connect, settings.silence)
 gemini = Gemini(endpoint, settings.threads, timeouts, memory_budget)
@@ -128,11 +135,13 @@ def start_answer(
         is_claude_code=request.headers.get("User-Agent", "").startswith("claude-cli/"),
         today=clock.today(),
     )
+    recorded = {"is_subagent": call.is_subagent, "is_claude_code": call.is_claude_code}
+    upstream = find_upstream(request, body, caller, log_entry, today=call.today, **recorded)
     poller = new_poller(request)
     is_whole = not (isinstance(body, dict) and body.get("stream"))
-    attempts = Attempts(call, gemini, caller.keys, poller, is_whole=is_whole)
+    attempts = Attempts(call, upstream, caller.keys, poller, is_whole=is_whole)
     log_entry.model, log_entry.stream = body["model"], not is_whole
-    items = auto_mode.judged_events(call, attempts, gemini, poller, log_entry)
+    items = auto_mode.judged_events(call, attempts, upstream, poller, log_entry)
     return Answer(attempts, poller, log_entry, settings, socket_of(request), items)
 
 
@@ -140,18 +149,19 @@ def count_tokens(request: flask.Request, log_entry: RequestLog) -> flask.Respons
     """POST /v1/messages/count_tokens."""
     caller = authenticate(request, log_entry)
     with concurrency_limit, memory_budget.reserve() as memory:
-        body = read_json(request, memory)
+        body, today = read_json(request, memory), clock.today()
+        upstream = find_upstream(request, body, caller, log_entry, today=today)
         translation = translate(
             body,
             settings.model_settings,
             counting=True,
             declare=RequestTools().declare,
             platform=gemini.platform,
-            today=clock.today(),
+            today=today,
         )
         log_entry.model, log_entry.gemini = body["model"], translation.model.name
         poller = new_poller(request)
-        count = token_count.count(gemini, translation, caller.keys, poller, count_limit)
+        count = token_count.count(upstream, translation, caller.keys, poller, count_limit)
         response = json_response({"input_tokens": liveness.run(count)})
         if translation.warnings:
             response.headers["x-gemini-warning"] = " ".join(translation.warnings)
@@ -294,6 +304,8 @@ def finish(response: flask.Response, log_entry: RequestLog) -> flask.Response:
     response.headers.extend(cors.response_headers(origin, settings.allow_origins, names))
     log_entry.status = response.status_code
     response.call_on_close(log_entry.write)
+    if recorder is not None:
+        recorder.finish(response, log_entry)
     return response
 
 
@@ -301,6 +313,19 @@ def authenticate(request: flask.Request, log_entry: RequestLog) -> auth.Caller:
     caller = auth.authenticate(request.headers, request.remote_addr, settings)
     log_entry.caller_id = caller.caller_id
     return caller
+
+
+def find_upstream(
+    request: flask.Request,
+    body: Any,
+    caller: auth.Caller,
+    log_entry: RequestLog,
+    **conditions: Any,
+) -> Gemini:
+    """Gemini; with PROXY_LOG_BODIES one that is recorded, for a request from this machine."""
+    if recorder is None or not auth.is_local(request.headers, request.remote_addr):
+        return gemini
+    return recorder.begin(log_entry, body, request.headers, caller, gemini, **conditions)
 
 
 def read_json(request: flask.Request, memory: Reservation) -> Any:

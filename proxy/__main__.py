@@ -34,6 +34,10 @@ def serve() -> None:
     settings = config.read()
     outbound.check(endpoints.from_settings(settings).base_url)
     listening.check_free(settings)
+    if settings.log_bodies:
+        from . import recordings  # loaded only where something is recorded
+
+        recordings.open_recorder(settings, settings.host)
     print(banner(settings), flush=True)
     config.set_framework_variables(settings.workers)
     command = [sys.executable, "-m", "functions_framework", "--target=messages"]

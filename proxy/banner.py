@@ -59,6 +59,14 @@ def auto_mode(settings: Settings) -> str:
     return f"{judge} judges tool calls ({costs}); PROXY_AUTO_MODE_MODEL=off switches it off"
 
 
+def print_recording(settings: Settings) -> None:
+    """That all is recorded, on standard error, in red: nobody should have it on by mistake."""
+    line = f"RECORDING every prompt and answer into {settings.log_bodies} (PROXY_LOG_BODIES)"
+    if sys.stderr.isatty() and not config.no_color():
+        line = f"{log_text.RED}{line}{log_text.RESET}"
+    print(line, file=sys.stderr, flush=True)
+
+
 def _describe(model: models.Model) -> str:
     """Its name and its price."""
     price = model.price_on(clock.today())

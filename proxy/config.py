@@ -74,6 +74,7 @@ VARIABLES = (
     "PROXY_CONCURRENCY",
     "PROXY_LOG_LEVEL",
     "PROXY_LOG_FORMAT",
+    "PROXY_LOG_BODIES",
     "PROXY_ALLOW_ORIGINS",
     "PROXY_AUTO_MODE_MODEL",
     "PROXY_INSTANCE",
@@ -141,9 +142,10 @@ class Settings:
     model name, as far as set. fallbacks: Gemini models to ask when another cannot be had. safety:
     the threshold of all safety filters, None for Google's own. first_byte, ping, connect, silence,
     stop: seconds (see README). concurrency: answers that one process works on at once. threads:
-    requests that it holds at once. allow_origins: of pages that may ask from elsewhere, in small
-    letters; "*" for all. auto_mode_model: judges tool calls for Claude Code's auto mode; None where
-    nothing does. instance: what the health answer calls this server.
+    requests that it holds at once. log_bodies: a folder for recordings (recordings.py), "" for
+    none. allow_origins: of pages that may ask from elsewhere, in small letters; "*" for all.
+    auto_mode_model: judges tool calls for Claude Code's auto mode; None where nothing does.
+    instance: what the health answer calls this server.
     """
 
     endpoint: str
@@ -163,6 +165,7 @@ class Settings:
     concurrency: int
     log_level: str
     log_format: str
+    log_bodies: str
     allow_origins: tuple[str, ...]
     auto_mode_model: str | None
     instance: str
@@ -202,8 +205,8 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         stop=_seconds(environ, "PROXY_STOP_SECONDS"),
         concurrency=_count("PROXY_CONCURRENCY", concurrency),
         log_level=_choice(*_variable(environ, "PROXY_LOG_LEVEL"), LOG_LEVELS) or "",
-        log_format=_choice("PROXY_LOG_FORMAT", _get(environ, "PROXY_LOG_FORMAT"), LOG_FORMATS)
-        or "",
+        log_format=_choice(*_variable(environ, "PROXY_LOG_FORMAT"), LOG_FORMATS) or "",
+        log_bodies=_get(environ, "PROXY_LOG_BODIES"),
         allow_origins=_origins(environ),
         auto_mode_model=_auto_mode_model(_get(environ, "PROXY_AUTO_MODE_MODEL")),
         instance=_get(environ, "PROXY_INSTANCE"),
@@ -222,6 +225,12 @@ def warnings(environ: Mapping[str, str] = os.environ) -> list[str]:
 def no_color(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether a person wants no colors at a terminal (https://no-color.org)."""
     return bool(environ.get("NO_COLOR"))
+
+
+def cloud_variable(environ: Mapping[str, str] = os.environ) -> str:
+    """What Cloud Run or AWS Lambda has set, and nobody else; "" elsewhere."""
+    names = ("K_SERVICE", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_RUNTIME_API")
+    return next((name for name in names if environ.get(name)), "")
 
 
 def default_concurrency(threads: int) -> int:

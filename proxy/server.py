@@ -56,12 +56,23 @@ def return_large_blocks() -> None:
 def refuse_debug() -> None:
     """End the start of the framework's command where DEBUG of the environment has reached it. By
     --debug somebody has meant it."""
-    command = sys.modules.get(COMMAND)
-    context = command.click.get_current_context(silent=True) if command else None
+    context = _command()
     if context is None or not context.params.get("debug"):
         return
     if context.get_parameter_source("debug").name == "ENVIRONMENT":
         raise SystemExit(DEBUG)
+
+
+def listen_host() -> str | None:
+    """Where the framework's command listens; None where it is not running."""
+    context = _command()
+    return None if context is None else str(context.params.get("host"))
+
+
+def _command() -> Any:
+    """The context of the framework's command line."""
+    command = sys.modules.get(COMMAND)
+    return command.click.get_current_context(silent=True) if command else None
 
 
 def use_worker(stop_seconds: float) -> None:

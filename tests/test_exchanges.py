@@ -9,28 +9,41 @@ from typing import Any
 
 import pytest
 
-from tests import golden
+from tests import golden, replay
 from tests.servers import LOCAL, Emulator
 from translate import collect
 
 EXCHANGES = pytest.mark.parametrize("folder", golden.folders(), ids=lambda folder: folder.name)
+RECORDINGS = pytest.mark.parametrize("folder", golden.recordings(), ids=lambda folder: folder.name)
+RECORDED = re.compile(r"gemini(\.\d+)?\.(request\.json|sse|body)|request\.json|exchange\.json")
+"""A file of a recording; what the client got is another."""
+
+CUTS = pytest.mark.parametrize(
+    "cut",
+    [
+        pytest.param(rb"(?s).", id="byte by byte"),
+        pytest.param(rb"[^\n]*\n|[^\n]+\Z", id="line by line"),
+        pytest.param(rb"(?s).{1,7}", id="in sevens"),
+    ],
+)
 
 
-@EXCHANGES
+@pytest.mark.parametrize(
+    "folder", [*golden.folders(), *golden.recordings()], ids=lambda folder: folder.name
+)
 def test_exchange_is_what_the_code_writes(folder: Path) -> None:
     written = golden.golden(folder)
     assert {name: (folder / name).read_text("utf-8") for name in written} == written
 
 
+@RECORDINGS
+@CUTS
+def test_recording_does_not_depend_on_the_delivery(folder: Path, cut: bytes) -> None:
+    assert replay.replay(folder, re.compile(cut)) == replay.replay(folder)
+
+
 @EXCHANGES
-@pytest.mark.parametrize(
-    "cut",
-    [
-        pytest.param(rb"(?s).", id="byte by byte"),
-        pytest.param(rb"[^\n]*\n", id="line by line"),
-        pytest.param(rb"(?s).{1,7}", id="in sevens"),
-    ],
-)
+@CUTS
 def test_exchange_does_not_depend_on_the_delivery(folder: Path, cut: bytes) -> None:
     body = golden.stream(folder)
     pieces = re.findall(cut, body)
@@ -68,3 +81,6 @@ def test_exchange_has_all_its_files() -> None:
             "events.sse",
             "message.json",
         }
+    for folder in golden.recordings():
+        (answer,) = {file.name for file in folder.iterdir() if not RECORDED.fullmatch(file.name)}
+        assert answer in ("events.sse", "response.json")

@@ -108,7 +108,7 @@ class Context:
     """click's, of a command with --debug."""
 
     def __init__(self, debug: bool, source: str) -> None:
-        self.params = {"debug": debug}
+        self.params = {"debug": debug, "host": "127.0.0.1"}
         self.source = source
 
     def get_parameter_source(self, name: str) -> object:
@@ -129,6 +129,7 @@ def test_debug_that_is_meant_is_left(
 ) -> None:
     click = type("click", (), {"get_current_context": staticmethod(lambda silent: context)})
     monkeypatch.setitem(sys.modules, server.COMMAND, type("command", (), {"click": click}))  # type: ignore[arg-type]
+    assert server.listen_host() == (None if context is None else "127.0.0.1")
     if ends:
         with pytest.raises(SystemExit, match="DEBUG is set"):
             server.refuse_debug()
@@ -139,6 +140,7 @@ def test_debug_that_is_meant_is_left(
 def test_debug_without_the_command_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, server.COMMAND, raising=False)
     server.refuse_debug()
+    assert server.listen_host() is None
 
 
 @pytest.mark.parametrize("file", ["main.py", "proxy/__main__.py"])

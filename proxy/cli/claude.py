@@ -267,7 +267,10 @@ def _deferring_signals() -> Iterator[None]:
 
 
 def _print_start(environ: Mapping[str, str]) -> None:
-    print(f"auto mode: {banner.auto_mode(config.read(environ))}", file=sys.stderr)
+    settings = config.read(environ)
+    print(f"auto mode: {banner.auto_mode(settings)}", file=sys.stderr)
+    if settings.log_bodies:
+        banner.print_recording(settings)
 
 
 def add_up(log: Path) -> Totals:
