@@ -121,6 +121,23 @@ def test_demo_runs_where_it_is(
     assert run("demo", "--once") == 2
 
 
+def test_demo_is_waited_for_after_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends its servers; killed, it would leave them."""
+    demo = tmp_path / "demo.py"
+    demo.write_text("import sys; sys.exit(7)")
+    monkeypatch.setattr(main, "DEMO", demo)
+    interrupts = [KeyboardInterrupt(), KeyboardInterrupt()]
+    wait = subprocess.Popen.wait
+
+    def interrupted(process: Any, timeout: float | None = None) -> int:
+        if interrupts:
+            raise interrupts.pop()
+        return wait(process, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    assert run("demo") == 7
+
+
 def test_error_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

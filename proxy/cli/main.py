@@ -7,6 +7,7 @@ from __future__ import annotations
 
 # argparse, not typer: Python has it, and it is loaded in 7 ms, typer in 42 (measured 2026-11-28).
 import argparse
+import contextlib
 import importlib
 import io
 import os
@@ -138,7 +139,11 @@ def _demo(arguments: list[str]) -> int:
     if not DEMO.is_file():
         print(NO_DEMO, file=sys.stderr)
         return FAILED
-    return subprocess.call([sys.executable, str(DEMO), *arguments])
+    with subprocess.Popen([sys.executable, str(DEMO), *arguments]) as process:
+        while True:
+            # Ctrl-C is for the demo, which has servers to end; it takes longer than Popen waits.
+            with contextlib.suppress(KeyboardInterrupt):
+                return process.wait()
 
 
 PASSING_ON = {"claude": _claude, "demo": _demo}
