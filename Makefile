@@ -29,7 +29,7 @@ emulator: .venv/run  ## a local Gemini on port 9000, for trying things without a
 	$(BIN)/functions-framework --source tests/emulator/main.py --target gemini --host 127.0.0.1 --port 9000
 
 demo: .venv/run  ## a whole conversation without a key; DEMO_ONCE=1 ends after it
-	$(BIN)/python tests/demo.py $(if $(DEMO_ONCE),--once)
+	@$(BIN)/python tests/demo.py $(if $(DEMO_ONCE),--once)
 
 test: .venv/dev  ## run the tests, or some: make test ARGS=tests/test_stream.py
 	$(BIN)/pytest $(ARGS)

@@ -52,7 +52,8 @@ starting = threading.Lock()
 """Whoever holds it for good keeps any more from being started."""
 
 output: Path | None = None
-"""A folder for what the servers write, each to a file; None: to where this process writes."""
+"""A folder for what the servers write, each to a file, or one file for all; None: to where this
+process writes."""
 
 PROXY_SETTINGS = re.compile(r"(GEMINI|PROXY|ANTHROPIC|CLAUDE_CODE)_\w+|THREADS|WORKERS")
 
@@ -128,7 +129,8 @@ def _written() -> Iterator[IO[bytes] | None]:
     if output is None:
         yield None
     else:
-        with (output / f"{uuid.uuid4().hex}.log").open("ab") as file:
+        path = output / f"{uuid.uuid4().hex}.log" if output.is_dir() else output
+        with path.open("ab") as file:
             yield file
 
 
