@@ -53,7 +53,7 @@ from proxy.tool_cache import RequestTools
 from translate import ApiError, models, translate
 
 if TYPE_CHECKING:
-    from proxy.recordings import Recorder
+    from proxy.recording.recorder import Recorder
     from proxy.web.health import EndpointHealth
 
 server.refuse_debug()
@@ -72,9 +72,10 @@ for warning in config.warnings():
 request_log.configure_logging(settings.log_level, settings.log_format)
 recorder: Recorder | None = None
 if settings.log_bodies:
-    from proxy import banner, recordings  # a cold start pays for imports
+    from proxy import banner  # a cold start pays for imports
+    from proxy.recording.recorder import open_recorder
 
-    recorder = recordings.open_recorder(settings, server.listen_host() or settings.host)
+    recorder = open_recorder(settings, server.listen_host() or settings.host)
     banner.print_recording(settings)
 memory_budget = MemoryBudget(config.request_memory())
 timeouts = Timeouts(settings.connect, settings.silence)

@@ -35,9 +35,9 @@ def serve() -> None:
     outbound.check(endpoints.from_settings(settings).base_url)
     listening.check_free(settings)
     if settings.log_bodies:
-        from . import recordings  # loaded only where something is recorded
+        from .recording.recorder import open_recorder  # only where something is recorded
 
-        recordings.open_recorder(settings, settings.host)
+        open_recorder(settings, settings.host)
     print(banner(settings), flush=True)
     config.set_framework_variables(settings.workers)
     command = [sys.executable, "-m", "functions_framework", "--target=messages"]

@@ -142,7 +142,7 @@ class Settings:
     model name, as far as set. fallbacks: Gemini models to ask when another cannot be had. safety:
     the threshold of all safety filters, None for Google's own. first_byte, ping, connect, silence,
     stop: seconds (see README). concurrency: answers that one process works on at once. threads:
-    requests that it holds at once. log_bodies: a folder for recordings (recordings.py), "" for
+    requests that it holds at once. log_bodies: a folder for recordings (recording/), "" for
     none. allow_origins: of pages that may ask from elsewhere, in small letters; "*" for all.
     auto_mode_model: judges tool calls for Claude Code's auto mode; None where nothing does.
     instance: what the health answer calls this server.

@@ -22,7 +22,7 @@ from proxy.concurrency import ConcurrencyLimit, MemoryBudget
 from proxy.connections import Timeouts
 from proxy.gemini import Gemini
 from proxy.liveness import SILENCE, ClientDisconnected, Poller, Silence, Waiting
-from proxy.recording import answer_file, file_prefix
+from proxy.recording.exchange import answer_file, file_prefix
 from proxy.request_log import CLIENT_LEFT, RequestLog
 from proxy.response_stream import UpstreamResponse
 from proxy.tool_cache import RequestTools

@@ -1,4 +1,4 @@
-"""proxy/recordings.py: what is recorded is complete, has no key in it, and is played again."""
+"""proxy/recording/: what is recorded is complete, has no key in it, and is played again."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ import pytest
 from werkzeug.test import TestResponse
 
 from proxy import __main__ as cli
-from proxy import banner, config, recordings
+from proxy import banner, config
 from proxy.cli import claude
 from proxy.config import BadSetting
-from proxy.recorded_gemini import RecordedResponse
-from proxy.recording import PING_FRAME, GeminiExchange, Recording
-from proxy.redaction import MIN_LENGTH
+from proxy.recording import recorder
+from proxy.recording.exchange import PING_FRAME, GeminiExchange, Recording
+from proxy.recording.gemini import RecordedResponse
+from proxy.recording.redaction import MIN_LENGTH
 from tests import faults, golden, peers, servers
 from tests.answers import chunk, text
 from tests.faults import THINKS, UNAVAILABLE, google
@@ -301,7 +302,7 @@ def test_unreachable_gemini_is_replayed(front: Front, folder: Path) -> None:
 
 
 def test_oldest_recordings_go(front: Front, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recordings, "MAX_EXCHANGES", 2)
+    monkeypatch.setattr(recorder, "MAX_EXCHANGES", 2)
     left_over = folder / f".20200101T000000.000000-{'0' * 32}"
     for other in (left_over, folder / "mine", folder / f"{left_over.name[1:]}-mine"):
         other.mkdir()
@@ -311,7 +312,7 @@ def test_oldest_recordings_go(front: Front, folder: Path, monkeypatch: pytest.Mo
     assert models == ["gemini-1", "gemini-2"]
     assert not left_over.exists()
     assert (folder / "mine").exists()
-    monkeypatch.setattr(recordings, "MAX_KEPT_BYTES", 1)
+    monkeypatch.setattr(recorder, "MAX_KEPT_BYTES", 1)
     front.post(model="gemini-3").close()
     assert len(kept(folder)) == 1
 
@@ -321,19 +322,19 @@ def kept(folder: Path) -> list[Path]:
 
 
 def test_size_of_a_removed_folder_is_nothing(tmp_path: Path) -> None:
-    assert recordings._size(tmp_path / "gone") == 0
+    assert recorder._size(tmp_path / "gone") == 0
 
 
 def test_large_exchange_is_not_recorded(
     front: Front, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recordings, "MAX_HELD_BYTES", 3_000)
+    monkeypatch.setattr(recorder, "MAX_HELD_BYTES", 3_000)
     large = front.post(messages=[user("x" * 4_000)], stream=True)
     assert events(large)[-1]["type"] == "message_stop"
     large.close()
-    assert lines(capsys) == [f"PROXY_LOG_BODIES: {recordings.TOO_LARGE}"]
+    assert lines(capsys) == [f"PROXY_LOG_BODIES: {recorder.TOO_LARGE}"]
     assert not golden.recordings(folder)
-    monkeypatch.setattr(recordings, "MAX_HELD_BYTES", 30_000)
+    monkeypatch.setattr(recorder, "MAX_HELD_BYTES", 30_000)
     for _ in range(20):
         read(front.post(stream=True))
     assert not lines(capsys), "what was held is given back"
@@ -344,7 +345,7 @@ def test_key_in_pieces_is_not_written(
 ) -> None:
     front.script({"chunks": [{"text": front.key[:9]}, {"text": front.key[9:]}]})
     front.post().close()
-    assert lines(capsys) == [f"PROXY_LOG_BODIES: {recordings.IN_PIECES}"]
+    assert lines(capsys) == [f"PROXY_LOG_BODIES: {recorder.IN_PIECES}"]
     assert not list(folder.iterdir())
 
 
@@ -450,8 +451,8 @@ def test_keep_alive_is_replayed(
 # --- Where it is refused --------------------------------------------------------------------------
 
 
-def open_recorder(folder: Path | str, host: str = "127.0.0.1") -> recordings.Recorder:
-    return recordings.open_recorder(config.read({"PROXY_LOG_BODIES": str(folder)}), host)
+def open_recorder(folder: Path | str, host: str = "127.0.0.1") -> recorder.Recorder:
+    return recorder.open_recorder(config.read({"PROXY_LOG_BODIES": str(folder)}), host)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]", "localhost"])
@@ -503,8 +504,8 @@ def test_recorder_needs_a_folder_of_its_own(
 def test_recorder_can_tell_keys_from_words(secret: dict[str, str], tmp_path: Path) -> None:
     environ = {"PROXY_LOG_BODIES": str(tmp_path / "new"), **secret}
     with pytest.raises(BadSetting, match="less than 12 characters"):
-        recordings.open_recorder(config.read(environ), "127.0.0.1")
-    recordings.open_recorder(config.read({**environ, **dict.fromkeys(secret, "x" * 12)}), "::1")
+        recorder.open_recorder(config.read(environ), "127.0.0.1")
+    recorder.open_recorder(config.read({**environ, **dict.fromkeys(secret, "x" * 12)}), "::1")
 
 
 def test_framework_on_all_interfaces_does_not_start(tmp_path: Path) -> None:
@@ -597,7 +598,7 @@ def test_folder_without_a_recording_is_said(tmp_path: Path) -> None:
 
 def test_bounds_are_those_in_the_readme() -> None:
     readme = " ".join((servers.ROOT / "README.md").read_text("utf-8").split())
-    kept, held = recordings.MAX_KEPT_BYTES // 1_000_000, recordings.MAX_HELD_BYTES // 1_000_000
-    assert f"the last {recordings.MAX_EXCHANGES} requests or {kept} MB" in readme
+    kept, held = recorder.MAX_KEPT_BYTES // 1_000_000, recorder.MAX_HELD_BYTES // 1_000_000
+    assert f"the last {recorder.MAX_EXCHANGES} requests or {kept} MB" in readme
     assert f"more than {held} MB are in memory" in readme
     assert f"has less than {MIN_LENGTH} characters does not start" in readme

@@ -1,4 +1,4 @@
-"""proxy/redaction.py: no key is left, as far as it can be known."""
+"""proxy/recording/redaction.py: no key is left, as far as it can be known."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.redaction import MIN_LENGTH, Secrets
+from proxy.recording.redaction import MIN_LENGTH, Secrets
 
 KEY = "AIzaSyEXAMPLE-0123456789"
 QUOTED = 'a "quoted" \\ token='

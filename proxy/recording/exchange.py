@@ -13,8 +13,8 @@ from typing import Any
 from translate import ApiError, sse
 from translate.wire import Json
 
-from . import json_codec
-from .gemini import CHUNK_EVENTS
+from .. import json_codec
+from ..gemini import CHUNK_EVENTS
 from .redaction import Secrets
 
 SIGN_OF_LIFE = re.compile(rb'"(?:text|thinking|partial_json)":""\}\}\n\n\Z')

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from translate import ApiError
 
-from . import json_codec
+from .. import json_codec
 
 WORD = b"[key]"
 """In place of each, as in error texts (gemini.py)."""

@@ -19,13 +19,13 @@ from typing import Any
 from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
 
-from . import __version__, auth, config
-from .config import BadSetting, Settings, is_loopback
-from .gemini import Gemini
-from .recorded_gemini import RecordingGemini
-from .recording import Recording
+from .. import __version__, auth, config
+from ..config import BadSetting, Settings, is_loopback
+from ..gemini import Gemini
+from ..request_log import RequestLog, log
+from .exchange import Recording
+from .gemini import RecordingGemini
 from .redaction import MIN_LENGTH
-from .request_log import RequestLog, log
 
 NAME = "PROXY_LOG_BODIES"
 

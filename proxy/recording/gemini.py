@@ -12,12 +12,12 @@ from werkzeug.datastructures import Headers
 
 from translate import ApiError
 
-from . import auth
-from .connections import Timeouts
-from .gemini import Gemini
-from .liveness import Poller, Silence, Waiting
-from .recording import GeminiExchange, Recording
-from .response_stream import UpstreamResponse
+from .. import auth
+from ..connections import Timeouts
+from ..gemini import Gemini
+from ..liveness import Poller, Silence, Waiting
+from ..response_stream import UpstreamResponse
+from .exchange import GeminiExchange, Recording
 
 KEPT_HEADERS = ("content-type", "retry-after")
 """Of a response: those that gemini.py reads."""
