@@ -1,4 +1,7 @@
-"""How much memory this container or machine has, and how much of it is for requests."""
+"""How much memory this container or machine has, and how much of it is for requests.
+
+The kernel's files are read, and no setting; how many processes share it is the caller's to say.
+"""
 
 from __future__ import annotations
 
