@@ -198,8 +198,10 @@ def show_model(request: flask.Request, log_entry: RequestLog) -> flask.Response:
 
 def show_health(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """GET and HEAD / and /api/hello: no key needed. A browser gets a page."""
-    if request.path == routes.HEALTH and request.accept_mimetypes.best == "text/html":
-        return show_page(request)
+    if request.path == routes.HEALTH:
+        accepted = request.accept_mimetypes.best_match(("application/json", "text/html"))
+        if accepted == "text/html":
+            return show_page(request)
     health = {"status": "ok", "api": "/v1/messages", "version": __version__}
     return json_response(health | ({"instance": settings.instance} if settings.instance else {}))
 

@@ -20,6 +20,13 @@ from translate.models import DEVELOPER
 __all__ = ["front"]
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+ACCEPTED = {
+    "Chromium 150": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,"
+    "image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7",
+    "Firefox and Safari": BROWSER["Accept"],
+}
+"""What browsers ask for when a person opens an address (seen 2026-11-28)."""
+
 MAX_PAGE_BYTES = 60_000
 
 
@@ -51,8 +58,9 @@ def page(url: str = "http://127.0.0.1:8080", **environ: str) -> str:
     return home.home(settings, DEVELOPER, url, today="2026-11-28").decode()
 
 
-def test_browser_gets_a_page_and_programs_json(front: Front) -> None:
-    shown = visit(front)
+@pytest.mark.parametrize("browser", ACCEPTED)
+def test_browser_gets_a_page_and_programs_json(front: Front, browser: str) -> None:
+    shown = visit(front, Accept=ACCEPTED[browser])
     assert (shown.status_code, shown.mimetype) == (200, "text/html")
     assert int(shown.headers["Content-Length"]) == len(shown.data) < MAX_PAGE_BYTES
     for accept in ("*/*", "application/json", "application/json, text/html;q=0.5", ""):
