@@ -1,7 +1,8 @@
-"""Pages for a person with a browser. Without scripts; nothing is loaded from elsewhere.
+"""Pages for a person with a browser. One answer holds all of a page: nothing is loaded beside it.
 
-Templates are Jinja's, which Flask brings and which escapes what is put into them; the one
-stylesheet stands in each page, and the page's policy allows it by its hash.
+Templates are Jinja's, which Flask brings and which escapes what is put into them. The one
+stylesheet and the one script stand in each page; its policy allows these two, by their hashes, and
+nothing else, from this server neither.
 """
 
 from __future__ import annotations
@@ -10,17 +11,27 @@ import base64
 import functools
 import hashlib
 from pathlib import Path
+from urllib.parse import quote
 
 import jinja2
 
 FOLDER = Path(__file__).parent / "templates"
-STYLE = (FOLDER / "style.css").read_text()
-STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+STYLE = (FOLDER / "style.css").read_text("utf-8")
+SCRIPT = (FOLDER / "copy.js").read_text("utf-8")
+ICON = f"data:image/svg+xml,{quote((FOLDER / 'icon.svg').read_text('utf-8').strip())}"
+"""In the page: a browser would ask for /favicon.ico otherwise, a 404 in the log for each visit."""
+
+
+def _hash(text: str) -> str:
+    """What a policy allows a text by."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
 
 HEADERS = {
     "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -42,5 +53,5 @@ def _environment() -> jinja2.Environment:
 
 def render(template: str, **values: object) -> bytes:
     """A page. Raises jinja2.UndefinedError for a value that is missing."""
-    page = _environment().get_template(template).render(style=STYLE, **values)
-    return page.encode()
+    shared = {"style": STYLE, "script": SCRIPT, "icon": ICON}
+    return _environment().get_template(template).render(shared, **values).encode()

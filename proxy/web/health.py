@@ -15,6 +15,8 @@ from ..liveness import Poller, run
 from .home import Endpoint
 
 KEPT_SECONDS = 30.0
+USUAL = (200, 404)
+"""The emulator's answer to who asks for nothing, and Google's (seen 2026-11-28)."""
 
 
 class EndpointHealth:
@@ -40,4 +42,6 @@ class EndpointHealth:
             status = run(self._gemini.probe(poller))
         except ApiError as error:
             return Endpoint(self._host, False, f"NOT REACHED: {error.message.rstrip('.')}")
-        return Endpoint(self._host, True, f"it answers (HTTP {status})")
+        if status in USUAL:
+            return Endpoint(self._host, True, "it answers")
+        return Endpoint(self._host, False, f"it answers with HTTP {status}")
