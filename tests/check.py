@@ -83,7 +83,8 @@ CLIENTS = Part(
     85,
     "the real Claude Code, the SDK and a browser",
     "tests/e2e/test_claude_code.py tests/e2e/test_histories.py tests/e2e/test_sdk.py "
-    "tests/e2e/test_browser.py tests/e2e/test_auto_mode.py tests/e2e/test_launcher.py",
+    "tests/e2e/test_browser.py tests/e2e/test_page.py tests/e2e/test_auto_mode.py "
+    "tests/e2e/test_launcher.py",
 )
 LIBRARIES = Part(
     "libraries",

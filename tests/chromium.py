@@ -10,10 +10,13 @@ import subprocess
 import pytest
 
 INSTALL_SECONDS = 600
+FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+    *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
+)
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 HOW_TO_GET = (
-    "NOT TESTED in a browser: Chromium is missing. Get it with `apt-get install chromium`, or from "
-    "your system's packages."
+    "Chromium is missing. Get it with `apt-get install chromium`, or from your system's packages."
 )
 INSTALL = "apt-get update -qq && apt-get install -qq --no-install-recommends chromium"
 
@@ -24,7 +27,7 @@ def need() -> str:
     if found := find():
         return found
     if not os.environ.get("CI"):
-        pytest.skip(HOW_TO_GET)
+        pytest.skip(f"NOT TESTED in a browser: {HOW_TO_GET}")
     command = ["/bin/sh", "-c", INSTALL]
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     ran = subprocess.run(

@@ -22,10 +22,6 @@ from tests import chromium, servers
 from tests.servers import Emulator
 
 BROWSER_SECONDS = 60
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-    *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
-)
 
 pytestmark = pytest.mark.browser
 
@@ -111,7 +107,7 @@ class Page:
         """What the page has seen, opened in a browser."""
         script = f"const PROXY = {json.dumps(proxy)}, KEY = {json.dumps(key)};\n{SCRIPT}"
         self.html = f"<!doctype html><title>A page</title><script>{script}</script>"
-        command = [chromium.need(), *FLAGS, f"--user-data-dir={folder}", self.origin]
+        command = [chromium.need(), *chromium.FLAGS, f"--user-data-dir={folder}", self.origin]
         with (folder / "browser.log").open("wb") as log:
             browser = subprocess.Popen(command, stdout=log, stderr=log)
         try:

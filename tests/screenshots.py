@@ -1,0 +1,109 @@
+"""`make screenshots`: the pictures in docs/, of the page at `/` as a browser shows it.
+
+The emulator plays Gemini, and what the page lists is what was really asked of it: conversations of
+invented lengths, as Claude Code has them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests import chromium, devtools, servers
+from tests.servers import LOCAL, ROOT, Emulator
+
+FOLDER = ROOT / "docs"
+KEY = "free-key-screenshots"
+PORT = 8080
+
+
+class Turn(NamedTuple):
+    """model: as Claude Code asks for it. prompt, cached, output: tokens that Gemini reports.
+    seconds: how long it takes."""
+
+    model: str
+    prompt: int
+    cached: int
+    output: int
+    seconds: float
+
+
+TURNS = (
+    Turn("claude-haiku-4-5", 412, 0, 14, 0.4),
+    Turn("claude-opus-5-5", 18_204, 0, 231, 1.6),
+    Turn("claude-opus-5-5", 19_087, 16_372, 94, 0.9),
+    Turn("claude-opus-5-5", 24_516, 18_930, 1_208, 2.3),
+    Turn("claude-sonnet-5-5", 11_340, 8_190, 402, 1.2),
+    Turn("claude-opus-5-5", 26_934, 24_104, 75, 0.8),
+)
+
+
+class Picture(NamedTuple):
+    """Of a window of this size. scale: device pixels for one. is_whole: all of the page."""
+
+    width: int
+    height: int
+    scale: float
+    theme: str
+    is_whole: bool
+
+
+PICTURES = {
+    "page-desktop": Picture(1120, 900, 1.25, "light", True),
+    "page-dark": Picture(1120, 900, 1.25, "dark", True),
+    "page-phone": Picture(360, 740, 2, "light", False),
+}
+
+
+def main() -> None:
+    if chromium.find() is None:
+        sys.exit(chromium.HOW_TO_GET)
+    FOLDER.mkdir(exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(used_server(PORT))
+        profile = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+        page = stack.enter_context(devtools.browsing(profile)).new_page()
+        for name, picture in PICTURES.items():
+            page.show(picture.width, picture.height, scale=picture.scale, theme=picture.theme)
+            page.open(url)
+            path = FOLDER / f"{name}.webp"
+            path.write_bytes(page.picture(is_whole=picture.is_whole))
+            print(f"{path.relative_to(ROOT)}  {path.stat().st_size // 1000} kB")
+
+
+@contextlib.contextmanager
+def used_server(port: int | None = None, *, turns: Sequence[Turn] = TURNS) -> Iterator[str]:
+    """A proxy that has answered these turns, and refused a key."""
+    with servers.serving(servers.EMULATOR) as emulator:
+        environ = {"GEMINI_ENDPOINT": emulator}
+        with servers.serving(servers.PROXY, environ, port) as url:
+            Emulator(emulator).script(KEY, *[reply(turn) for turn in turns])
+            for turn in turns:
+                ask(url, KEY, turn.model)
+            ask(url, "bad-key", "claude-opus-5-5")
+            yield url
+
+
+def reply(turn: Turn) -> Any:
+    usage = {
+        "promptTokenCount": turn.prompt,
+        "cachedContentTokenCount": turn.cached,
+        "candidatesTokenCount": turn.output,
+        "totalTokenCount": turn.prompt + turn.output,
+    }
+    return {"chunks": [{"delay": turn.seconds}, {"text": "Done."}], "usage": usage}
+
+
+def ask(url: str, key: str, model: str) -> None:
+    messages = [{"role": "user", "content": "Hi"}]
+    body = {"model": model, "max_tokens": 4096, "stream": True, "messages": messages}
+    answer = LOCAL.post(f"{url}/v1/messages", json=body, headers={"x-api-key": key}, timeout=30)
+    answer.content  # noqa: B018 - to its end: only then is it in the list
+
+
+if __name__ == "__main__":
+    main()
