@@ -1,8 +1,14 @@
 """README.md: its tables and commands are what the code does."""
 
+import json
 import re
+from urllib.parse import unquote
+
+import pytest
 
 from proxy import config
+from proxy.web import home
+from tests.e2e import claude_code
 from tests.servers import ROOT
 from translate.models import (
     CHECKED,
@@ -130,3 +136,56 @@ def test_the_first_screen_says_what_how_and_where() -> None:
     first_screen = "\n".join(README.splitlines()[:28])
     for needed in ("Messages API", "make demo", "make run", "ANTHROPIC_BASE_URL", "claude\n"):
         assert needed in first_screen
+    assert "gemini-claude\n" in first_screen
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_what_to_set_is_what_the_page_says(number: int) -> None:
+    """In bash, PowerShell and settings.json."""
+    block = home.blocks("http://127.0.0.1:8080", "your-gemini-api-key")[number]
+    assert "".join(f"\n    {line}" for line in block.text.splitlines()) in README
+
+
+def test_every_link_inside_leads_to_a_heading() -> None:
+    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+    links = re.findall(r"\]\(#([^)]+)\)", README)
+    assert set(links) <= anchors
+    assert len(links) > 5
+
+
+MAX_PICTURE_BYTES = 150_000
+
+
+def test_pictures_are_there_and_small() -> None:
+    pictures = re.findall(r'<img src="([^"]+)"[^>]* alt="([^"]+)">', README)
+    files = [ROOT / unquote(source) for source, _ in pictures]
+    assert files == sorted({*files}, key=files.index)
+    assert {*files} == {*(ROOT / "docs").iterdir()}
+    assert all(0 < file.stat().st_size < MAX_PICTURE_BYTES for file in files)
+    assert README.count("<img") == len(pictures) >= 3
+
+
+def test_clients_are_of_the_versions_that_are_tried() -> None:
+    """After `make raise-clients`: write the new versions into the table."""
+    rows = [row[0] for row in table("What is tested, and what is not")]
+    assert rows[0] == f"Claude Code {claude_code.OLDEST} and {claude_code.NEWEST}"
+    folder = ROOT / "tests/e2e/clients"
+    pinned = json.loads((folder / "package.json").read_text())["dependencies"]
+    lines = (folder / "requirements.txt").read_text().splitlines()
+    pinned |= dict(line.split("==") for line in lines if "==" in line)
+    named = re.findall(r"`([^`]+)` ([\d.]+)", rows[1])
+    assert len(named) == 6
+    assert [(name, pinned[name]) for name, _ in named] == named
+
+
+def test_free_tier_is_that_of_the_table() -> None:
+    section = README.split("### The free tier\n")[1].split("\n## ")[0]
+    (fallbacks,) = re.findall(r"GEMINI_FALLBACK_MODELS=([^`]+)`", section)
+    assert all(TABLE[name].is_free for name in [*DEFAULTS.values(), *fallbacks.split(",")])
+
+
+def test_models_lead_to_auto_mode() -> None:
+    section = README.split("## Models\n")[1].split("\n## ")[0]
+    assert 'see "Auto mode" in\n[Configuration]' in section
+    assert "**Auto mode.**" in README.split("## Configuration\n")[1].split("\n## ")[0]

@@ -24,7 +24,8 @@ from tests import npm
 
 NEWEST = "2.1.332"
 """npm's latest on 2026-11-28. `make raise-clients` asks npm again."""
-VERSIONS = (NEWEST,) if os.environ.get("TEST_CLIENTS") == "newest" else ("2.1.197", NEWEST)
+OLDEST = "2.1.197"
+VERSIONS = (NEWEST,) if os.environ.get("TEST_CLIENTS") == "newest" else (OLDEST, NEWEST)
 RUN_SECONDS = 150
 REST_SECONDS = 1.0
 RETYPE_SECONDS = 30.0
