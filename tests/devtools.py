@@ -113,7 +113,7 @@ class Page:
     def picture(self, *, is_whole: bool) -> bytes:
         """As WebP, of the window or of the whole page."""
         shot = self.call(
-            "Page.captureScreenshot", format="webp", quality=85, captureBeyondViewport=is_whole
+            "Page.captureScreenshot", format="webp", quality=78, captureBeyondViewport=is_whole
         )
         return base64.b64decode(shot["data"])
 

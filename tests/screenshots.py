@@ -1,4 +1,4 @@
-"""`make screenshots`: the pictures in docs/, of the page at `/` as a browser shows it.
+"""`make screenshots`: the pictures in docs/, of a session in a terminal and of the page at `/`.
 
 The emulator plays Gemini, and what the page lists is what was really asked of it: conversations of
 invented lengths, as Claude Code has them.
@@ -62,7 +62,10 @@ PICTURES = {
 def main() -> None:
     if chromium.find() is None:
         sys.exit(chromium.HOW_TO_GET)
+    from tests import terminal_picture  # what it stands on is needed for nothing else
+
     FOLDER.mkdir(exist_ok=True)
+    (FOLDER / "session.svg").write_text(terminal_picture.draw(), "utf-8")
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(used_server(PORT))
         profile = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))

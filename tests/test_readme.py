@@ -189,3 +189,12 @@ def test_models_lead_to_auto_mode() -> None:
     section = README.split("## Models\n")[1].split("\n## ")[0]
     assert 'see "Auto mode" in\n[Configuration]' in section
     assert "**Auto mode.**" in README.split("## Configuration\n")[1].split("\n## ")[0]
+
+
+def test_costs_are_those_of_the_picture() -> None:
+    drawn = " ".join(re.findall(r">([^<]+)<", (ROOT / "docs/session.svg").read_text("utf-8")))
+    figures = re.search(r"in the session of the picture (\$\d+\.\d+) for (\$\d+\.\d+)", README)
+    assert figures is not None
+    assert f"; {figures[2]} at Gemini" in drawn
+    assert f"believes {figures[1]})" in drawn
+    assert f"v{claude_code.NEWEST}" in drawn
