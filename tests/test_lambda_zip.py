@@ -145,7 +145,8 @@ def test_zip_fits_both_architectures_and_the_runtime() -> None:
     sources = {name for name in modes if name.endswith(".py")}
     assert {importlib.util.source_from_cache(name) for name in codes} == sources
     assert {"main.py", "proxy/aws/server.py", "translate/response/stream.py"} <= sources
-    templates = {f"proxy/web/templates/{name}" for name in ("base.html", "home.html", "style.css")}
+    files = ("base.html", "home.html", "style.css", "copy.js", "icon.svg")
+    templates = {f"proxy/web/templates/{name}" for name in files}
     assert templates <= modes.keys()
     command = [pythons.need(), "-c", "import importlib.util as u; print(u.MAGIC_NUMBER.hex())"]
     magic = bytes.fromhex(subprocess.check_output(command, text=True))

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from proxy import config, request_log, web
 from proxy.liveness import Poller, Waiting
 from proxy.web import health, home
+from tests.servers import ROOT
 from tests.test_main import Front, front
 from translate.models import DEVELOPER
 
@@ -141,6 +142,12 @@ def test_copy_buttons_are_hidden_without_script() -> None:
     assert [button["data-copy"] for button in buttons] == [block["id"] for block in blocks]
     assert all("hidden" in button for button in buttons)
     assert len(blocks) == 4
+
+
+def test_files_of_pages_are_uploaded() -> None:
+    uploaded = (ROOT / ".gcloudignore").read_text().splitlines()
+    for file in web.FOLDER.iterdir():
+        assert f"!/proxy/web/templates/*{file.suffix}" in uploaded
 
 
 @pytest.mark.parametrize(
