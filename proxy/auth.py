@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from werkzeug.datastructures import Headers
 
@@ -36,6 +36,12 @@ browsers add."""
 
 FORWARDED_PREFIX = "X-Forwarded-"
 """Proxies add several of these, each its own."""
+
+HOST = re.compile(
+    r"(?:\[(?P<ipv6>[0-9A-Fa-f]*:[0-9A-Fa-f:.]+)\]|(?P<name>[0-9A-Za-z.-]+))(?::[0-9]{1,5})?"
+)
+"""The Host header of a request to this machine. What parsers of URLs make of anything else differs:
+a path, a name and password, a zone (RFC 9110, 7.2, has none of them)."""
 
 OWN_SITE = (None, "none", "same-origin")
 """Sec-Fetch-Site of a request that no page of another site has caused. Browsers send no Origin with
@@ -157,11 +163,10 @@ def is_local(headers: Headers, remote_address: str | None) -> bool:
         return False
     if headers.get("Sec-Fetch-Site") not in OWN_SITE or _has_prefix(headers, FORWARDED_PREFIX):
         return False
-    try:
-        host = urlsplit(f"//{headers.get('Host', '')}").hostname
-    except ValueError:
+    host = HOST.fullmatch(headers.get("Host", ""))
+    if host is None:
         return False
-    return is_loopback(remote_address or "") and is_loopback(host or "")
+    return is_loopback(remote_address or "") and is_loopback(host["ipv6"] or host["name"])
 
 
 def _has_prefix(headers: Headers, prefix: str) -> bool:

@@ -102,6 +102,31 @@ def test_what_a_page_or_a_proxy_sends_is_not_local(headers: dict[str, Any]) -> N
     assert authenticate(Headers(HOST), LOCAL, read(SERVER)).caller_id == "local"
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1/evil", "127.0.0.1?evil", "127.0.0.1#evil", "127.0.0.1\\evil", "[::1]/evil"),
+        *("127.0.0.1@evil", "evil@127.0.0.1", "evil:x@localhost", "@localhost", "[::1]@evil"),
+        *("localhost:evil", "localhost:80:80", "localhost:-1", "localhost:+1", "localhost:٨٠"),
+        *("localhost:", "[::1]:", "localhost: 80", "localhost:123456", "[::1]80"),
+        *("localhost.evil.com", "127.0.0.1.evil.com", "localhost.", "127.0.0.1.", "[::1]evil"),
+        *("[::1", "::1]", "::1", "[[::1]]", "[127.0.0.1]", "[localhost]", "[::1%25lo]", "[::2]"),
+        *("ⓛocalhost", "localhost\t", " localhost", "localhost,evil", "0.0.0.0", "evil", ""),
+        *("2130706433", "0x7f.1", "127.1", "0177.0.0.1"),
+    ],
+)
+def test_host_that_is_no_loopback_address_is_not_local(host: str) -> None:
+    with pytest.raises(ApiError, match="No API key in the request"):
+        authenticate(Headers({"Host": host}), LOCAL, read(SERVER))
+
+
+@pytest.mark.parametrize(
+    "host", ["LocalHost", "localhost:1", "127.0.0.1:65535", "127.9.9.9", "[::1]", "[::1]:8080"]
+)
+def test_loopback_host_is_local(host: str) -> None:
+    assert authenticate(Headers({"Host": host}), LOCAL, read(SERVER)).caller_id == "local"
+
+
 @pytest.mark.parametrize("site", ["none", "same-origin"])
 def test_an_address_that_a_person_opens_is_local(site: str) -> None:
     caller = authenticate(Headers({**HOST, "Sec-Fetch-Site": site}), LOCAL, read(SERVER))
