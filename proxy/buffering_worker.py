@@ -18,6 +18,7 @@ from typing import Any
 
 from gunicorn.workers import gthread
 
+from . import http_errors
 from .client_connection import BadHead, Connection
 from .request_body import hang_up
 from .worker import Worker
@@ -125,7 +126,7 @@ class BufferingWorker(Worker):
     def _refuse(self, conn: Connection, error: BadHead) -> None:
         """Answer a head that cannot be served, and close."""
         with contextlib.suppress(OSError):
-            conn.sock.send(error.response())
+            conn.sock.send(http_errors.from_status(error.status))
         self.nr_conns -= 1
         self._linger(conn)
 

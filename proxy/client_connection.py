@@ -16,19 +16,12 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn
 
-from translate import ApiError
-
-from . import json_codec, request_body
+from . import request_body
+from .http_errors import MAX_HEAD_BYTES, MAX_LINE_BYTES
 
 HEAD_SECONDS = 10
 """From a connection's first moment, or the first byte of its next request, to the end of the head:
 clients send it in one piece."""
-
-MAX_LINE_BYTES = 8_190
-"""Of a request's first line, as in Apache (LimitRequestLine): the longest URL here has 100."""
-
-MAX_HEAD_BYTES = 65_536
-"""Of all of a head. Claude Code's has 1.5 kB; a browser's cookies for a host have 16 kB at most."""
 
 READ_BYTES = 16_384
 
@@ -46,16 +39,6 @@ END_OF_HEAD = b"\r\n\r\n"
 END_OF_LINE = b"\r\n"
 EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 
-MESSAGES = {
-    408: ("Request Timeout", "Timed out while reading the request's head."),
-    414: ("URI Too Long", f"The request line is longer than {MAX_LINE_BYTES // 1000} KB."),
-    431: (
-        "Request Header Fields Too Large",
-        f"The request's head is larger than {MAX_HEAD_BYTES // 1000} KB.",
-    ),
-}
-"""Status -> reason phrase, and what a person should know."""
-
 _discarded = memoryview(bytearray(65_536))
 
 
@@ -65,16 +48,6 @@ class BadHead(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
-
-    def response(self) -> bytes:
-        """A whole response. There is no request yet, and so no function to write it."""
-        reason, message = MESSAGES[self.status]
-        body = json_codec.dumps(ApiError(self.status, message).body(""))
-        head = (
-            f"HTTP/1.1 {self.status} {reason}\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        return head.encode() + body
 
 
 class Connection(TConn):  # type: ignore[misc]

@@ -6,14 +6,17 @@ starts gunicorn, and takes no setting that chooses a worker: see server.py.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import threading
 from typing import Any
 
+from gunicorn import util
 from gunicorn.workers.gthread import ThreadWorker
 
-from . import config, liveness, request_body, request_log
+from . import config, http_errors, liveness, request_body, request_log
 
 LAST_SECONDS = 1
 """In which clients take the end of their answers, when a process is stopped."""
@@ -59,6 +62,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         handler that waits for a lock which the other one holds would never end."""
         request_log.flush()
         os._exit(0)
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
+        """Answer what is no request in the API's shape. gunicorn quotes it, in its log too."""
+        with contextlib.suppress(OSError):
+            util.write_nonblock(client, http_errors.from_gunicorn(exc))
 
     def hang_up_all(self) -> None:
         """Let go of clients that do not take the end of their answers."""

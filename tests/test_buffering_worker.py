@@ -19,9 +19,9 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers import gthread
 
-from proxy import buffering_worker, client_connection, request_body
+from proxy import buffering_worker, client_connection, http_errors, request_body
 from proxy.buffering_worker import INTERNALS, BufferingWorker
-from proxy.client_connection import MAX_HEAD_BYTES, MAX_LINE_BYTES
+from proxy.http_errors import MAX_HEAD_BYTES, MAX_LINE_BYTES
 from tests.servers import reset
 from tests.sockets import LONG
 
@@ -216,7 +216,7 @@ def test_head_that_is_long_in_coming_is_refused(
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n")
     error = json.loads(body)["error"]
-    assert error == {"type": "timeout_error", "message": client_connection.MESSAGES[408][1]}
+    assert error == {"type": "timeout_error", "message": http_errors.MESSAGES[408]}
     assert f"Content-Length: {len(body)}".encode() in head
 
 
@@ -257,7 +257,7 @@ def test_heads_have_a_length(server: Server, sent: bytes, status: int) -> None:
     assert answer.startswith(b"HTTP/1.1 %d " % status)
     if status != 200:
         error = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
-        assert error["message"] == client_connection.MESSAGES[status][1]
+        assert error["message"] == http_errors.MESSAGES[status]
     assert server.app.requests == int(status == 200)
 
 
@@ -321,6 +321,53 @@ def test_oldest_head_makes_room_for_the_next(server: Server) -> None:
 
 def test_request_line_that_is_none_is_refused(server: Server) -> None:
     assert read(server.connect(b"SSH-2.0-x\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+
+
+SECRET = b"sk-secret"
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (b"GET / %b HTTP/1.1\r\n", 400),
+        (b"GET /\xff%b HTTP/1.1\r\n", 400),
+        (b"sk%b / HTTP/1.1\r\n", 400),
+        (b"GET / HTTP/%b\r\n", 400),
+        (b"GET / HTTP/1.1\r\n%b\r\n", 400),
+        (b"GET / HTTP/1.1\r\n %b: x\r\n", 400),
+        (b"GET / HTTP/1.1\r\nx %b: x\r\n", 400),
+        (b"GET / HTTP/1.1\r\nx: %b\x01\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: %b\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: -1\r\nX: %b\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\nX: %b\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: %b\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\nX: %b\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\nX: %b\r\n", 400),
+        (b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\nX: %b\r\n", 400),
+        (b"GET / HTTP/1.1\r\nExpect: %b\r\n", 417),
+        (b"GET / HTTP/1.1\r\nX: %b" + b"x" * 9_000 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"X: %b\r\n" + b"X: y\r\n" * 101, 431),
+    ],
+)
+def test_gunicorns_refusals_are_in_the_apis_shape(
+    server: Server, lines: bytes, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And quote nothing, here or in the log."""
+    server.worker.log.error_log.addHandler(caplog.handler)
+    answer = read(server.connect(lines % SECRET + b"Host: x\r\n\r\n"))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"\r\nConnection: close\r\nContent-Type: application/json\r\n" in head
+    error = json.loads(body)
+    assert error["type"] == "error"
+    assert error["error"] == {
+        "type": "invalid_request_error",
+        "message": http_errors.MESSAGES[status],
+    }
+    assert error["request_id"] in head.decode()
+    assert SECRET not in answer
+    assert SECRET.decode() not in caplog.text
+    assert not server.app.requests
 
 
 def test_served_function_has_these_bounds(proxy: str) -> None:

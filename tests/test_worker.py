@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import time
 from typing import Any
 
 import pytest
 from gunicorn.config import Config
+from gunicorn.http.errors import InvalidResponseHeader, LimitRequestLine
 from gunicorn.workers.gthread import ThreadWorker
 
 from proxy import liveness, request_body, request_log, worker
@@ -60,6 +63,28 @@ def test_stop_gives_answers_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_any_worker_can_be_stopped() -> None:
     """Without buffering_worker.py, nobody knows the clients."""
     object.__new__(Worker).hang_up_all()
+
+
+@pytest.mark.parametrize("kind", [ValueError, InvalidResponseHeader])
+def test_failure_that_is_no_clients_is_logged_by_its_place(
+    kind: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        object.__new__(Worker).handle_error(None, ours, None, kind("sk-secret"))
+        head, _, body = theirs.recv(10_000).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\n")
+    assert json.loads(body)["error"]["type"] == "api_error"
+    assert b"sk-secret" not in body
+    assert kind.__name__ in caplog.text
+    assert "sk-secret" not in caplog.text
+
+
+def test_client_that_has_left_needs_no_answer() -> None:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    with ours:
+        object.__new__(Worker).handle_error(None, ours, None, LimitRequestLine(1, 1))
 
 
 def test_quit_is_the_end_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
