@@ -39,11 +39,22 @@ END_OF_HEAD = b"\r\n\r\n"
 END_OF_LINE = b"\r\n"
 EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 
+REQUEST_LINE = re.compile(rb"[!$%&'*+\-.^_`|~0-9A-Z]+ [!-~]+ HTTP/1\.[0-9]")
+FIELD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*")
+"""What a line of a head is in gunicorn's eyes, or it is no head."""
+
+METHOD = re.compile(rb"[!$%&'*+\-.^_`|~0-9A-Z]{1,20}(?: |\Z)|\r\Z")
+MAX_METHOD_BYTES = 21
+"""How a request begins, which is known before its line is there."""
+
+NOT_IN_A_LINE = re.compile(rb"[\x00-\x08\n-\x0c\x0e-\x1f\x7f]|\r(?!\Z)")
+"""The other controls, and an end of a line that is only half of one."""
+
 _discarded = memoryview(bytearray(65_536))
 
 
 class BadHead(Exception):
-    """A head that is too long, or too long in coming."""
+    """A head that is too long, or too long in coming, or none."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -73,6 +84,8 @@ class Connection(TConn):  # type: ignore[misc]
         self._head = bytearray()
         self._searched = 0
         """So much of the head has been looked through for its end."""
+        self._line = 0
+        """Where in the head the line begins of which the end has not come."""
         self._received = 0
         self._end_of_linger = 0.0
         request_body.set_send_timeout(sock)
@@ -85,7 +98,7 @@ class Connection(TConn):  # type: ignore[misc]
     def begin_head(self, now: float) -> bool:
         """Expect the next request; false for a client that does not take its answers."""
         self.deadline = now + HEAD_SECONDS
-        self._received = self._searched = 0
+        self._received = self._searched = self._line = 0
         self.sock.setblocking(False)
         if not self.initialized:
             return True
@@ -117,15 +130,32 @@ class Connection(TConn):  # type: ignore[misc]
         """Raises BadHead. Empty lines before a request are passed over (RFC 9112, 2.2)."""
         if empty := EMPTY_LINES.match(self._head):
             del self._head[: empty.end()]
-            self._searched = 0
+            self._searched = self._line = 0
         end = self._head.find(END_OF_HEAD, max(0, self._searched - 3), MAX_HEAD_BYTES)
-        self._searched = len(self._head)
+        searched, self._searched = self._searched, len(self._head)
         line = self._head.find(END_OF_LINE, 0, MAX_LINE_BYTES + len(END_OF_LINE))
         if line < 0 and len(self._head) > MAX_LINE_BYTES:
             raise BadHead(414)
         if end < 0 and max(len(self._head), self._received) >= MAX_HEAD_BYTES:
             raise BadHead(431)
+        if end < 0:
+            self._check_start(max(0, searched - 1))
         return end >= 0
+
+    def _check_start(self, searched: int) -> None:
+        """Refuse a part of a head, all but `searched` bytes of it new, that no rest makes good.
+
+        A whole one gunicorn judges. Raises BadHead.
+        """
+        while (end := self._head.find(END_OF_LINE, max(self._line, searched))) >= 0:
+            line = FIELD if self._line else REQUEST_LINE
+            if not line.fullmatch(self._head, self._line, end):
+                raise BadHead(400)
+            self._line = end + len(END_OF_LINE)
+        if NOT_IN_A_LINE.search(self._head, max(self._line, searched)):
+            raise BadHead(400)
+        if self._head and not self._line and not METHOD.match(self._head, 0, MAX_METHOD_BYTES):
+            raise BadHead(400)
 
     def close(self, graceful: bool = False) -> None:
         """graceful: once the client has seen the answer, and without waiting for that here."""

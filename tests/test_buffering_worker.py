@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from gunicorn.http.errors import ParseException
 from gunicorn.workers import gthread
 
 from proxy import buffering_worker, client_connection, http_errors, request_body
@@ -246,7 +247,7 @@ def head(size: int) -> bytes:
     [
         pytest.param(line(MAX_LINE_BYTES) + b"\r\nConnection: close\r\n\r\n", 200, id="a line"),
         pytest.param(line(MAX_LINE_BYTES + 1) + b"\r\n\r\n", 414, id="a line too long"),
-        pytest.param(b"x" * (MAX_LINE_BYTES + 1), 414, id="a line without an end"),
+        pytest.param(line(MAX_LINE_BYTES + 1), 414, id="a line without an end"),
         pytest.param(head(MAX_HEAD_BYTES), 200, id="a head"),
         pytest.param(head(MAX_HEAD_BYTES + 1), 431, id="a head too long"),
         pytest.param(b"\r\n" * MAX_HEAD_BYTES, 431, id="empty lines without an end"),
@@ -321,6 +322,43 @@ def test_oldest_head_makes_room_for_the_next(server: Server) -> None:
 
 def test_request_line_that_is_none_is_refused(server: Server) -> None:
     assert read(server.connect(b"SSH-2.0-x\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *(b"GET / HTTP/1.1\nHost: x\n\n", b"GET / HTTP/1.1\r\nHost: x\n", b"\n", b"\rG"),
+        *(b"GET / HT\0", b"GET / HTTP/1.1\rHost: x\r", b"GET / HTTP/1.1\r\nX: \r\rY"),
+        *(b"GET /\r\n", b"GET / HTTP/2.0\r\n", b"GET  / HTTP/1.1\r\n", b"GET /\xff HTTP/1.1\r\n"),
+        *(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"HTTP/1.1 200 OK\r\n"),
+        *(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\x80\x2e\x01\x03\x01"),
+        *(b'{"a": 1}', b"get / HTTP/1.1\r\n", b"X" * 21, b" GET"),
+        *(b"GET / HTTP/1.1\r\nnone\r\n", b"GET / HTTP/1.1\r\nX: y\r\n more\r\n"),
+        *(
+            b"GET / HTTP/1.1\r\n: y\r\n",
+            b"GET / HTTP/1.1\r\nX y: z\r\n",
+            b"GET / HTTP/1.1\r\nX: \x01",
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_dripped", [False, True])
+def test_head_that_nothing_makes_good_is_refused_at_once(
+    conn: Any, sent: bytes, is_dripped: bool
+) -> None:
+    """Nobody waits for the rest of it."""
+    assert conn.begin_head(0)
+    pieces = [bytes([byte]) for byte in sent] if is_dripped else [sent]
+
+    def send() -> None:
+        for piece in pieces:
+            conn.client.sendall(piece)
+            if conn.receive_head():
+                next(conn.parser)
+
+    with pytest.raises((client_connection.BadHead, ParseException)) as refused:
+        send()
+    assert getattr(refused.value, "status", 400) == 400
+    assert refused.type.__name__ not in http_errors.GUNICORN_STATUSES
 
 
 SECRET = b"sk-secret"
