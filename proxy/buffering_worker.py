@@ -16,8 +16,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from gunicorn.workers import gthread
-
 from . import http_errors
 from .client_connection import BadHead, Connection
 from .request_body import hang_up
@@ -34,6 +32,10 @@ INTERNALS = {
     "TConn.__init__": ("self", "cfg", "sock", "client", "server"),
     "TConn.init": ("self",),
     "TConn.close": ("self", "graceful"),
+    "http.body.Body.read": ("self", "size"),
+    "http.message.Request.set_body_reader": ("self",),
+    "http.message.Request.should_close": ("self",),
+    "http.unreader.SocketUnreader.chunk": ("self", "size_hint"),
     "http.unreader.SocketUnreader.take_buffered": ("self",),
     "http.unreader.SocketUnreader.unread": ("self", "data"),
 }
@@ -50,9 +52,6 @@ FULL_SECONDS = 0.01
 CHECK_SECONDS = 0.5
 """Between two looks at the clock for all that waits."""
 
-REST_SECONDS = 0.1
-"""In which the rest of a body that nobody has read is here, or the connection is closed."""
-
 
 class BufferingWorker(Worker):
     """One process that serves requests, forked from gunicorn's master."""
@@ -65,10 +64,6 @@ class BufferingWorker(Worker):
         """Those whose end the client has not seen yet, oldest first; not in nr_conns."""
         self._connections: set[Connection] = set()
         self._next_check = 0.0
-
-    def init_process(self) -> None:
-        gthread.DEFAULT_WORKER_DATA_TIMEOUT = REST_SECONDS
-        super().init_process()
 
     def run(self) -> None:
         """Serve until the process is told to end; whose end is still awaited then is let go."""

@@ -11,9 +11,14 @@ import re
 import socket
 import struct
 import termios
+import time
 from collections.abc import Callable
 from typing import Any
 
+from gunicorn.http.body import LengthReader
+from gunicorn.http.errors import ParseException
+from gunicorn.http.message import Request
+from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn
 
 from . import request_body
@@ -28,6 +33,12 @@ READ_BYTES = 16_384
 MAX_UNREAD_BYTES = 16_384
 """Of earlier answers, that a client has not taken when it asks for the next: with one more of that
 size no thread waits for it."""
+
+REST_SECONDS = 0.1
+"""In which the rest of a body that nobody has read is here, or the connection is closed."""
+
+MAX_REST_BYTES = 65_536
+"""Of it; as gunicorn has it."""
 
 LINGER_SECONDS = 30
 """For which a client may go on sending what nobody reads; nginx has the same two by default
@@ -59,6 +70,57 @@ class BadHead(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
+
+
+class Unreader(SocketUnreader):  # type: ignore[misc]
+    """gunicorn's, which may be given a deadline for all reads together, in time.monotonic()."""
+
+    deadline: float | None = None
+    is_at_end = False
+    """Whether nothing more comes from the client: it has said so, or is not listened to."""
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        if self.deadline is not None:
+            left = self.deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self.sock.settimeout(left)
+        data: bytes = super().chunk(size_hint)
+        self.is_at_end = not data
+        return data
+
+
+class ClientRequest(Request):  # type: ignore[misc]
+    """gunicorn's, whose answer says that it is the connection's last where the body's end is not
+    here: what follows would be taken for the next request."""
+
+    def should_close(self) -> bool:
+        """Asked for when the head of the answer is written, and after it."""
+        if not super().should_close() and not self._is_read() and not self._discard_rest():
+            self.force_close()
+        return bool(super().should_close())
+
+    def _is_read(self) -> bool:
+        reader = self.body.reader
+        is_left = reader.length if isinstance(reader, LengthReader) else reader.parser
+        return not (is_left or self.body.failed or self.unreader.is_at_end)
+
+    def _discard_rest(self) -> bool:
+        """Whether all the rest of the body was there, or nearly so."""
+        if self.body.failed or self.unreader.is_at_end:
+            return False
+        size, self.unreader.deadline = 0, time.monotonic() + REST_SECONDS
+        try:
+            while piece := self.body.read(READ_BYTES):
+                size += len(piece)
+                if size >= MAX_REST_BYTES:
+                    return False
+        except (OSError, ParseException):
+            return False
+        finally:
+            self.unreader.deadline = None
+            self.unreader.sock.settimeout(None)
+        return not self.unreader.is_at_end
 
 
 class Connection(TConn):  # type: ignore[misc]
@@ -121,7 +183,9 @@ class Connection(TConn):  # type: ignore[misc]
             self._received += len(data)
             if not self._is_complete():
                 return False
-        self.init()
+        if not self.initialized:
+            self.init()
+            self.parser.unreader, self.parser.mesg_class = Unreader(self.sock), ClientRequest
         self.parser.unreader.unread(bytes(self._head))
         self._head = bytearray()
         return True

@@ -22,6 +22,7 @@ from gunicorn.workers import gthread
 
 from proxy import buffering_worker, client_connection, http_errors, request_body
 from proxy.buffering_worker import INTERNALS, BufferingWorker
+from proxy.client_connection import MAX_REST_BYTES
 from proxy.http_errors import MAX_HEAD_BYTES, MAX_LINE_BYTES
 from tests.servers import reset
 from tests.sockets import LONG
@@ -56,6 +57,8 @@ class App:
                 answer = b"%d" % len(environ["wsgi.input"].read())
             except TimeoutError:
                 answer = b"timeout"
+            except (OSError, ParseException):
+                answer = b"garbled"
         start_response("200 OK", [("Content-Length", str(len(answer)))])
         return [answer]
 
@@ -135,7 +138,6 @@ def read_until(client: socket.socket, end: bytes) -> bytes:
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(buffering_worker, "CHECK_SECONDS", 0.005)
     listener = socket.create_server(("127.0.0.1", 0), backlog=1_000)
-    monkeypatch.setattr(gthread, "DEFAULT_WORKER_DATA_TIMEOUT", buffering_worker.REST_SECONDS)
     server = Server(listener)
     server.worker.wait_for_and_dispatch_events = quicker(server.worker)
     server.start()
@@ -444,6 +446,60 @@ def test_short_body_that_nobody_reads_leaves_the_connection_open(server: Server)
     read_until(client, b"ok")
 
 
+CHUNKED = b"POST %b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(post(10) + b"hi", id="content-length too long"),
+        pytest.param(CHUNKED % b"/", id="no last chunk"),
+        pytest.param(CHUNKED % b"/" + b"0\r\nX: y\r\n", id="no end of the trailer"),
+        pytest.param(CHUNKED % b"/" + b"1;x", id="no end of a chunk's line"),
+        pytest.param(CHUNKED % b"/" + b"zz\r\n", id="no chunk"),
+        pytest.param(CHUNKED % b"/read" + b"zz\r\n", id="no chunk, and read"),
+        pytest.param(post(MAX_REST_BYTES) + bytes(MAX_REST_BYTES), id="too long to discard"),
+    ],
+)
+def test_answer_says_that_the_rest_of_a_body_is_not_read(server: Server, sent: bytes) -> None:
+    """Else the client's next request would be taken for it, or be cut."""
+    answer = read(server.connect(sent))
+    assert answer.startswith(OK)
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+@pytest.mark.parametrize("sent", [post(10, "/read") + b"hi", CHUNKED % b"/read", post(10) + b"hi"])
+def test_body_that_is_cut_is_the_connections_last(server: Server, sent: bytes) -> None:
+    """By its client, or where it is not waited for any longer."""
+    client = server.connect(sent)
+    client.shutdown(socket.SHUT_WR)
+    assert b"\r\nConnection: close\r\n" in read(client)
+
+
+@pytest.mark.parametrize("piece", [b"X: y\r\n", b"2\r\nhi\r\n", b"1;x"])
+def test_body_that_drips_takes_no_thread(server: Server, piece: bytes) -> None:
+    """Of a body that nobody reads, all together has a tenth of a second, not each read."""
+    start = CHUNKED % b"/" + (b"0\r\n" if piece.startswith(b"X") else b"")
+    clients = [server.connect(start) for _ in range(3 * THREADS)]
+    is_over = threading.Event()
+
+    def drip() -> None:
+        while not is_over.wait(SHORT / 5):
+            for client in clients:
+                with contextlib.suppress(OSError):
+                    client.send(piece)
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        answers = [read_until(client, b"ok") for client in clients]
+        assert server.get().startswith(OK)
+    finally:
+        is_over.set()
+        thread.join()
+    assert all(b"\r\nConnection: close\r\n" in answer for answer in answers)
+
+
 # --- Answers that are not taken ---------------------------------------------------------------
 
 
@@ -592,10 +648,3 @@ def test_gunicorn_is_the_one_that_is_built_upon(name: str) -> None:
     for part in name.split("."):
         found = getattr(found, part)
     assert tuple(inspect.signature(found).parameters) == INTERNALS[name]
-
-
-def test_gunicorns_own_drain_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gthread, "DEFAULT_WORKER_DATA_TIMEOUT", 5.0)
-    monkeypatch.setattr(buffering_worker.Worker, "init_process", lambda _: None)
-    object.__new__(BufferingWorker).init_process()
-    assert gthread.DEFAULT_WORKER_DATA_TIMEOUT == buffering_worker.REST_SECONDS
