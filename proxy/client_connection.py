@@ -12,11 +12,11 @@ import socket
 import struct
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from gunicorn.http.body import LengthReader
-from gunicorn.http.errors import ParseException
+from gunicorn.http.errors import InvalidChunkSize, ParseException
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn
@@ -39,6 +39,9 @@ REST_SECONDS = 0.1
 
 MAX_REST_BYTES = 65_536
 """Of it; as gunicorn has it."""
+
+MAX_PIECES = 100_000
+"""Of a chunked body, as it is read: chunks of 320 bytes for the largest one. A chunk costs 2 us."""
 
 LINGER_SECONDS = 30
 """For which a client may go on sending what nobody reads; nginx has the same two by default
@@ -94,6 +97,11 @@ class ClientRequest(Request):  # type: ignore[misc]
     """gunicorn's, whose answer says that it is the connection's last where the body's end is not
     here: what follows would be taken for the next request."""
 
+    def set_body_reader(self) -> None:
+        super().set_body_reader()
+        if not isinstance(self.body.reader, LengthReader):
+            self.body.reader.parser = _bounded(self.body.reader.parser)
+
     def should_close(self) -> bool:
         """Asked for when the head of the answer is written, and after it."""
         if not super().should_close() and not self._is_read() and not self._discard_rest():
@@ -121,6 +129,14 @@ class ClientRequest(Request):  # type: ignore[misc]
             self.unreader.deadline = None
             self.unreader.sock.settimeout(None)
         return not self.unreader.is_at_end
+
+
+def _bounded(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """A body's, each of which takes time, however short it is. Raises InvalidChunkSize."""
+    for count, piece in enumerate(pieces):
+        if count >= MAX_PIECES:
+            raise InvalidChunkSize(b"")
+        yield piece
 
 
 class Connection(TConn):  # type: ignore[misc]

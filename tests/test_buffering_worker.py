@@ -500,6 +500,17 @@ def test_body_that_drips_takes_no_thread(server: Server, piece: bytes) -> None:
     assert all(b"\r\nConnection: close\r\n" in answer for answer in answers)
 
 
+def test_body_is_read_in_a_bounded_number_of_pieces(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_connection, "MAX_PIECES", 10)
+    chunks = CHUNKED % b"/read"
+    assert b"11" in read(server.connect(chunks + b"1\r\nx\r\n" * 9 + b"0\r\n\r\n" + GET_AND_CLOSE))
+    answer = read(server.connect(chunks + b"1\r\nx\r\n" * 10 + b"0\r\n\r\n" + GET_AND_CLOSE))
+    assert b"garbled" in answer
+    assert answer.count(OK) == 1
+
+
 # --- Answers that are not taken ---------------------------------------------------------------
 
 
