@@ -34,6 +34,11 @@ MAX_UNREAD_BYTES = 16_384
 """Of earlier answers, that a client has not taken when it asks for the next: with one more of that
 size no thread waits for it."""
 
+SEND_BUFFER_BYTES = 65_536
+"""That the system keeps of an answer that is not taken, and as much again for its own use. By
+itself it keeps 4 MB: for 300 clients that take nothing, seconds of work and a gigabyte. With 100 ms
+to a client it still makes 600 kB a second; a model writes a few."""
+
 REST_SECONDS = 0.1
 """In which the rest of a body that nobody has read is here, or the connection is closed."""
 
@@ -167,6 +172,7 @@ class Connection(TConn):  # type: ignore[misc]
         self._received = 0
         self._end_of_linger = 0.0
         request_body.set_send_timeout(sock)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     @property
     def has_begun(self) -> bool:

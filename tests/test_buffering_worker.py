@@ -534,6 +534,12 @@ def test_client_that_takes_no_answer_gets_no_more(server: Server) -> None:
             client.close()
 
 
+def test_little_is_kept_of_an_answer_that_is_not_taken(conn: Any) -> None:
+    """Linux doubles what it is asked for."""
+    size = conn.sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    assert size <= 2 * client_connection.SEND_BUFFER_BYTES
+
+
 def test_unsent_bytes_are_none_where_the_system_does_not_tell() -> None:
     with socket.socket() as sock:
         sock.close()
