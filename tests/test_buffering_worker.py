@@ -500,6 +500,15 @@ def test_body_that_drips_takes_no_thread(server: Server, piece: bytes) -> None:
     assert all(b"\r\nConnection: close\r\n" in answer for answer in answers)
 
 
+def test_rest_of_a_body_has_one_deadline(conn: Any) -> None:
+    """Also where there is always something to read."""
+    unreader = client_connection.Unreader(conn.sock)
+    conn.client.sendall(b"more")
+    unreader.deadline = time.monotonic() - 1
+    with pytest.raises(TimeoutError):
+        unreader.chunk()
+
+
 def test_body_is_read_in_a_bounded_number_of_pieces(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
