@@ -59,6 +59,10 @@ MAX_STOP_SEQUENCES = 1_000
 MAX_STOP_LENGTH = 256
 """Characters. Each may become a node, of 350 bytes, of what looks for them (stop_finder.py)."""
 
+MAX_DOMAINS = 1_000
+"""In a filter, each of which is said to the model. The Messages API names no limit, Managed Agents
+have one of 64 (platform.claude.com, "Restrict web search and web fetch domains", 2026-11-28)."""
+
 
 def list_of(item: Check, article: str = "a list", max_length: int = MAX_ELEMENTS) -> Check:
     """A check of every element; the list is copied only where one of them has to change."""
@@ -125,7 +129,7 @@ number = of_type((int, float), "a number")
 integer = of_type(int, "an integer")
 json_object = of_type(dict, "an object")
 typed = fields({"type": string}, {})
-strings = list_of(string)
+domain_names = list_of(string, max_length=MAX_DOMAINS)
 
 
 def anything(value: Any) -> Any:
@@ -354,8 +358,8 @@ tool = fields(
         "input_schema": json_object,
         "strict": boolean,
         "defer_loading": boolean,
-        "allowed_domains": strings,
-        "blocked_domains": strings,
+        "allowed_domains": domain_names,
+        "blocked_domains": domain_names,
     },
 )
 tool_choice = fields(
