@@ -1,8 +1,8 @@
 """Gemini over requests and sseclient-py: chunks out, ApiError on failure.
 
 Four rules keep the stream prompt and whole: no compression; sseclient is fed complete events as
-they arrive, never the response; what is left at the end of the body is no event; the response is
-closed in any case.
+they arrive, never the response (a large one of one line is parsed without it); what is left at the
+end of the body is no event; the response is closed in any case.
 """
 
 from __future__ import annotations
@@ -51,12 +51,16 @@ MAX_COPIED_BYTES = 4_294_967_296
 """Of one event: sseclient copies it once for each of its lines, of which Gemini's have one. In so
 much it takes 0.1 s."""
 
+ONE_BYTE = "latin-1"
+"""The encoding that sseclient reads: a character for each byte, so that its copies of a large event
+are no wider than the event. The JSON parser reads the bytes as UTF-8."""
+
 SMALL_EVENT_BYTES = 65_536
 """Of an event, that any stream may hold; a larger one takes its memory from the budget."""
 
-EVENT_COPIES = 20
-"""Of an event at once, until it has gone to the client: five, with four bytes for each character
-where one of them is beyond Unicode's first plane (measured 2026-11-28)."""
+EVENT_COPIES = 13
+"""Of an event at once, until it has gone to the client: its text may have four bytes for each
+character, and sseclient has copies of several lines. One line has 8 (measured 2026-11-28)."""
 
 TUNNEL_FAILED = "Tunnel connection failed"
 """How http.client begins the answer of a proxy that refuses."""
@@ -244,14 +248,16 @@ class ChunkStream:
         try:
             pieces: list[bytes] = []
             # Made once, as making one waits for a lock; any iterable will do.
-            client = sseclient.SSEClient(pieces)  # type: ignore[arg-type]
+            client = sseclient.SSEClient(pieces, ONE_BYTE)  # type: ignore[arg-type]
             for events in complete_events(response.reads(), self._reserve):
                 if isinstance(events, Silence):
                     yield events
                     continue
-                pieces[:] = [events]
-                yield from self._decoded(client, response)
-        except (*FAILURES, UnicodeDecodeError) as error:
+                data = lone_data(events)
+                pieces[:] = [events] if data is None else []
+                yield from self._decoded(client, response, data)
+                data = None
+        except FAILURES as error:
             if _is_silence(error):
                 message = "Gemini fell silent in the middle of its answer."
                 raise ApiError(504, message, cause=Cause.SILENCE) from error
@@ -277,14 +283,15 @@ class ChunkStream:
             raise BrokenStream from None
 
     def _decoded(
-        self, client: sseclient.SSEClient, response: UpstreamResponse
+        self, client: sseclient.SSEClient, response: UpstreamResponse, data: memoryview | None
     ) -> Iterator[list[Chunk]]:
-        """The chunks of one read; those before one that is bad are not lost."""
-        chunks: list[Chunk] = []
+        """The chunks of one read; those before one that is bad are not lost. data: of an event
+        that the client does not get."""
+        chunks: list[Chunk] = [] if data is None else [self._chunk(data)]
         try:
             for event in client.events():
-                chunks.append(self._chunk(event.data))
-        except (ApiError, UnicodeDecodeError):
+                chunks.append(self._chunk(event.data.encode(ONE_BYTE)))
+        except ApiError:
             if chunks:
                 yield chunks
             raise
@@ -292,7 +299,7 @@ class ChunkStream:
         if chunks and not self._is_ending:
             response.deadline = time.monotonic() + self._timeout
 
-    def _chunk(self, data: str) -> Chunk:
+    def _chunk(self, data: bytes | memoryview) -> Chunk:
         try:
             chunk = json_codec.loads_chunk(data)
         except ApiError:
@@ -342,6 +349,20 @@ def complete_events(
         yield from _framed(bytes(held))
 
 
+def lone_data(events: bytes) -> memoryview | None:
+    """The data of one large event of one line, which all of Gemini's are, in place: sseclient makes
+    eight copies of it. Line ends that follow it are blanks to a JSON parser. None: anything else.
+    """
+    if len(events) <= SMALL_EVENT_BYTES or not events.startswith(DATA):
+        return None
+    tail = events[-len(BLANK_LINES[0]) :]
+    end = len(events) - len(tail) + len(tail.rstrip(b"\r\n"))
+    if events.find(b"\n", 0, end) >= 0 or events.find(b"\r", 0, end) >= 0:
+        return None
+    return memoryview(events)[len(DATA) :]
+
+
+DATA = b"data:"
 BLANK_LINES = (b"\r\n\r\n", b"\n\n", b"\r\r")
 
 

@@ -95,7 +95,7 @@ def dumps_pretty(value: Any) -> bytes:
         raise ApiError(400, TOO_DEEP) from error
 
 
-def loads(raw: bytes | bytearray | str) -> Any:
+def loads(raw: bytes | bytearray | memoryview | str) -> Any:
     """A request body, or a chunk. Raises ApiError 400 for what is not JSON.
 
     JavaScript clients cut strings in the middle of a surrogate pair; such a half becomes "?", in
@@ -117,7 +117,7 @@ def loads(raw: bytes | bytearray | str) -> Any:
         raise ApiError(400, TOO_DEEP if is_too_deep else NO_JSON) from None
 
 
-def loads_chunk(raw: bytes | str) -> Any:
+def loads_chunk(raw: bytes | memoryview | str) -> Any:
     """As `loads`, but half of a surrogate pair stays: the next chunk may hold the other half."""
     try:
         return orjson.loads(raw)
@@ -129,7 +129,7 @@ def loads_chunk(raw: bytes | str) -> Any:
         raise ApiError(400, TOO_DEEP) from error
 
 
-def _encode(raw: bytes | str) -> bytes:
+def _encode(raw: bytes | memoryview | str) -> bytes | memoryview:
     return raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
 
 

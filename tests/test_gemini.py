@@ -8,8 +8,10 @@ import math
 import re
 import socket
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -116,6 +118,54 @@ def test_event_that_is_large_reserves_memory() -> None:
     assert calls == [80_006, 100_006, 100_008, "100008", 0, "9"]
 
 
+@pytest.mark.parametrize(
+    ("events", "is_lone"),
+    [
+        (b"data: %b\n\n", True),
+        (b"data:%b\r\n\r\n", True),
+        (b"data: %b\r\r", True),
+        (b"data: %b\nd\n\n", False),
+        (b"data: %b\rid: 1\r\r", False),
+        (b"data: %b\n\ndata: 1\n\n", False),
+        (b": %b\n\n", False),
+        (b"data: 1%.0b\n\n", False),
+    ],
+)
+def test_large_event_of_one_line_is_read_in_place(events: bytes, is_lone: bool) -> None:
+    value = ["x" * gemini.SMALL_EVENT_BYTES]
+    data = gemini.lone_data(events % json.dumps(value).encode())
+    assert (data is not None) is is_lone
+    assert data is None or json.loads(bytes(data)) == value
+
+
+@pytest.mark.parametrize(
+    ("between", "max_copies"), [(b"", 18), (b"\r\ndata: ", 24)], ids=["one line", "two lines"]
+)
+def test_large_event_has_few_copies(between: bytes, max_copies: int) -> None:
+    """As they are allocated, of which half is ever used: the text alone takes four bytes for each
+    character. Decoded by sseclient it would be 32."""
+    event = b'data: {"a":%b"%b\xf0\x9f\x98\x80"}\r\n\r\n' % (between, b"x" * 3_000_000)
+    reads = [event[at : at + 65_536] for at in range(0, len(event), 65_536)]
+    response = SimpleNamespace(headers={"content-type": SSE}, reads=lambda: reads)
+    budget = MemoryBudget(2 * gemini.EVENT_COPIES * len(event))
+    opened = gemini.ChunkStream(respond(response), Key("k"), 1, budget.reserve())
+    tracemalloc.start()
+    try:
+        ((chunk,),) = opened
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    text: Any = chunk
+    assert len(text["a"]) == 3_000_001
+    assert peak < max_copies * len(event)
+
+
+def respond(response: Any) -> liveness.Waiting[Any]:
+    """A request that is answered at once."""
+    yield from ()
+    return response
+
+
 # --- A server that answers with what it is given ----------------------------------------------
 
 Serve = Callable[..., Gemini]
@@ -181,7 +231,7 @@ def test_streams_have_memory_for_large_events_together(
     serve: Serve,
 ) -> None:
     """Which they give back in any case; beyond it an answer is a broken one."""
-    client = serve(b'data: {"a": "%b"}\n\ndata: {"b": "%b' % (b"x" * 350_000, b"x" * 350_000))
+    client = serve(b'data: {"a": "%b"}\n\ndata: {"b": "%b' % (b"x" * 540_000, b"x" * 540_000))
     for _ in range(3):
         with contextlib.closing(stream(client)) as first:
             chunks = iter(first)
