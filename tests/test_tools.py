@@ -136,6 +136,11 @@ def test_only_the_tools_that_were_refused_take_the_second_form() -> None:
             HYDROGEN,
             "tools: Tool names must be unique.",
         ),
+        (
+            [{"name": "S"}, {"name": "S", "type": "web_search_20250305"}],
+            HYDROGEN,
+            "tools: Tool names must be unique.",
+        ),
     ],
 )
 def test_tools_without_counterpart_are_refused(tools: Any, model: Any, message: str) -> None:

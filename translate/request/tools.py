@@ -134,6 +134,7 @@ def classify_tools(tools: Iterable[Tool], choice: Json | None, model: Model) -> 
     """
     functions: list[Tool] = []
     built_in: dict[str, Tool] = {}
+    server_names: list[str] = []
     for i, tool in enumerate(tools):
         kind = tool.get("type", "custom")
         if kind == "custom":
@@ -141,6 +142,7 @@ def classify_tools(tools: Iterable[Tool], choice: Json | None, model: Model) -> 
                 functions.append(tool)
         elif gemini_tool := _built_in(kind):
             built_in[gemini_tool] = tool
+            server_names.append(tool["name"])
         else:
             raise InvalidRequest(f"tools.{i}.type", f"{kind!r} is not supported here")
     if choice is not None and choice["type"] == "none":
@@ -149,7 +151,7 @@ def classify_tools(tools: Iterable[Tool], choice: Json | None, model: Model) -> 
         problem = f"Gemini takes at most {MAX_FUNCTIONS} tools, got {len(functions):,}"
         raise InvalidRequest("tools", problem)
     names = [function_name(tool["name"]) for tool in functions]
-    if len({*names}) < len(names):
+    if len({*names, *server_names}) < len(names) + len(server_names):
         raise InvalidRequest("tools", NOT_UNIQUE)
     if functions and built_in and not model.mixes_tools:
         return ToolSet(functions, names, {}, tuple(tool["name"] for tool in built_in.values()))
