@@ -51,6 +51,9 @@ ONE_PROPERTY: dict[str, Any] = {
         {"type": "number", "minimum": 0, "description": "(exclusiveMinimum: 0)"}),
     "exclusive bound of draft 4": ({"type": "number", "minimum": 1, "exclusiveMinimum": True},
         {"type": "number", "minimum": 1, "description": "(exclusiveMinimum: true)"}),
+    "a bound that is no number": (
+        {"type": "number", "minimum": "-Infinity", "maximum": "1e999"}, {"type": "number"},
+    ),
     "an empty enum": ({"type": "string", "enum": []}, {"type": "string"}),
     "an enum that is no list": ({"enum": "a"}, {}),
     "required with something else": ({"type": "object", "required": ["a", 1]},

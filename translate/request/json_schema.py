@@ -253,9 +253,14 @@ def _unescape(step: str) -> str:
 
 
 def _drop_refused(schema: Json) -> Json:
-    """Without what Google refuses: an empty enum, `required` that is no list of names."""
+    """Without what Google refuses: an empty enum, `required` that is no list of names, a bound that
+    is none, such as `Infinity`, which Python's clients write and proxy/json_codec.py makes a text.
+    """
     if "enum" in schema and not (isinstance(schema["enum"], list) and schema["enum"]):
         schema = {key: value for key, value in schema.items() if key != "enum"}
+    for bound in ("minimum", "maximum"):
+        if isinstance(schema.get(bound), str):
+            schema = {key: value for key, value in schema.items() if key != bound}
     if "required" in schema:
         names = schema["required"] if isinstance(schema["required"], list) else []
         schema = {**schema, "required": [name for name in names if isinstance(name, str)]}
