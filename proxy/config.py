@@ -5,7 +5,6 @@ Every variable has its default and its form here; `VARIABLES` is what README's t
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 from collections.abc import Mapping, MutableMapping
@@ -279,10 +278,9 @@ def set_secrets(
         environ[name] = _get(environ, name) or str(secrets.get(name) or "")
 
 
-@functools.lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine."""
-    if host.lower() == "localhost":
+    if host == "127.0.0.1" or host.lower() == "localhost":
         return True
     try:
         return ip_address(host).is_loopback

@@ -27,12 +27,6 @@ ALL = {
 }
 
 
-@pytest.fixture(autouse=True)
-def nothing_remembered() -> None:
-    """Of what other tests have looked up."""
-    google_name.cache_clear()
-
-
 @pytest.mark.parametrize(
     ("requested", "expected"),
     [

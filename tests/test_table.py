@@ -30,12 +30,6 @@ from translate.models import (
 VERSIONED = "gemini-3.8-flash-001"
 
 
-@pytest.fixture(autouse=True)
-def nothing_remembered() -> None:
-    """Of what other tests have looked up."""
-    find.cache_clear()
-
-
 def test_every_default_is_in_the_table() -> None:
     assert set(DEFAULTS.values()) <= set(TABLE)
     assert {class_of(f"claude-{name}-1") for name in DEFAULTS} == set(DEFAULTS)

@@ -1,6 +1,7 @@
 """translate/request/tools.py: declarations, names and ids that Gemini takes, and the way back."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -61,6 +62,18 @@ def test_a_declaration_in_its_second_form() -> None:
 @pytest.mark.parametrize("name", ["Bash", "mcp__server__tool", "_x", "a.b:c-d", "a" * 64])
 def test_a_legal_name_stays(name: str) -> None:
     assert function_name(name) == name
+
+
+def test_no_name_is_kept() -> None:
+    """What a refused request holds goes with it."""
+    function_name("warm")
+    tracemalloc.start()
+    try:
+        for i in range(1_000):
+            function_name(f"{i}é{'x' * 200}")
+        assert tracemalloc.get_traced_memory()[0] < 20_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,13 @@ Where a setting comes from and what a request looks like is not its business.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..errors import InvalidRequest
 from . import typos
-from .table import CACHED_NAMES, CHECKED, DEVELOPER, Model, Platform, is_known, serving
+from .table import CHECKED, DEVELOPER, Model, Platform, is_known, serving
 
 FREE_DEFAULT = "gemini-4-hydrogen"
 """The best model that a free-tier key can use."""
@@ -129,7 +128,6 @@ def _configured_name(requested: str, model_settings: Mapping[str, str], is_subag
     return DEFAULTS[class_of(requested)]
 
 
-@functools.lru_cache(CACHED_NAMES)
 def google_name(name: str) -> str | None:
     """The Gemini model in a client's or a router's form of its name, in any nesting, such as
     `anthropic/claude-gemini-x[1m]`, `vertex_ai/gemini-x`, `google/gemini-x:free`; None for others.

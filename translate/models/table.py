@@ -8,7 +8,6 @@ caller says.
 
 from __future__ import annotations
 
-import functools
 import re
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -259,9 +258,6 @@ ALIASES = (
 )
 """Names that Google has and the rules below are enough for: they are no typos."""
 
-CACHED_NAMES = 256
-"""Of at most 256 characters each: what a client asks for over and over."""
-
 VERSION = re.compile(r"-\d{3}$")
 """The number of a stable version, as in `gemini-2.0-flash-001`: the same model."""
 
@@ -270,9 +266,10 @@ PREVIEW = re.compile(r"-(?:preview|exp)(?:-\d\d-\d\d(?:\d\d)?)?$")
 """
 
 
-@functools.lru_cache(CACHED_NAMES)
 def find(name: str) -> Model:
     """The facts about a Gemini model, from the table or by the rules for unknown names."""
+    if name in TABLE:
+        return TABLE[name]
     unversioned = VERSION.sub("", name)
     if unversioned in TABLE:
         return replace(TABLE[unversioned], name=name)

@@ -6,7 +6,6 @@ of a schema are json_schema.py's.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable
@@ -55,22 +54,9 @@ class Declared(NamedTuple):
 Declare = Callable[[Tool, int], Declared]
 """A tool and how many characters references may add to its schema -> its declaration."""
 
-CACHED_NAMES = 1_024
-MAX_CACHED_NAME = 256
-"""Characters; a cache of longer ones would hold what a client likes to put there."""
-
 
 def function_name(name: str) -> str:
     """A name Gemini takes: the tool's own, or a legal one with a checksum of it at the end."""
-    return _cached_name(name) if len(name) <= MAX_CACHED_NAME else _legal_name(name)
-
-
-@functools.lru_cache(CACHED_NAMES)
-def _cached_name(name: str) -> str:
-    return _legal_name(name)
-
-
-def _legal_name(name: str) -> str:
     if LEGAL_NAME.fullmatch(name):
         return name
     legal = re.sub(r"[^A-Za-z0-9_.:-]", "_", name)
