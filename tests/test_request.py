@@ -385,6 +385,20 @@ def test_blocks_of_other_servers_are_warned_of() -> None:
     )
 
 
+def test_known_blocks_that_lose_something_are_warned_of() -> None:
+    found = [{"type": "web_search_result", "url": "u", "title": "t", "encrypted_content": "x"}]
+    content = [
+        {"type": "redacted_thinking", "data": "x"},
+        {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
+        {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": found},
+        {"type": "text", "text": "So."},
+    ]
+    turns = [*MINIMAL["messages"], {"role": "assistant", "content": content}]
+    assert translate({**MINIMAL, "messages": turns}, {}).warnings == (
+        "Shown to the model as text, or not at all: redacted_thinking, web_search_tool_result.",
+    )
+
+
 def test_no_signature_is_sent_again_after_one_was_refused() -> None:
     body = {**MINIMAL, "messages": SIGNED}
     (before,) = translate(body, {}).request["contents"][1]["parts"]

@@ -9,8 +9,9 @@ import pytest
 from tests.messages import assistant, user
 from translate.request.unknown_blocks import (
     MAX_VALUES,
+    has_encrypted,
     held_text,
-    unknown_types,
+    lossy_types,
     without_compacted,
     without_encrypted,
 )
@@ -56,7 +57,32 @@ def test_what_is_encrypted_is_left_out() -> None:
 
 def test_types_of_the_models_turns_that_nobody_knows() -> None:
     messages: Any = [user({"type": "z"}), assistant({"type": "b"}, {"type": "a"}, "So.")]
-    assert unknown_types(messages, {"text"}) == ["a", "b"]
+    assert lossy_types(messages, {"text"}) == ["a", "b"]
+
+
+FOUND = {"type": "web_search_tool_result", "content": [{"url": "u", "encrypted_content": "x"}]}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ([{"url": "u", "encrypted_content": "x"}], True),
+        ([{"url": "u"}, "a", {"encrypted_content": "x"}], True),
+        ({"type": "encrypted_code_execution_result", "encrypted_stdout": "x"}, True),
+        ([{"url": "u", "encrypted_content": ""}], False),
+        ([{"url": "u"}], False),
+        ("text", False),
+        (None, False),
+    ],
+)
+def test_what_only_another_server_reads(content: Any, expected: bool) -> None:
+    assert has_encrypted({"type": "web_search_tool_result", "content": content}) is expected
+
+
+def test_results_that_are_reduced_to_text() -> None:
+    messages: Any = [assistant({**FOUND, "tool_use_id": "ours"}, {"type": "x_tool_result"})]
+    known = {"web_search_tool_result", "x_tool_result"}
+    assert lossy_types(messages, known) == ["web_search_tool_result"]
 
 
 SUMMARY = {"type": "compaction", "content": "They greeted."}

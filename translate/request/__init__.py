@@ -19,7 +19,7 @@ from ..wire import Block, GenerateContentRequest, Json, MessagesRequest, Part
 from . import json_schema, messages, tools, validation
 from .overrides import NO_OVERRIDES, RESPONSE_FORMAT_FIELDS, RequestOverrides
 from .thinking import headroom, thinking_config, wants_thinking, with_default_thinking
-from .unknown_blocks import unknown_types
+from .unknown_blocks import lossy_types
 
 BILLING_HEADER = "x-anthropic-billing-header:"
 """Claude Code's first system block: other for each kind of request, it would spoil the cache."""
@@ -156,9 +156,9 @@ def _ignored_fields(request: MessagesRequest) -> Iterator[str]:
 def _ignored_parts(
     request: MessagesRequest, model: Model, tool_set: tools.ToolSet
 ) -> Iterator[str]:
-    """A warning of blocks that nobody knows, and of tools that the model cannot have."""
-    if unknown := unknown_types(request["messages"], messages.REPLAYED):
-        yield f"Shown to the model as text, or not at all: {_names(unknown)}."
+    """A warning of blocks of which something is lost, and of tools that the model cannot have."""
+    if lossy := lossy_types(request["messages"], messages.REPLAYED):
+        yield f"Shown to the model as text, or not at all: {_names(lossy)}."
     if tool_set.unavailable:
         names = _names(tool_set.unavailable)
         yield f"{model.name} cannot use {names} beside other tools: not offered."

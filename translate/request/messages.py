@@ -432,8 +432,8 @@ BLOCKS = {
 }
 """Type of a block -> what it becomes. Which fields it has stands in validation.BLOCKS."""
 
-REPLAYED = BLOCKS.keys() - {"compaction", "fallback", "mcp_tool_listing"}
-"""Types of blocks of which nothing is lost."""
+REPLAYED = BLOCKS.keys() - {"compaction", "fallback", "mcp_tool_listing", "redacted_thinking"}
+"""Types of blocks of which nothing is lost, but for what is encrypted in a server's result."""
 
 
 def block_type_of(block: Block) -> BlockType:

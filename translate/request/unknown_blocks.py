@@ -18,6 +18,10 @@ TEXT_FIELDS = ("title", "context", "source", "text", "content", "summary")
 """What a reader sees of a block. The data of a source is none of them."""
 
 
+ENCRYPTED, RESULT = "encrypted_", "_tool_result"
+"""How the names of such fields begin, and how the types of results of servers' tools end."""
+
+
 def held_text(block: Any) -> str:
     """The text in a block, wherever it stands."""
     found: list[str] = []
@@ -43,20 +47,38 @@ def without_encrypted(value: Any) -> Any:
         return {
             name: without_encrypted(item)
             for name, item in value.items()
-            if not name.startswith("encrypted_") and item is not None
+            if not name.startswith(ENCRYPTED) and item is not None
         }
     return value
 
 
-def unknown_types(messages: Iterable[Message], known: Collection[str]) -> list[str]:
-    """The types of blocks in the model's turns that are not among those known."""
+def lossy_types(messages: Iterable[Message], replayed: Collection[str]) -> list[str]:
+    """The types of blocks in the model's turns of which something is lost.
+
+    replayed: the types of which nothing is, but for what is encrypted in a server's result.
+    """
     kinds = {
         block["type"]
         for message in messages
         if message["role"] == "assistant"
         for block in message["content"]
+        if block["type"] not in replayed
+        or (block["type"].endswith(RESULT) and has_encrypted(block))
     }
-    return sorted(kinds.difference(known))
+    return sorted(kinds)
+
+
+def has_encrypted(result: Block) -> bool:
+    """Whether a result of a server's tool holds what only that server can read, such as the text of
+    a page that was found."""
+    content = result.get("content")
+    items = content if isinstance(content, list) else [content]
+    return any(
+        name.startswith(ENCRYPTED) and item[name]
+        for item in items
+        if isinstance(item, dict)
+        for name in item
+    )
 
 
 def without_compacted(messages: Sequence[Message]) -> Sequence[Message]:
