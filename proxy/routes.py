@@ -29,6 +29,8 @@ SECOND_BASE = re.compile(f"(?:/v1)+(?=/v1/|{HELLO}$)")
 
 def find(path: str) -> str | None:
     """The route of a path, with or without a slash at its end; None where there is none."""
+    if path in EXACT:  # nearly always, and normalized already
+        return path
     path = normalize(path)
     if path in EXACT:
         return path

@@ -87,7 +87,8 @@ def choose(
     if len(requested) > MAX_NAME_LENGTH:
         problem = f"expected at most {MAX_NAME_LENGTH} characters, got {len(requested):,}"
         raise InvalidRequest("model", problem)
-    names = [_configured_name(requested, model_settings, is_subagent)]
+    google = google_name(requested)
+    names = [google or _configured_name(requested, model_settings, is_subagent)]
     if fallback is not None:
         names.append(_from_setting(fallback))
     models = [serving(name, platform, today) for name in names]
@@ -96,7 +97,7 @@ def choose(
         for name, model in zip(names, models, strict=True)
         if name != model.name
     ]
-    return Choice(models[-1], tuple(dict.fromkeys([*_doubts(requested, models[0]), *gone])))
+    return Choice(models[-1], tuple(dict.fromkeys([*_doubts(requested, google, models[0]), *gone])))
 
 
 def resolve(
@@ -114,11 +115,9 @@ def resolve(
 
 
 def _configured_name(requested: str, model_settings: Mapping[str, str], is_subagent: bool) -> str:
-    """The most specific wins: a Gemini name in the request, then CLAUDE_CODE_SUBAGENT_MODEL for
-    a subagent, then the class's own setting, then ANTHROPIC_MODEL, then the default."""
-    name = google_name(requested)
-    if name is not None:
-        return name
+    """Of a request that names no model of Google's. The most specific setting wins:
+    CLAUDE_CODE_SUBAGENT_MODEL for a subagent, then the class's own, then ANTHROPIC_MODEL, then the
+    default."""
     settings = [CLASS_SETTINGS[class_of(requested)], "ANTHROPIC_MODEL"]
     if is_subagent:
         settings.insert(0, "CLAUDE_CODE_SUBAGENT_MODEL")
@@ -178,9 +177,9 @@ def suggest(name: str) -> str | None:
     return typos.nearest(bare)
 
 
-def _doubts(requested: str, model: Model) -> list[str]:
-    """A sentence on a requested name that means no known model; none for one that does."""
-    google = google_name(requested)
+def _doubts(requested: str, google: str | None, model: Model) -> list[str]:
+    """A sentence on a requested name that means no known model; none for one that does. google: the
+    Gemini model that it means."""
     if _has_class(requested) if google is None else is_known(google):
         return []
     meant = suggest(requested)
