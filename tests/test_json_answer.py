@@ -105,6 +105,15 @@ def test_control_characters_are_escaped(character: str) -> None:
     assert json.loads(shown) == {"a": f"x{character}y"}
 
 
+def test_pythons_words_become_those_of_json() -> None:
+    """A model that is only told the form writes a dict now and then."""
+    text = '{"a": [True, False,None], "b": None , "True": "None"}'
+    expected = '{"a": [true, false,null], "b": null , "True": "None"}'
+    assert in_all_sizes(text) == expected
+    assert in_all_sizes("[Truest, True]", {"type": "array"}) == ""
+    assert in_all_sizes("True", {"type": "boolean"}) == ""
+
+
 NOT_JSON = [
     "",
     "I cannot do that.",

@@ -2,7 +2,8 @@
 
 A model that is only told the form puts it into a fence, or writes a sentence before it. Where a
 document begins is seen from its first characters, so it is shown as it comes; each character is
-looked at once.
+looked at once. What has one reading is mended: a comma before an end, a line break in a string,
+Python's words.
 Source: RFC 8259.
 """
 
@@ -39,7 +40,10 @@ WORD = re.compile(r"[-+.\w]*", re.ASCII)
 SCALAR = re.compile(
     r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null", re.ASCII
 )
+PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
 SCALAR_START = frozenset('"-0123456789tfn')
+VALUE_START = SCALAR_START | {word[0] for word in PYTHON_WORDS}
+"""Of a scalar within a document."""
 ESCAPED = frozenset('"\\/bfnrt')
 HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
@@ -183,7 +187,7 @@ class JsonAnswer:
             self._end_value()
         elif (action := ACTIONS.get((self._state, character))) is not None:
             action(self, character)
-        elif self._state in (State.VALUE, State.FIRST_VALUE) and character in SCALAR_START:
+        elif self._state in (State.VALUE, State.FIRST_VALUE) and character in VALUE_START:
             self._state = State.SCALAR
             return at
         else:
@@ -262,6 +266,7 @@ class JsonAnswer:
         assert word is not None  # it matches nothing, too
         self._scalar += word[0]
         if word.end() < len(text):
+            self._scalar = PYTHON_WORDS.get(self._scalar, self._scalar)
             if not SCALAR.fullmatch(self._scalar):
                 self._break()
                 return word.end()
