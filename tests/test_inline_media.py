@@ -75,7 +75,8 @@ def test_base64_that_has_one_reading_is_mended(data: str) -> None:
 def test_data_url_knows_its_type() -> None:
     assert part(PNG, f"data:image/jpg;base64,{RIGHT}") == inline("image/jpeg")
     assert part(PNG, f"Data:image/jpg;name=a;Base64,{RIGHT}") == inline("image/jpeg")
-    assert split_data_url("data:text/plain;charset=x;base64,QQ==") == ("text/plain", "QQ==")
+    with_charset = "text/plain;charset=x;base64"
+    assert split_data_url(f"data:{with_charset},QQ==") == (with_charset, "QQ==")
     assert split_data_url("data:") == ("text/plain", "")
 
 
@@ -89,11 +90,20 @@ def test_data_url_knows_its_type() -> None:
         ("data:text/plain,%ff", {"text": "\N{REPLACEMENT CHARACTER}"}),
         ("data:text/plain,%41%zz%", {"text": "%41%zz%"}),
         (f"data:image/png,{RIGHT}", inline(PNG)),
+        ("data:;Charset=ISO-8859-1,caf%E9", {"text": "café"}),
+        ('data:text/html;charset="windows-1252",%80', {"text": "€"}),
+        ("data:text/plain;x;charset=utf-16le;base64,QQA=", {"text": "A"}),
+        ("data:text/plain;charset=rot13,%C3%A9", {"text": "é"}),
         ("data:image/png,%89PNG%0d%0A", inline(PNG, "iVBORw0K")),
     ],
 )
 def test_data_urls_without_base64_hold_bytes(url: str, expected: Any) -> None:
     assert linked_part(url, "document") == expected
+
+
+def test_charset_of_a_text_counts() -> None:
+    assert part("text/plain; charset=iso-8859-1", "6Q==") == {"text": "é"}
+    assert part("text/plain; charset=latin1", "data:;base64,6Q==") == {"text": "é"}
 
 
 @pytest.mark.parametrize("url", ["https://x.test/a", "http://x.test/a", "HTTPS://x", "gs://b/a"])

@@ -36,6 +36,18 @@ STREAMS = ("audio/", "video/")
 TEXTS = ("text/", "application/json", "application/xml")
 """How the media types begin of what can be read as text."""
 
+UTF_8 = "utf-8"
+CHARSETS = {
+    "iso-8859-1": "cp1252",
+    "latin1": "cp1252",
+    "windows-1252": "cp1252",
+    "utf-16": "utf-16",
+    "utf-16le": "utf-16-le",
+    "utf-16be": "utf-16-be",
+}
+"""The `charset` of a text -> Python's name for it. All others are read as UTF-8, which ASCII is,
+too."""
+
 ALPHABET = (string.ascii_letters + string.digits + "+/").encode()
 DATA_URL = "data:"
 SCHEMES = ("https://", "http://", "gs://")
@@ -62,7 +74,8 @@ def inline_part(source: Source, kind: str) -> Part:
     media_type, data = source["media_type"], source["data"]
     if _is_data_url(data):
         media_type, data = split_data_url(data, media_type)
-    media_type = media_type.partition(";")[0].strip().lower()
+    media_type, _, parameters = media_type.partition(";")
+    media_type = media_type.strip().lower()
     media_type = SYNONYMS.get(media_type, media_type)
     is_text = media_type.startswith(TEXTS)
     if not is_text and media_type not in READABLE and not media_type.startswith(STREAMS):
@@ -70,7 +83,7 @@ def inline_part(source: Source, kind: str) -> Part:
         raise InvalidMedium(problem, kind)
     data = _mend(data, kind)
     if is_text:
-        return {"text": base64.b64decode(data).decode("utf-8", "replace")}
+        return {"text": base64.b64decode(data).decode(_encoding(parameters), "replace")}
     return {"inlineData": {"mimeType": media_type, "data": data}}
 
 
@@ -88,14 +101,15 @@ def _is_data_url(text: str) -> bool:
 
 
 def split_data_url(url: str, media_type: str = "") -> tuple[str, str]:
-    """A data: URL -> its media type, or the one given where it has none, and its data as base64.
+    """A data: URL -> its media type with parameters, or the one given where it has none, and its
+    data as base64.
 
     Without `;base64` it holds bytes, some of them as %XX (RFC 2397); but people leave the word out
     before an image's base64, too, and write a text as it is. A text is the default.
     """
     head, _, data = url.partition(",")
     kind, *parameters = head[len(DATA_URL) :].split(";")
-    media_type = kind.strip() or media_type or "text/plain"
+    media_type = ";".join([kind.strip() or media_type or "text/plain", *parameters])
     is_base64 = "base64" in (parameter.strip().lower() for parameter in parameters)
     is_text = media_type.lower().startswith(TEXTS)
     if is_base64 or not data or (not is_text and _is_base64(data)):
@@ -104,6 +118,15 @@ def split_data_url(url: str, media_type: str = "") -> tuple[str, str]:
     if not NO_ESCAPE.search(raw):  # quoted-printable is the same with another mark, and fast
         raw = binascii.a2b_qp(raw.replace(b"=", b"%3D").replace(b"%", b"="))
     return media_type, base64.b64encode(raw).decode()
+
+
+def _encoding(parameters: str) -> str:
+    """Python's name for the charset among a media type's parameters."""
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return CHARSETS.get(value.strip(" \"'").lower(), UTF_8)
+    return UTF_8
 
 
 NO_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
