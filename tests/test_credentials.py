@@ -103,13 +103,67 @@ def test_key_is_forgotten(environ: dict[str, str]) -> None:
     assert not credentials.forget_key(environ)
 
 
-@pytest.mark.parametrize("typed", ["", " ", "schlüssel", "a\tb"])
-def test_what_is_no_key_is_not_kept(
+@pytest.mark.parametrize("typed", ["", " ", "schlüssel", "a\tb", "a b", '""', "sk-ant-api03-x"])
+def test_what_is_no_key_is_asked_for_again(
+    typed: str,
+    environ: dict[str, str],
+    terminal: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    terminal += [typed, typed, KEY]
+    assert credentials.ask_for_key(environ) == KEY
+    said = capsys.readouterr().err
+    problem = "a key of Anthropic's" if typed.startswith("sk-ant-") else "That is no key."
+    assert said.count(problem) == 2
+    assert typed not in said or typed in ("", " ", '""')
+
+
+def test_whoever_has_no_key_is_not_asked_for_ever(
+    environ: dict[str, str], terminal: list[str]
+) -> None:
+    terminal += ["", "", ""]
+    with pytest.raises(SystemExit) as end:
+        credentials.ask_for_key(environ)
+    assert end.value.code == 1
+    assert credentials.find_key(environ) == ""
+
+
+def test_ctrl_d_at_the_question_ends_it(
+    environ: dict[str, str], terminal: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", end)
+    with pytest.raises(SystemExit, match="no key"):
+        credentials.ask_for_key(environ)
+
+
+@pytest.mark.parametrize("typed", [f'"{KEY}"', f"'{KEY}'", f' "{KEY}" \r'])
+def test_quotes_around_a_key_are_no_part_of_it(
     typed: str, environ: dict[str, str], terminal: list[str]
 ) -> None:
     terminal.append(typed)
-    with pytest.raises(SystemExit, match="no key"):
-        credentials.ask_for_key(environ)
+    assert credentials.ask_for_key(environ) == KEY
+
+
+def test_key_that_cannot_be_kept_is_used(
+    environ: dict[str, str],
+    terminal: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "config").write_text("a file is in the way")
+    terminal.append(KEY)
+    assert credentials.ask_for_key(environ) == KEY
+    said = capsys.readouterr().err
+    assert "not kept" in said
+    assert KEY not in said
+
+
+def test_file_that_is_no_text_is_no_key(environ: dict[str, str]) -> None:
+    credentials.keep_key(KEY, environ)
+    credentials.key_file(environ).write_bytes(b"\xff\xfe")
     assert credentials.find_key(environ) == ""
 
 
@@ -143,6 +197,27 @@ def test_key_ring_that_fails_is_passed_over(
     credentials.keep_key(KEY, environ)
     assert credentials.find_key(environ) == KEY
     assert credentials.forget_key(environ)
+
+
+def test_key_ring_that_keeps_nothing_is_passed_over(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As keyring's own `null`, by which it is switched off."""
+    ring = install_ring(monkeypatch, object())
+    monkeypatch.setattr(ring, "set_password", lambda *_: None)
+    assert credentials.keep_key(KEY, environ) == str(credentials.key_file(environ))
+    assert credentials.find_key(environ) == KEY
+
+
+def test_key_ring_that_is_badly_configured_is_none(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("no backend of that name")
+
+    ring = install_ring(monkeypatch, object())
+    monkeypatch.setattr(ring, "get_keyring", fail)
+    assert credentials.find_key(environ) == ""
 
 
 def test_key_ring_without_a_place_is_none(

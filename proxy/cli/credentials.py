@@ -21,6 +21,11 @@ FILE_MODE, FOLDER_MODE = 0o600, 0o700
 WHERE = "https://aistudio.google.com/apikey"
 
 PROMPT = f"Gemini API key (free: {WHERE}; it is not shown): "
+NO_KEY = f"That is no key. Get one: {WHERE}"
+ANTHROPICS_KEY = f"That is a key of Anthropic's; Gemini's is needed. Get one: {WHERE}"
+MAX_ATTEMPTS = 3
+"""How often a person is asked; whoever has no key by then has to get one first."""
+
 NO_TERMINAL = (
     "No Gemini API key, and no terminal to ask for one. Set GEMINI_API_KEY, or run this once in a "
     f"terminal. A key is free: {WHERE}"
@@ -44,7 +49,7 @@ def find_key(environ: Mapping[str, str] = os.environ) -> str:
         with contextlib.suppress(Exception):
             if key := ring.get_password(SERVICE, ACCOUNT):
                 return str(key)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         return key_file(environ).read_text().strip()
     return ""
 
@@ -52,15 +57,37 @@ def find_key(environ: Mapping[str, str] = os.environ) -> str:
 def ask_for_key(environ: Mapping[str, str] = os.environ) -> str:
     """Ask at the terminal, without showing what is typed, and keep the answer.
 
-    Raises SystemExit where there is no terminal, or nothing was typed.
+    Raises SystemExit where there is no terminal, or no key was typed.
     """
     if not sys.stdin.isatty():
         raise SystemExit(NO_TERMINAL)
-    key = getpass.getpass(PROMPT).strip()
-    if not key or not key.isascii() or not key.isprintable():
-        raise SystemExit(f"That is no key. Get one: {WHERE}")
-    print(f"Kept in {keep_key(key, environ)}; `--forget` removes it.", file=sys.stderr)
+    problem = NO_KEY
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            key = getpass.getpass(PROMPT).strip().strip("\"'").strip()
+        except EOFError:
+            break
+        problem = _problem(key)
+        if not problem:
+            break
+        print(problem, file=sys.stderr)
+    else:
+        raise SystemExit(1)
+    if problem:
+        raise SystemExit(f"\n{problem}")
+    try:
+        print(f"Kept in {keep_key(key, environ)}; `--forget` removes it.", file=sys.stderr)
+    except OSError as error:
+        print(f"The key is used for this session, but not kept: {error}", file=sys.stderr)
     return key
+
+
+def _problem(key: str) -> str:
+    """What is wrong with the form of a key; "" where nothing is."""
+    if key.startswith("sk-ant-"):
+        return ANTHROPICS_KEY
+    is_word = key.isascii() and key.isprintable() and not any(map(str.isspace, key))
+    return "" if key and is_word else NO_KEY
 
 
 def keep_key(key: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -68,7 +95,8 @@ def keep_key(key: str, environ: Mapping[str, str] = os.environ) -> str:
     if ring := _key_ring():
         with contextlib.suppress(Exception):
             ring.set_password(SERVICE, ACCOUNT, key)
-            return "the system's key ring"
+            if ring.get_password(SERVICE, ACCOUNT) == key:  # one that is switched off keeps nothing
+                return "the system's key ring"
     path = key_file(environ)
     path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     written = path.with_name(f"{path.name}.{os.getpid()}")
@@ -98,6 +126,6 @@ def _key_ring() -> Any:
     try:
         keyring = importlib.import_module("keyring")
         fail = importlib.import_module("keyring.backends.fail")
-    except ImportError:
+        return None if isinstance(keyring.get_keyring(), fail.Keyring) else keyring
+    except Exception:  # noqa: BLE001 - one that is badly configured fails in any way
         return None
-    return None if isinstance(keyring.get_keyring(), fail.Keyring) else keyring
