@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
+import types
 from pathlib import Path
 from typing import Any
 
@@ -173,22 +173,117 @@ def test_key_is_forgotten(here: Session, capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == "No key was kept.\n"
 
 
+NOTED = {"lastCost": 0.5, "lastSessionId": "a"}
+
+
 @pytest.mark.parametrize(
-    ("noted", "cost"),
+    ("noted", "session"),
     [
-        ({"projects": {"/p": {"lastCost": 0.5}}}, 0.5),
-        ({"projects": {"/q": {"lastCost": 0.5}}}, None),
+        ({"projects": {"/p/q": NOTED}}, ("a", 0.5)),
+        ({"projects": {"/p": NOTED, "/p/q": {}}}, ("a", 0.5)),
+        ({"projects": {"/other": NOTED}}, None),
+        ({"projects": {"/p": {"lastCost": 0.5}}}, None),
         ({"projects": []}, None),
         ("{", None),
         (None, None),
     ],
 )
-def test_what_claude_code_believes(noted: Any, cost: float | None, tmp_path: Path) -> None:
+def test_session_that_claude_code_noted(noted: Any, session: Any, tmp_path: Path) -> None:
     if noted is not None:
         text = noted if isinstance(noted, str) else json.dumps(noted)
         (tmp_path / ".claude.json").write_text(text)
-    assert claude.believed_cost(tmp_path, Path("/p"), 0) == cost
-    assert claude.believed_cost(tmp_path, Path("/p"), time.time() + 60) is None
+    environ = {"CLAUDE_CONFIG_DIR": str(tmp_path)}
+    assert claude.noted_session(environ, Path("/p/q")) == session
+
+
+NOTING = """\
+#!{python}
+import json, os
+with open(os.environ["HOME"] + "/.claude.json", "w") as file:
+    noted = {"lastCost": 0.07, "lastSessionId": os.environ["SESSION"]}
+    json.dump({"projects": {os.getcwd(): noted}}, file)
+"""
+
+
+def test_cost_is_of_this_session(
+    here: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.install(NOTING)
+    monkeypatch.setenv("SESSION", "a")
+    assert claude.main([]) == 0
+    assert "(Claude Code believes $0.07)" in capsys.readouterr().err
+    assert claude.main(["-p", "Notes nothing: what is there is of the session before"]) == 0
+    assert "believes" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("argument", "has_help"), [("--help", True), ("-v", False)])
+def test_what_needs_no_model_asks_for_no_key(
+    here: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    argument: str,
+    has_help: bool,
+) -> None:
+    here.install_asking()
+    monkeypatch.delenv("GEMINI_API_KEY")
+    monkeypatch.setattr(claude.Server, "start", None)
+    here.install("#!/bin/sh\nexit 5\n")
+    assert claude.main([argument]) == 5
+    assert ("--forget" in capsys.readouterr().err) is has_help
+
+
+@pytest.mark.parametrize(("is_kept", "hint"), [(False, "GEMINI_API_KEY"), (True, "--forget")])
+def test_key_that_is_refused_is_named_at_the_end(
+    here: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    is_kept: bool,
+    hint: str,
+) -> None:
+    here.install_asking()
+    emulator, key = Emulator(here.environ["GEMINI_ENDPOINT"]), here.environ["GEMINI_API_KEY"]
+    invalid = {"code": 400, "status": "INVALID_ARGUMENT", "message": "API key not valid."}
+    emulator.script(key, {"status": invalid, "repeat": True})
+    if is_kept:
+        monkeypatch.delenv("GEMINI_API_KEY")
+        monkeypatch.setattr(claude.credentials, "find_key", lambda: key)
+    assert claude.main([]) == 1
+    said = capsys.readouterr().err
+    assert (
+        f"Gemini refused the key. {'`gemini-claude ' if is_kept else 'It is the one in '}" in said
+    )
+    assert hint in said
+    assert key not in said
+
+
+def test_start_that_fails_has_no_totals(
+    here: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    here.install_asking()
+    monkeypatch.setattr(claude, "_spawn", interrupt)
+    assert claude.main([]) == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_environment_wins_over_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    disturbing = dict.fromkeys(claude.DISTURBING, "1")
+    environ = {**disturbing, "PROXY_TOKEN": "t", "ANTHROPIC_BASE_URL": "http://127.0.0.1:7"}
+    shown = claude.client_environ(environ, "http://127.0.0.1:1")
+    assert shown["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:1"
+    assert shown["CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST"] == "1"
+    assert not disturbing.keys() & shown.keys()
+
+
+def test_picker_tells_the_classes_apart() -> None:
+    shown = claude.client_environ({"PROXY_TOKEN": "t"}, "http://127.0.0.1:1")
+    descriptions = {
+        name: shown[f"ANTHROPIC_DEFAULT_{name.upper()}_MODEL_DESCRIPTION"]
+        for name in ("Opus", "Sonnet", "Haiku", "Fable")
+    }
+    assert all(text.startswith(f"{name}: $") for name, text in descriptions.items())
 
 
 def test_totals_say_what_was_believed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,7 +306,7 @@ def test_totals_are_of_messages_only(tmp_path: Path) -> None:
         'a line of "/v1/messages" that is none',
     ]
     log.write_text("\n".join(lines))
-    assert claude.add_up(log) == claude.Totals(2, 30, 10, 6, 0.5)
+    assert claude.add_up(log) == claude.Totals(3, 30, 10, 6, 0.5)
 
 
 def test_bad_setting_is_one_of_the_proxys() -> None:
@@ -261,6 +356,37 @@ def test_signal_waits_for_what_may_not_be_done_by_half() -> None:
     with pytest.raises(SystemExit), claude._ending_on_signals():
         work()
     assert done == ["all"]
+
+
+def test_signal_that_is_ignored_stays_so_for_claude_code(tmp_path: Path) -> None:
+    """As under nohup: the shell ends itself with the signal, where that is possible."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert claude._run(["sh", "-c", "kill -HUP $$; exit 5"], os.environ) == 5
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_claude_code_that_does_not_end_is_killed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It has ignored the signal before the launcher is ended, as the file it makes tells."""
+    monkeypatch.setattr(claude, "STOP_SECONDS", 0.05)
+    script = tmp_path / "claude"
+    script.write_text(f"trap '' TERM; kill -TERM {os.getpid()}; while :; do sleep 0.1; done")
+    with pytest.raises(SystemExit), claude._ending_on_signals():
+        claude._run(["sh", str(script)], os.environ)
+
+
+def test_servers_python_ignores_what_the_launchers_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spawned: list[Any] = []
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, env, **__: spawned.append(env))
+    for is_ignored in (0, 1):
+        monkeypatch.setattr("sys.flags", types.SimpleNamespace(ignore_environment=is_ignored))
+        claude._spawn({"PYTHONPATH": "/x", "HOME": "/h"}, 1, tmp_path / "log")
+    assert [("PYTHONPATH" in env, env["HOME"]) for env in spawned] == [(True, "/h"), (False, "/h")]
 
 
 def test_claude_code_ends_with_the_launcher() -> None:

@@ -34,6 +34,7 @@ MAX_HEALTH_BYTES = 10_000
 START_ATTEMPTS = 3
 """A free port may be taken by another program before the server has it."""
 
+UNAUTHORIZED = 401
 NOT_FOUND = 127
 """The shell's exit code for a program that is not there."""
 
@@ -43,8 +44,37 @@ Claude Code is not installed (no `claude` on the PATH). One of these installs it
     curl -fsSL https://claude.ai/install.sh | bash
 """
 
-DISTURBING = ("ANTHROPIC_API_KEY", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX")
+INTERRUPTED = 130
+"""The shell's exit code for a program that a Ctrl-C has ended."""
+
+HELP = """\
+gemini-claude [what `claude` takes]: Claude Code on Gemini, with a proxy of its own for the session.
+It asks for a Gemini key once; `gemini-claude --forget` removes it. Claude Code's own help:
+"""
+WITHOUT_MODEL = ("-h", "--help", "-v", "--version")
+"""What Claude Code answers by itself: neither a key nor a proxy is needed."""
+
+REFUSED_KEY = "Gemini refused the key. "
+FORGET = "`gemini-claude --forget` removes it, and the next start asks for another."
+CORRECT = "It is the one in GEMINI_API_KEY."
+
+DISTURBING = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_UNIX_SOCKET",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CODE_USE_ANTHROPIC_AWS",
+    "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_FOUNDRY",
+    "CLAUDE_CODE_USE_GATEWAY",
+    "CLAUDE_CODE_USE_MANTLE",
+    "CLAUDE_CODE_USE_VERTEX",
+)
 """What in the environment would send Claude Code elsewhere, or make it ask."""
+
+OVER_SETTINGS = "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST"
+"""Has the environment win over a person's settings.json, whose `env` and `apiKeyHelper` would send
+Claude Code elsewhere (tried with 2.1.197 and 2.1.332 on 2026-11-28)."""
 
 LARGE_CONTEXT = "[1m]"
 """Behind a model's name it tells Claude Code that a million tokens fit."""
@@ -58,35 +88,62 @@ class Totals(NamedTuple):
     cached: int = 0
     written: int = 0
     usd: float = 0.0
+    refused: int = 0
+    """Requests that were refused for their key."""
+
+
+class Session(NamedTuple):
+    """What Claude Code has noted of its last session in a folder. cost: in US dollars."""
+
+    id: str
+    cost: float
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run Claude Code with these arguments, and return its exit code."""
-    if list(arguments) == ["--forget"]:
+    with _ending_on_signals():
+        try:
+            return _main(list(arguments))
+        except KeyboardInterrupt:
+            return INTERRUPTED
+
+
+def _main(arguments: list[str]) -> int:
+    if arguments == ["--forget"]:
         print("Forgotten." if credentials.forget_key() else "No key was kept.")
         return 0
     program = shutil.which("claude")
     if program is None:
         print(NO_CLAUDE, file=sys.stderr, end="")
         return NOT_FOUND
+    if len(arguments) == 1 and arguments[0] in WITHOUT_MODEL:
+        if "h" in arguments[0]:
+            print(HELP, file=sys.stderr, flush=True)
+        return _run([program, *arguments], os.environ)
     environ = dict(os.environ)
     if environ.get("GEMINI_BACKEND", "").lower() != "vertex":
         environ["GEMINI_API_KEY"] = credentials.find_key() or credentials.ask_for_key()
     environ.setdefault("PROXY_AUTO_MODE_MODEL", banner.AUTO_MODE_MODEL)
     environ["PROXY_TOKEN"] = secrets.token_urlsafe(24)
     environ["PROXY_INSTANCE"] = secrets.token_urlsafe(12)
-    started = time.time()
-    server = Server()
-    with _ending_on_signals(), tempfile.TemporaryDirectory(prefix="gemini-claude-") as folder:
+    return _run_session([program, *arguments], environ)
+
+
+def _run_session(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """A proxy, and Claude Code at it. environ: the proxy's."""
+    server, url = Server(), ""
+    before = noted_session(os.environ, Path.cwd())
+    with tempfile.TemporaryDirectory(prefix="gemini-claude-") as folder:
         log = Path(folder) / "log"
         try:
             url = server.start(environ, log)
             _print_start(environ)
-            code = _run([program, *arguments], client_environ(environ, url))
+            return _run(command, client_environ(environ, url))
         finally:
             server.stop()
-        _print_totals(add_up(log), believed_cost(Path.home(), Path.cwd(), started))
-    return code
+            if url:
+                after = noted_session(os.environ, Path.cwd())
+                _print_totals(add_up(log), after.cost if after and after != before else None)
 
 
 # --- The proxy ------------------------------------------------------------------------------------
@@ -114,21 +171,29 @@ class Server:
         raise SystemExit(f"The proxy did not start:\n{written.strip()[-2_000:]}")
 
     def stop(self) -> None:
-        if self._process is None:
-            return
-        with _deferring_signals():
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        if self._process is not None:
+            _end(self._process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Politely, and after a while not; with its children where it leads a group."""
+    with _deferring_signals():
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError, AttributeError):  # Windows has no groups
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            process.wait()
 
 
 def _spawn(environ: Mapping[str, str], port: int, log: Path) -> subprocess.Popen[bytes]:
     """In a session of its own: a Ctrl-C at the terminal is Claude Code's."""
     own = {**environ, "PROXY_LOG_FORMAT": "json", "PROXY_WORKERS": "1"}
     own["PROXY_LISTEN_ADDR"] = f"127.0.0.1:{port}"
+    if sys.flags.ignore_environment:  # so does the server's Python
+        own = {name: value for name, value in own.items() if not name.startswith("PYTHON")}
     with log.open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "proxy"],
@@ -138,6 +203,7 @@ def _spawn(environ: Mapping[str, str], port: int, log: Path) -> subprocess.Popen
             stdout=output,
             stderr=output,
             start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Windows'
         )
 
 
@@ -180,6 +246,7 @@ def client_environ(environ: Mapping[str, str], url: str) -> dict[str, str]:
         shown.pop(name, None)
     shown["ANTHROPIC_BASE_URL"] = url
     shown["ANTHROPIC_AUTH_TOKEN"] = settings.token
+    shown[OVER_SETTINGS] = "1"
     for model_class, variable in models.CLASS_SETTINGS.items():
         _name_model(shown, settings, model_class, variable)
     _name_model(shown, settings, "opus", "ANTHROPIC_DEFAULT_FABLE_MODEL")
@@ -204,12 +271,15 @@ def _name_model(
     has_large_context = model.context >= 1_000_000
     environ[variable] = f"{model.name}{LARGE_CONTEXT if has_large_context else ''}"
     environ.setdefault(f"{variable}_NAME", models.display_name(model))
-    environ.setdefault(f"{variable}_DESCRIPTION", models.summary(model, clock.today()))
+    environ.setdefault(
+        f"{variable}_DESCRIPTION",
+        f"{variable.split('_')[2].capitalize()}: {models.summary(model, clock.today())}",
+    )
 
 
 def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
     """Until the program ends; it has the terminal, and a Ctrl-C there is its own."""
-    process = None
+    process: subprocess.Popen[bytes] | None = None
     before = signal.getsignal(signal.SIGINT)
     try:
         with _deferring_signals():
@@ -218,13 +288,14 @@ def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
         code = process.wait()
     finally:
         if process is not None and process.poll() is None:
-            process.terminate()
-            process.wait()
+            _end(process)
         signal.signal(signal.SIGINT, before)
     return 128 - code if code < 0 else code
 
 
-ENDING = [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
+ENDING = [
+    number for name in ("SIGTERM", "SIGHUP", "SIGQUIT") if (number := getattr(signal, name, None))
+]
 
 
 @contextlib.contextmanager
@@ -253,6 +324,7 @@ def _deferring_signals() -> Iterator[None]:
     before = {
         number: signal.signal(number, lambda number, frame: came.append(number))
         for number in (signal.SIGINT, *ENDING)
+        if signal.getsignal(number) is not signal.SIG_IGN  # what is started ignores it, too
     }
     try:
         yield
@@ -274,7 +346,7 @@ def _print_start(environ: Mapping[str, str]) -> None:
 
 
 def add_up(log: Path) -> Totals:
-    """The totals of a log of JSON lines."""
+    """The totals of a log of JSON lines. An auto mode's judge is a request of its own."""
     totals = Totals()
     with log.open(errors="replace") as lines:
         for line in lines:
@@ -286,27 +358,34 @@ def add_up(log: Path) -> Totals:
 
 
 def _add(totals: Totals, entry: Mapping[str, Any]) -> Totals:
-    counted = [entry.get("tokens", {}), entry.get("judge", {})]
+    counted = [entry.get("tokens", {}), *([entry["judge"]] if "judge" in entry else [])]
     return Totals(
-        totals.requests + 1,
+        totals.requests + len(counted),
         totals.read + sum(each.get("in", 0) + each.get("cached", 0) for each in counted),
         totals.cached + sum(each.get("cached", 0) for each in counted),
         totals.written + sum(each.get("out", 0) for each in counted),
         totals.usd + entry.get("usd", 0.0),
+        totals.refused + (entry.get("status") == UNAUTHORIZED),
     )
 
 
-def believed_cost(home: Path, folder: Path, since: float) -> float | None:
-    """What Claude Code holds its last session in a folder to have cost, in US dollars: it does not
-    know Gemini's prices. None where it has noted nothing since then (it does so on a terminal)."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        path = home / ".claude.json"
-        if path.stat().st_mtime >= since:
-            return float(json.loads(path.read_text())["projects"][str(folder)]["lastCost"])
+def noted_session(environ: Mapping[str, str], folder: Path) -> Session | None:
+    """What Claude Code has noted, under a folder or the project that this is in, of its last
+    session: it does so at the end of one on a terminal. It does not know Gemini's prices."""
+    home = environ.get("CLAUDE_CONFIG_DIR") or Path.home()
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        projects = json.loads((Path(home) / ".claude.json").read_text("utf-8"))["projects"]
+        for each in (folder, *folder.parents):
+            if "lastCost" in (noted := projects.get(each.as_posix(), {})):
+                return Session(str(noted["lastSessionId"]), float(noted["lastCost"]))
     return None
 
 
 def _print_totals(totals: Totals, believed: float | None) -> None:
+    if totals.refused:
+        print(
+            REFUSED_KEY + (CORRECT if os.environ.get("GEMINI_API_KEY") else FORGET), file=sys.stderr
+        )
     share = 100 * totals.cached // totals.read if totals.read else 0
     cost = "no cost"
     if totals.usd:
