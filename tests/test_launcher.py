@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import importlib.machinery
 import json
 import os
 import shutil
@@ -397,27 +399,187 @@ def test_claude_code_ends_with_the_launcher() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_script_runs_from_anywhere(session: Session, tmp_path: Path) -> None:
-    """With its own set-up done: that is pip's, and needs a network."""
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for name in ("gemini-claude", "requirements.txt"):
-        shutil.copy(ROOT / name, copy / name)
-    for name in ("proxy", "translate"):
-        (copy / name).symlink_to(ROOT / name)
-    (copy / ".venv/bin").mkdir(parents=True)
-    script = copy / ".venv/bin/python"
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    script.chmod(0o755)
-    (copy / ".venv/run").touch()
+class Clone:
+    """A copy of what the launcher needs, in a folder whose name needs quotes. Its Python says that
+    nothing is installed until a stand-in for pip has run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "a clöne"
+        self.folder.mkdir()
+        for name in ("gemini-claude", "requirements.txt"):
+            shutil.copy(ROOT / name, self.folder / name)
+        for name in ("proxy", "translate", "main.py"):
+            (self.folder / name).symlink_to(ROOT / name)
+        self.script = self.folder / "gemini-claude"
+
+    def install(self) -> None:
+        """An environment that is ready."""
+        self.make_python(f'exec {sys.executable} "$@"')
+        (self.folder / ".venv/run").touch()
+
+    def make_python(self, script: str) -> None:
+        python = self.folder / ".venv/bin/python"
+        python.parent.mkdir(parents=True, exist_ok=True)
+        python.write_text(f"#!/bin/sh\n{script}\n")
+        python.chmod(0o755)
+
+    def run(
+        self, session: Session, *arguments: str, cwd: str = "/", program: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(program or self.script), *arguments],
+            cwd=cwd,
+            env=session.environ,
+            capture_output=True,
+            text=True,
+        )
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    return Clone(tmp_path)
+
+
+def test_script_runs_from_anywhere(session: Session, clone: Clone, tmp_path: Path) -> None:
+    clone.install()
     link = tmp_path / "anywhere"
-    link.symlink_to(copy / "gemini-claude")
-    run = subprocess.run(
-        [sys.executable, str(link), "--forget"],
-        cwd="/",
-        env={**session.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
+    link.symlink_to(clone.script)
+    run = clone.run(session, "--forget", program=link)
+    assert (run.returncode, run.stdout) == (0, "No key was kept.\n")
+
+
+def test_script_is_alone_with_its_packages(session: Session, clone: Clone, tmp_path: Path) -> None:
+    """Neither the folder it is started in nor a PYTHONPATH comes first, and Claude Code gets no
+    PYTHONPATH but the person's own."""
+    clone.install()
+    session.install_asking()
+    (tmp_path / "proxy").mkdir()
+    (tmp_path / "proxy/__init__.py").write_text("1 / 0")
+    session.environ["PYTHONPATH"] = str(tmp_path)
+    session.environ["PYTHONSAFEPATH"] = "1"
+    arguments = ["-p", "a b", "--", 'two\nlines "x"', "", "é"]
+    run = clone.run(session, *arguments, cwd=str(tmp_path))
+    assert run.returncode == 0, run.stderr
+    seen = session.report()
+    assert seen["argv"] == arguments
+    assert seen["environ"]["PYTHONPATH"] == str(tmp_path)
+
+
+PIP = """\
+case "$*" in
+    *find_spec*) test -e {installed} && exec {python} "$@"; exit 1 ;;
+    *"-m pip"*) echo "$@" >> {calls}; touch {installed}; exit {code} ;;
+    *pip._internal*) exit 0 ;;
+esac
+exec {python} "$@"
+"""
+
+
+@pytest.mark.parametrize("has_mark", [False, True])
+def test_script_installs_once(
+    session: Session, clone: Clone, tmp_path: Path, has_mark: bool
+) -> None:
+    """Also where all was installed for a Python that is gone: the mark is there, nothing else."""
+    installed, calls = tmp_path / "installed", tmp_path / "calls"
+    clone.make_python(PIP.format(installed=installed, calls=calls, python=sys.executable, code="0"))
+    if has_mark:
+        (clone.folder / ".venv/run").touch()
+    for said in ("Setting up (once, some 20 seconds) ...\n", ""):
+        run = clone.run(session, "--forget")
+        assert (run.returncode, run.stderr) == (0, said)
+    assert len(calls.read_text().splitlines()) == 1
+
+
+def test_script_says_why_nothing_was_installed(
+    session: Session, clone: Clone, tmp_path: Path
+) -> None:
+    paths = {"installed": tmp_path / "installed", "calls": tmp_path / "calls"}
+    clone.make_python(PIP.format(**paths, python=sys.executable, code="1"))
+    run = clone.run(session, "--forget")
+    assert run.returncode == 1
+    assert "is there a\nnetwork?" in run.stderr
+    assert not (clone.folder / ".venv/run").exists()
+
+
+def test_script_says_that_its_folder_cannot_be_written(session: Session, clone: Clone) -> None:
+    (clone.folder / ".venv").write_text("a file is in the way")
+    run = clone.run(session, "--forget")
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    assert ".venv" in run.stderr
+
+
+def test_script_makes_a_half_made_environment_anew(session: Session, clone: Clone) -> None:
+    """One that a Ctrl-C left without pip. Without a network it gets no further than that."""
+    clone.make_python("exit 1")
+    session.environ |= {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
+    run = clone.run(session, "--forget")
+    assert "requirements.txt could not be installed" in run.stderr
+    assert (clone.folder / ".venv/bin/pip").exists()
+
+
+def test_second_script_waits_for_the_first(session: Session, clone: Clone) -> None:
+    clone.install()
+    with open(clone.folder / "requirements.txt") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        second = subprocess.Popen(
+            [sys.executable, clone.script, "--forget"],
+            env=session.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert second.stderr is not None
+        assert "waiting for it" in second.stderr.readline()
+        fcntl.flock(file, fcntl.LOCK_UN)
+    assert second.communicate()[0] == "No key was kept.\n"
+    assert second.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_signal_during_set_up_ends_pip(
+    session: Session, clone: Clone, tmp_path: Path, number: int
+) -> None:
+    started = tmp_path / "pip"
+    os.mkfifo(started)
+    slow = f'case "$*" in *"-m pip"*) exec {sys.executable} -c "{SLOW_PIP}" {started} ;; '
+    clone.make_python(f"{slow} *find_spec*) exit 1 ;; esac")
+    process = subprocess.Popen(
+        [sys.executable, clone.script],
+        env=session.environ,
+        stderr=subprocess.PIPE,
         text=True,
-        check=True,
+        start_new_session=True,
     )
-    assert run.stdout == "No key was kept.\n"
+    with started.open() as pip:
+        pid = int(pip.readline())
+        process.send_signal(number)
+        said = process.communicate()[1]
+        assert pip.read() == ""  # its end of the pipe is closed
+    assert process.returncode == 128 + number
+    assert "Traceback" not in said
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+SLOW_PIP = (
+    "import os, sys, time; f = open(sys.argv[1], 'w'); print(os.getpid(), file=f, flush=True)"
+)
+SLOW_PIP += "; time.sleep(60)"
+
+
+def test_older_python_looks_for_a_newer_one(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One that a version manager has a name for, and that does not run, is passed over."""
+    loader = importlib.machinery.SourceFileLoader("gemini_claude", str(clone.script))
+    script: Any = types.ModuleType("gemini_claude")
+    script.__file__ = str(clone.script)
+    loader.exec_module(script)
+    for name, code in (("python3.13", "exit 127"), ("python3.12", "exit 0")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{code}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert script._newer_python() == str(tmp_path / "python3.12")
+    (tmp_path / "python3.12").unlink()
+    assert script._newer_python() is None
