@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,6 +59,13 @@ def results(emulator: Emulator, key: str) -> list[str]:
     ]
 
 
+def without_spaces(drawn: str) -> str:
+    """What a terminal program has drawn, without its movements, which stand for spaces, too."""
+    return re.sub(r"\x1b\[[0-9;?>=<]*[a-zA-Z]|\x1b\][^\x07]*\x07|\s", "", drawn).replace(
+        "\u2019", "'"
+    )
+
+
 def test_verdicts_decide(newest: ClaudeCode, judging: str, emulator: Emulator, key: str) -> None:
     emulator.script(key, VERDICTS, *REPLIES)
     run = newest.ask(judging, PROMPT, *AUTO)
@@ -103,16 +111,24 @@ def test_terminal_program_runs_silently(
     drawn = newest.type_in(judging, PROMPT, has_ended, mode="auto")
     assert (newest.folder / "made.txt").exists()
     assert "auto mode classifier" in results(emulator, key)[1]
-    assert "can't check actions" not in drawn.replace("\u2019", "'")
+    shown = without_spaces(drawn)
+    assert "Allowedbyautomode" in shown
+    assert "Itwoulddo'gitpush--force'" in shown
+    assert "can'tcheckactions" not in shown
 
 
+@pytest.mark.parametrize("is_harmless", [True, False])
 def test_client_that_judges_by_itself(
-    claude: ClaudeCode, proxy: str, emulator: Emulator, key: str
+    claude: ClaudeCode, proxy: str, emulator: Emulator, key: str, is_harmless: bool
 ) -> None:
     """It asks for a few tokens, in words of its own; a thinking model has room for them."""
-    harmless = "<block>no" if claude.version != NEWEST else "<severity>5</severity>"
+    if claude.version == NEWEST:
+        verdict = f"<severity>{5 if is_harmless else 95}</severity>"
+    else:
+        verdict = f"<block>{'no' if is_harmless else 'yes</block><reason>It does harm.</reason>'}"
     judges = {"when": {"system": "security monitor"}, "repeat": True}
-    emulator.script(key, {**judges, "chunks": [{"text": harmless}]}, *REPLIES[::2])
+    emulator.script(key, {**judges, "chunks": [{"text": verdict}]}, *REPLIES[::2])
     run = claude.ask(proxy, PROMPT, *AUTO, CLAUDE_CODE_AUTO_MODE_SERVER="0")
     assert run.result["result"] == "That is all."
-    assert (claude.folder / "made.txt").exists()
+    assert (claude.folder / "made.txt").exists() is is_harmless
+    assert 0 in [request["reply"] for request in emulator.journal(key)]
