@@ -497,7 +497,7 @@ def test_script_says_why_nothing_was_installed(
     clone.make_python(PIP.format(**paths, python=sys.executable, code="1"))
     run = clone.run(session, "--forget")
     assert run.returncode == 1
-    assert "is there a\nnetwork?" in run.stderr
+    assert "is there a\nnetwork, and does the proxy in HTTPS_PROXY answer" in run.stderr
     assert not (clone.folder / ".venv/run").exists()
 
 
