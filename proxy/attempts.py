@@ -52,7 +52,7 @@ https://ai.google.dev/gemini-api/docs/long-decode."""
 
 RESUMABLE = frozenset(
     {
-        *(Cause.BROKEN, Cause.CONNECTION, Cause.SILENCE),
+        *(Cause.BROKEN, Cause.CONNECTION, Cause.OFFLINE, Cause.SILENCE),
         *(Cause.INTERNAL, Cause.OVERLOADED, Cause.TIMEOUT),
     }
 )

@@ -23,7 +23,7 @@ from translate.models import Platform
 from translate.response.stream import BROKEN
 from translate.wire import Chunk
 
-from . import config, json_codec, outbound
+from . import config, json_codec, outbound, unreachable
 from .auth import Key
 from .concurrency import MemoryBudget, Reservation
 from .connections import Adapter, Timeouts
@@ -62,8 +62,8 @@ EVENT_COPIES = 13
 """Of an event at once, until it has gone to the client: its text may have four bytes for each
 character, and sseclient has copies of several lines. One line has 8 (measured 2026-11-28)."""
 
-TUNNEL_FAILED = "Tunnel connection failed"
-"""How http.client begins the answer of a proxy that refuses."""
+GOOGLE = ".googleapis.com"
+"""How the endpoints end that no setting names."""
 
 CHUNK_EVENTS = "text/event-stream"
 
@@ -109,10 +109,10 @@ class Gemini:
             self._environment = session.merge_environment_settings(url, {}, True, None, None)
         if config.is_loopback(urlsplit(url).hostname or ""):
             self._environment["proxies"] = {}
-        self._where, self._advice = urlsplit(url).netloc, ""
+        self._address = self._where = urlsplit(url).netloc
+        self._setting = "" if self._where.endswith(GOOGLE) else "GEMINI_ENDPOINT"
         if http_proxy := select_proxy(url, self._environment["proxies"]):
-            name = f"{urlsplit(url).scheme.upper()}_PROXY"
-            self._advice = f" Correct {name} on the server, or name {self._where} in NO_PROXY."
+            self._setting = f"{urlsplit(url).scheme.upper()}_PROXY"
             self._where += f" through the proxy {outbound.show(http_proxy)}"
 
     def close(self) -> None:
@@ -209,17 +209,17 @@ class Gemini:
         return request
 
     def _unreachable(self, error: Exception) -> ApiError:
-        where = self._where
-        # urllib3's NewConnectionError, of a refused connection, is a ConnectTimeoutError too.
-        if type(error) is urllib3.exceptions.ConnectTimeoutError:
-            return ApiError(
-                504, f"Gemini at {where} could not be reached in time.", cause=Cause.CONNECTION
-            )
         if _is_silence(error):
-            return ApiError(504, f"Gemini at {where} did not answer in time.", cause=Cause.SILENCE)
-        reason = str(error) if str(error).startswith(TUNNEL_FAILED) else type(error).__name__
-        message = f"Gemini could not be reached at {where}: {reason}.{self._advice}"
-        return ApiError(502, message, cause=Cause.CONNECTION)
+            message = f"Gemini at {self._where} did not answer in time."
+            return ApiError(504, message, cause=Cause.SILENCE)
+        problem = unreachable.explain(error, self._address, self._setting)
+        is_late = type(error) is urllib3.exceptions.ConnectTimeoutError
+        return ApiError(
+            504 if is_late else 502,
+            f"Gemini could not be reached at {self._where}: {problem.reason}. {problem.advice}",
+            cause=problem.cause,
+            retry=None if problem.passes else False,
+        )
 
 
 class ChunkStream:

@@ -175,6 +175,8 @@ ANSWER_NOW = _apply_or_repeat(overrides.ask_for_answer)
 RETRY_POLICIES = {
     # A pooled connection may have died while the instance was frozen: at once, then in a while.
     Cause.CONNECTION: RetryPolicy((0.0, 0.5), _unchanged),
+    # After its sleep a laptop has a network within seconds; for more nobody waits without a word.
+    Cause.OFFLINE: RetryPolicy((0.5, 2.0, 4.0), _unchanged),
     Cause.OVERLOADED: RetryPolicy((0.5, 1.5), _unchanged, other_model=True),
     Cause.INTERNAL: RetryPolicy((0.5, 1.5), _unchanged),
     Cause.TIMEOUT: RetryPolicy((0.5,), _unchanged),

@@ -360,7 +360,8 @@ def settled(name: str, problem: Outcome, *bad: Play, **more: Any) -> Fault:
 
 CONNECTIONS = (
     tried_again("refused", "connection x2", proxy="closed",
-        always=replace(NO_CONNECTION, attempts=0, tried="connection x2"), attempts=1),
+        always=replace(NO_CONNECTION, attempts=0, tried="connection x2",
+            retry="x-should-retry: false"), attempts=1),
     tried_again("reset before the headers", "connection", (Reset(),), proxy="raw",
         always=NO_CONNECTION),
     tried_again("reset in the headers", "connection", (head()[:25], Reset()), proxy="raw",

@@ -422,18 +422,23 @@ def test_events_have_the_timeout_each_until_the_end() -> None:
 LATE = urllib3.exceptions.ConnectTimeoutError(None, "late")  # type: ignore[arg-type]
 VANISHED = TimeoutError(110, "the peer has vanished")
 UNREACHABLE = "Gemini could not be reached at gemini.test: "
+CORRECT = "orrect GEMINI_ENDPOINT on the server."
 
 
 @pytest.mark.parametrize(
-    ("raised", "status", "message"),
+    ("raised", "status", "message", "retry"),
     [
-        (LATE, 504, "Gemini at gemini.test could not be reached in time."),
-        (ConnectionRefusedError(), 502, f"{UNREACHABLE}ConnectionRefusedError."),
-        (VANISHED, 502, f"{UNREACHABLE}TimeoutError."),
+        (LATE, 504, f"{UNREACHABLE}no answer in time. C{CORRECT}", False),
+        (ConnectionRefusedError(), 502, f"{UNREACHABLE}connection refused. C{CORRECT}", False),
+        (VANISHED, 502, f"{UNREACHABLE}TimeoutError. If it stays so, c{CORRECT}", None),
     ],
 )
 def test_unreachable_server(
-    raised: Exception, status: int, message: str, monkeypatch: pytest.MonkeyPatch
+    raised: Exception,
+    status: int,
+    message: str,
+    retry: bool | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise raised
@@ -443,3 +448,10 @@ def test_unreachable_server(
         Gemini(DeveloperEndpoint("http://gemini.test"), 1, TIMEOUTS, MemoryBudget(MEMORY))
     )
     assert (error.status, error.cause, error.message) == (status, Cause.CONNECTION, message)
+    assert error.retry is retry
+
+
+def test_unreachable_google_is_no_fault_of_a_setting() -> None:
+    endpoint = DeveloperEndpoint("https://generativelanguage.googleapis.com")
+    client = Gemini(endpoint, 1, TIMEOUTS, MemoryBudget(MEMORY))
+    assert "HTTPS_PROXY names the way out" in client._unreachable(LATE).message

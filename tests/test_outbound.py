@@ -157,7 +157,7 @@ def test_error_behind_a_proxy_names_it_and_says_what_to_do(
     )
     host = GOOGLE.removeprefix("https://")
     assert error.message == (
-        f"Gemini could not be reached at {host} through the proxy http://127.0.0.1:9: Tunnel "
-        "connection failed: 407 Proxy Authentication Required. Correct HTTPS_PROXY on the server, "
-        f"or name {host} in NO_PROXY."
+        f"Gemini could not be reached at {host} through the proxy http://127.0.0.1:9: the HTTP "
+        "proxy wants a user and a password (407). Put them into HTTPS_PROXY on the server: "
+        "http://user:password@host:port."
     )

@@ -77,6 +77,7 @@ class Trial(Plan):
 PAUSES: dict[Cause, list[float]] = {
     **{cause: [] for cause in Cause},
     Cause.CONNECTION: [0.0, 0.5],
+    Cause.OFFLINE: [0.5, 2.0, 4.0],
     Cause.OVERLOADED: [0.5, 1.5],
     Cause.INTERNAL: [0.5, 1.5],
     Cause.TIMEOUT: [0.5],

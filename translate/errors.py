@@ -45,6 +45,7 @@ class Cause(StrEnum):
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
     CONNECTION = "connection"
+    OFFLINE = "offline"
     BROKEN = "broken"
     SILENCE = "silence"
     # An answer that is complete, but of no use.
