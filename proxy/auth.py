@@ -17,7 +17,7 @@ from werkzeug.datastructures import Headers
 from translate import ApiError
 from translate.response.google_errors import KEY_HINT
 
-from . import cors
+from . import cors, spelling
 from .config import Settings, is_loopback
 
 FORWARDED = (
@@ -122,11 +122,12 @@ def credentials(headers: Headers) -> list[str]:
     """The credentials in the headers, likeliest Gemini key first.
 
     `Authorization: Bearer` holds ANTHROPIC_AUTH_TOKEN and goes before `x-api-key`, which may
-    hold a left-over Anthropic key.
+    hold a left-over Anthropic key. Quotes around one are those that an env file has left.
     """
     scheme, _, bearer = headers.get("Authorization", "").strip().partition(" ")
     found = [bearer.strip() if scheme.lower() == "bearer" else "", headers.get("x-api-key", "")]
-    distinct = dict.fromkeys(value.strip() for value in found if value.strip())
+    unquoted = (spelling.unquote(value.strip()) for value in found)
+    distinct = dict.fromkeys(value for value in unquoted if value)
     return sorted(distinct, key=lambda value: not value.startswith(LIKELY_GOOGLE))
 
 
