@@ -83,6 +83,12 @@ gemini = Gemini(endpoint, settings.threads, timeouts, memory_budget)
 concurrency_limit = ConcurrencyLimit(settings.concurrency)
 count_limit = ConcurrencyLimit(max(1, settings.concurrency // token_count.SHARE))
 
+MISDIRECTED = (
+    "Not found: the base URL has a path that this server does not know. Set ANTHROPIC_BASE_URL to "
+    "the server's address alone, such as http://{}"
+)
+"""421, as Claude Code shows any 404 as a problem with the model (seen 2026-11-28)."""
+
 ENCODED = "The request's body is compressed (Content-Encoding). Send it as it is."
 
 
@@ -262,6 +268,8 @@ def find_handler(request: flask.Request) -> Handler:
     """Raises ApiError 404 or 405."""
     path, route = request.path, routes.find(request.path)
     if route is None:
+        if routes.is_misdirected(path):
+            raise ApiError(421, MISDIRECTED.format(request.host), retry=False)
         raise ApiError(404, f"Not found: {path}")
     if request.method == "OPTIONS":
         return answer_options

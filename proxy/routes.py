@@ -37,6 +37,11 @@ def find(path: str) -> str | None:
     return MODEL if path.startswith(MODEL_PREFIX) else None
 
 
+def is_misdirected(path: str) -> bool:
+    """Whether a path that has no route is that of the API behind a base URL that is wrong."""
+    return normalize(path).endswith((MESSAGES, COUNT_TOKENS))
+
+
 def model_id(path: str) -> str:
     """Of a path whose route is MODEL."""
     return normalize(path).removeprefix(MODEL_PREFIX)

@@ -310,6 +310,17 @@ def test_unreachable_gemini_is_a_502(front: Front) -> None:
     assert message.startswith("Gemini could not be reached at 127.0.0.1:9: ")
 
 
+@pytest.mark.parametrize("path", ["/api/v2/v1/messages", "/x/v1/messages/count_tokens"])
+def test_base_url_with_a_path_is_said(client: FlaskClient, path: str) -> None:
+    """Not by a 404, which Claude Code takes for a problem with the model."""
+    answer = client.post(path, json={})
+    assert (answer.status_code, answer.headers["x-should-retry"]) == (421, "false")
+    assert (
+        "Set ANTHROPIC_BASE_URL to the server's address alone, such as http://localhost"
+        in (answer.get_json()["error"]["message"])
+    )
+
+
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [
