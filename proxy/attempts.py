@@ -24,6 +24,7 @@ from translate import (
 from translate.models import Platform
 from translate.request.media import media_places
 from translate.response.media_errors import explain_media_error
+from translate.response.model_errors import explain_model_error
 from translate.translation import MediaPlace
 from translate.wire import Chunk, Event
 
@@ -152,11 +153,17 @@ class Attempts:
             final_error = self.translator.shortfall_error
         if final_error is not None:
             try:
-                raise explain_media_error(final_error, self._media)
+                raise self._explain(final_error)
             finally:
                 # Its traceback holds this frame: held here as well, both would stay for long.
                 error = final_error = None
         yield self.translator.finish()
+
+    def _explain(self, error: ApiError) -> ApiError:
+        """The error in words by which a client, or a person, can go on."""
+        if self._call.platform == models.DEVELOPER:
+            error = explain_model_error(error, self.plan.tried_models, self._call.today)
+        return explain_media_error(error, self._media)
 
     def _media(self) -> Sequence[MediaPlace]:
         return media_places(self.plan.translation)

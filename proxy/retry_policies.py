@@ -73,6 +73,8 @@ class Plan:
         self._failures: Counter[Cause] = Counter()
         """Cause -> attempts it has cost the model that is asked now."""
         self.translation = translate_with(overrides.NO_OVERRIDES)
+        self.tried_models = [self.translation.model.name]
+        """Those that were asked, in turn."""
         self.failed_attempts: list[str] = []
         """The causes of all attempts that failed and were followed by another."""
         self.warning = ""
@@ -155,7 +157,8 @@ class Plan:
         current = self.translation.model.name
         if model == current or not self._translate(overrides.use_model(model)):
             return False
-        return self.translation.model.name != current
+        self.tried_models.append(self.translation.model.name)
+        return self.tried_models[-1] != current
 
     def _translate(self, changed: RequestOverrides) -> bool:
         if changed == self._overrides:

@@ -12,6 +12,7 @@ from tests.messages import PNG, assistant, result, use, user
 from translate import ApiError, Cause, collect
 from translate.request.overrides import ANSWER_NOW, CALL_IN_PIECES
 from translate.response.finish import EXPLANATIONS, SHORTFALLS
+from translate.response.google_errors import CHOOSE_MODEL_HINT
 from translate.response.media_errors import SAYS_NOTHING
 from translate.signatures import SENTINEL
 
@@ -98,6 +99,13 @@ def test_shortfall_behind_thinking_is_said() -> None:
 
 def test_shortfall_of_a_fallback_shows_the_first_error() -> None:
     assert Ending([EXHAUSTED], *[[EMPTY]] * 3).error is EXHAUSTED
+
+
+def test_exhausted_models_are_not_named_as_those_that_are_left() -> None:
+    spent = [[ApiError(429, f"Spent. {CHOOSE_MODEL_HINT}.", cause=Cause.EXHAUSTED)]] * 2
+    error = Ending(*spent).error
+    assert error is not None
+    assert "Free keys also have gemini-3.6-flash" in error.message
 
 
 def test_malformed_call_behind_a_text_is_final_in_a_stream() -> None:

@@ -647,6 +647,14 @@ def test_place_that_only_the_details_name_is_shown() -> None:
     assert (error.message, error.cause) == (f"An invalid argument. ({where})", Cause.MEDIA)
 
 
+@pytest.mark.parametrize("body", [None, "<html>", {}, {"detail": "Not Found"}])
+def test_page_that_is_not_there_is_no_fault_of_the_model(body: Any) -> None:
+    """A client would show a 404 as a problem with the model that it asked for."""
+    error = from_google(404, body)
+    assert (error.status, error.retry, error.cause) == (502, False, Cause.REQUEST)
+    assert "Correct GEMINI_ENDPOINT on the server" in error.message
+
+
 def test_message_with_braces_is_shown_as_it_is() -> None:
     said = "Invalid value at 'contents' {hint} {0} {message}"
     assert from_google(403, google("PERMISSION_DENIED", said)).message.endswith(f": {said}")

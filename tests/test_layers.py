@@ -25,7 +25,10 @@ ONLY_IN = {
     "google": {"proxy/google_auth.py"},
     "boto3": {"proxy/aws/secret.py"},
     "requests": {"proxy/gemini.py", "proxy/connections.py", "proxy/cli/http_client.py"},
-    "urllib3": {"proxy/gemini.py", "proxy/connections.py", "proxy/response_stream.py"},
+    "urllib3": {
+        *("proxy/gemini.py", "proxy/connections.py", "proxy/response_stream.py"),
+        "proxy/unreachable.py",
+    },
     "httptools": {"proxy/response_stream.py"},
     "sseclient": {"proxy/gemini.py"},
     "orjson": {"proxy/json_codec.py"},

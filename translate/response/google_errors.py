@@ -42,6 +42,12 @@ KEY_HINT = (
 )
 CHOOSE_MODEL_HINT = "Another model can be chosen with ANTHROPIC_MODEL or `/model`"
 
+NO_API = (
+    "The endpoint answers, but has no Gemini API at this path (404). Correct GEMINI_ENDPOINT on "
+    "the server: a base URL like https://host, without /v1beta/models."
+)
+"""A 404 without Google's error object: as one of a model, the client would blame the model."""
+
 MAX_RETRY_AFTER_SECONDS = 60
 """Claude Code gives up at once on a longer `retry-after`."""
 
@@ -237,6 +243,8 @@ def from_google(
     too_long = TOO_LONG.search(message) if status == 400 else None
     if too_long:
         return _context_error(too_long)
+    if status == 404 and not error:
+        return ApiError(502, NO_API, cause=Cause.REQUEST, retry=False)
     rule = _find_rule(status, " ".join([*_reasons(error), message]))
     wait = _wait(error, message, retry_after) if rule.cause is Cause.QUOTA else None
     if rule.pattern is SPENDING_RATE:
