@@ -31,7 +31,7 @@ def bearer(value: str) -> dict[str, str]:
         ({"Authorization": "Basic abc"}, []),
         ({"Authorization": "Bearer"}, []),
         ({**bearer("a"), "x-api-key": "a"}, ["a"]),
-        ({**bearer("'a'"), "x-api-key": "\"a\""}, ["a"]),
+        ({**bearer("'a'"), "x-api-key": '"a"'}, ["a"]),
         ({**bearer("a"), "x-api-key": "b"}, ["a", "b"]),
         ({**bearer("a"), "x-api-key": "AIzaB"}, ["AIzaB", "a"]),
     ],
