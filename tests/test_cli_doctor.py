@@ -287,12 +287,14 @@ def test_models_are_those_that_a_session_meets(environ: dict[str, str]) -> None:
     environ |= {
         "CLAUDE_CODE_SUBAGENT_MODEL": "gemini-3.6-flash",
         "PROXY_AUTO_MODE_MODEL": "gemini-3.8-flash",
+        "GEMINI_FALLBACK_MODELS": "gemini-3.8-flash,gemini-4-carbon",
     }
     assert gemini(environ).models() == {
         "gemini-4-hydrogen": "ANTHROPIC_DEFAULT_OPUS_MODEL",
         "gemini-3.5-flash-lite": "ANTHROPIC_DEFAULT_HAIKU_MODEL",
         "gemini-3.6-flash": "CLAUDE_CODE_SUBAGENT_MODEL",
         "gemini-3.8-flash": "PROXY_AUTO_MODE_MODEL",
+        "gemini-4-carbon": "GEMINI_FALLBACK_MODELS",
     }
 
 

@@ -14,6 +14,7 @@ from proxy.cli.findings import (
     bad,
     bounded,
     clean,
+    for_shell,
     good,
 )
 from proxy.config import BadSetting
@@ -59,3 +60,19 @@ def test_secrets_and_control_characters_are_left_out() -> None:
 
 def test_long_text_is_cut() -> None:
     assert clean(good("x", "y" * 9_999), []).detail == "y" * MAX_DETAIL + "..."
+
+
+@pytest.mark.parametrize(
+    ("fix", "expected"),
+    [
+        ("export NO_PROXY=127.0.0.1,localhost", '$env:NO_PROXY = "127.0.0.1,localhost"'),
+        ("export GEMINI_API_KEY=...  (free)", '$env:GEMINI_API_KEY = "..."  (free)'),
+        ("unset ANTHROPIC_API_KEY", "Remove-Item Env:ANTHROPIC_API_KEY"),
+        ("unset A B", "Remove-Item Env:A, Env:B"),
+        ("curl -v https://x/", "curl.exe -v https://x/"),
+        ("claude update", "claude update"),
+    ],
+)
+def test_fix_is_in_the_form_of_the_shell(fix: str, expected: str) -> None:
+    assert for_shell(fix, "nt") == expected
+    assert for_shell(fix, "posix") == fix

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
+import io
 import json
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -90,6 +93,28 @@ def test_token_is_not_shown_to_another_server(
     assert main.main(["doctor", "--url", proxy], environ, lambda: None) == 0
     assert "– message                there is no token\n" in capsys.readouterr().out
     assert emulator.journal(key) == []
+
+
+@pytest.mark.parametrize("is_typed", [True, False])
+def test_token_is_typed_or_read(
+    proxy: str,
+    emulator: Emulator,
+    key: str,
+    is_typed: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Not an argument: `ps` would show it."""
+    emulator.script(key, SLOW)
+    lines = io.StringIO("" if is_typed else f"{key}\n")
+    monkeypatch.setattr(lines, "isatty", lambda: is_typed)
+    monkeypatch.setattr(sys, "stdin", lines)
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: f" {key}" if "Access" in prompt else "")
+    more = [] if is_typed else ["--token-stdin"]
+    assert main.main(["doctor", "--url", proxy, *more], {}, lambda: None) == 0
+    assert "answers" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main.main(["doctor", "--url", proxy, "--token", "secret"], {}, lambda: None)
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "http://", "http://me:s3cret@x"])

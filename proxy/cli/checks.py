@@ -212,6 +212,8 @@ class GeminiChecks:
         for setting, name in configured.items():
             if name:
                 used.setdefault(self._resolve("sonnet", name).name, setting)
+        for name in self._settings.fallbacks:
+            used.setdefault(self._resolve("sonnet", name).name, "GEMINI_FALLBACK_MODELS")
         return used
 
     def check_model(self, name: str, setting: str) -> Finding:

@@ -7,6 +7,7 @@ how it is shown. No line holds a key.
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import sys
 import time
@@ -25,10 +26,11 @@ the setting that helps where something is wrong. Asks Gemini for one token of ea
 that pays this costs a fraction of a cent. The exit code is 1 where a check has failed.
 
     python -m proxy doctor
-    python -m proxy doctor --url https://the-address --token the-access-token
+    python -m proxy doctor --url https://the-address
 
-The second checks a hosted server as its clients meet it. Without --token it presents
-ANTHROPIC_AUTH_TOKEN, unless ANTHROPIC_BASE_URL is another address.
+The second checks a hosted server as its clients meet it. It presents ANTHROPIC_AUTH_TOKEN, unless
+ANTHROPIC_BASE_URL is another address; else it asks for the access token, which is not shown, or
+reads it from standard input. It takes none as an argument: all who can list processes see those.
 """
 
 MARKS = {Status.GOOD: "✓", Status.BAD: "✗", Status.UNKNOWN: "–"}
@@ -39,6 +41,10 @@ COLORS = {Status.GOOD: "\x1b[32m", Status.BAD: "\x1b[31m", Status.UNKNOWN: "\x1b
 RESET = "\x1b[0m"
 NAME_WIDTH = 22
 
+TOKEN_PROMPT = "Access token (or Gemini key) for that server; it is not shown: "
+MAX_TOKEN = 8_192
+"""Characters: no server takes a longer head."""
+
 SECRETS = ("GEMINI_API_KEY", "PROXY_TOKEN", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 MIN_SECRET = 4
 """Characters: `x`, which some set as a token, is none, and stands in many a word."""
@@ -47,11 +53,15 @@ MIN_SECRET = 4
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     parser.add_argument("--url", type=_url, help="check a server at this base URL")
-    parser.add_argument("--token", default="", help="with --url: what a client presents there")
+    parser.add_argument(
+        "--token-stdin",
+        action="store_true",
+        help="with --url: read what a client presents there from standard input",
+    )
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    token = arguments.token or _own_token(arguments.url, environ)
+    token = _find_token(arguments, environ)
     secrets = _secrets(token, environ)
     found: list[Finding] = []
     findings = check_here(environ)
@@ -108,6 +118,16 @@ def _url(value: str) -> str:
     if address.scheme not in ("http", "https") or not address.hostname or address.username:
         raise argparse.ArgumentTypeError("expected a base URL like https://host")
     return address.geturl()
+
+
+def _find_token(arguments: argparse.Namespace, environ: Mapping[str, str]) -> str:
+    """What is presented to a hosted server; "" for none."""
+    if arguments.token_stdin:
+        return sys.stdin.readline(MAX_TOKEN).strip()
+    token = _own_token(arguments.url, environ)
+    if arguments.url and not token and sys.stdin.isatty():
+        token = getpass.getpass(TOKEN_PROMPT).strip()
+    return token
 
 
 def _own_token(url: str | None, environ: Mapping[str, str]) -> str:

@@ -5,7 +5,9 @@ However a check fails, and however long it hangs, a finding comes of it.
 
 from __future__ import annotations
 
+import os
 import queue
+import re
 import threading
 from collections.abc import Callable, Collection, Iterable
 from enum import StrEnum
@@ -27,9 +29,16 @@ FIXES: dict[Cause | None, str] = {
     Cause.FORBIDDEN: f"export GEMINI_API_KEY=...  (of a project of yours: {KEY_PAGE})",
     Cause.QUOTA: "wait a minute, then: python -m proxy doctor",
     Cause.OVERLOADED: "wait a minute, then: python -m proxy doctor",
+    Cause.OFFLINE: "nslookup generativelanguage.googleapis.com",
     Cause.CONNECTION: "curl -v https://generativelanguage.googleapis.com  (see also HTTPS_PROXY)",
 }
 """Cause -> the command or the setting that helps most."""
+
+
+EXPORT = re.compile(r"\bexport (\w+)=(\S+)")
+UNSET = re.compile(r"unset ((?:\w+ ?)+)")
+CURL = re.compile(r"^curl ")
+"""PowerShell's own `curl` is another program."""
 
 
 class Status(StrEnum):
@@ -90,8 +99,18 @@ def clean(finding: Finding, secrets: Collection[str]) -> Finding:
     secrets: keys and tokens, none of them empty.
     """
     return finding._replace(
-        detail=_clean(finding.detail, secrets), fix=_clean(finding.fix, secrets)
+        detail=_clean(finding.detail, secrets), fix=for_shell(_clean(finding.fix, secrets))
     )
+
+
+def for_shell(fix: str, system: str = os.name) -> str:
+    """A fix as this system's shell takes it: bash's form, or on Windows PowerShell's."""
+    if system != "nt":
+        return fix
+    fix = EXPORT.sub(r'$env:\1 = "\2"', fix)
+    if unset := UNSET.fullmatch(fix):
+        return f"Remove-Item {', '.join(f'Env:{name}' for name in unset[1].split())}"
+    return CURL.sub("curl.exe ", fix)
 
 
 def _clean(text: str, secrets: Iterable[str]) -> str:

@@ -95,7 +95,9 @@ def _run(arguments: list[str], environ: Mapping[str, str], serve: Callable[[], N
     if name in PASSING_ON:
         return PASSING_ON[name](rest)
     parser = argparse.ArgumentParser(
-        f"python -m proxy {name}", description=f"{COMMANDS[name].capitalize()}."
+        f"python -m proxy {name}",
+        description=f"{COMMANDS[name].capitalize()}.",
+        allow_abbrev=False,
     )
     if name in ("serve", "version"):
         parser.parse_args(rest)

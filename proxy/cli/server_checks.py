@@ -29,7 +29,7 @@ MIN_SPREAD_SECONDS = 0.02
 
 NO_ANSWER = "the server does not answer"
 SEE_LOG = "the server's log has a line for this request"
-TOKEN_FIX = "python -m proxy doctor --url ... --token ...  (or export ANTHROPIC_AUTH_TOKEN)"
+TOKEN_FIX = "python -m proxy doctor --url ... --token-stdin  (and type it)"
 BUFFER_FIX = "switch off buffering in front of the server (nginx: proxy_buffering off)"
 
 
