@@ -69,6 +69,7 @@ endpoint = endpoints.from_settings(settings)
 outbound.check(endpoint.base_url)
 for warning in config.warnings():
     print(f"gemini-messages: {warning}", file=sys.stderr, flush=True)
+server.print_start(settings)
 request_log.configure_logging(settings.log_level, settings.log_format)
 recorder: Recorder | None = None
 if settings.log_bodies:

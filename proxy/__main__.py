@@ -14,7 +14,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import config, endpoints, listening, outbound
+from . import config, endpoints, listening, outbound, reachability
 from .banner import banner
 
 
@@ -29,8 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(run(given, os.environ, serve))
 
 
-def serve() -> None:
-    """Print the banner and replace this process with functions-framework."""
+def serve(*, is_quiet: bool = False) -> None:
+    """Print the banner, unless a program starts it, and replace this process with
+    functions-framework."""
     settings = config.read()
     outbound.check(endpoints.from_settings(settings).base_url)
     listening.check_free(settings)
@@ -38,7 +39,8 @@ def serve() -> None:
         from .recording.recorder import open_recorder  # only where something is recorded
 
         open_recorder(settings, settings.host)
-    print(banner(settings), flush=True)
+    if not is_quiet:
+        print(banner(settings, reachability.look(settings)), flush=True)
     config.set_framework_variables(settings.workers)
     command = [sys.executable, "-m", "functions_framework", "--target=messages"]
     source = Path(__file__).parent.parent / "main.py"

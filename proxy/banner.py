@@ -6,7 +6,9 @@ No secret stands in it.
 from __future__ import annotations
 
 import functools
+import os
 import sys
+from dataclasses import replace
 
 from translate import models
 
@@ -20,8 +22,17 @@ TYPICAL_VERDICT = {"uncached": 3_000, "cached": 5_000, "output": 150}
 """Tokens of one, for the line that says what it costs."""
 
 
-def banner(settings: Settings) -> str:
-    """Address, workers, endpoint, model mapping, and the lines that point Claude Code here."""
+IS_WINDOWS = os.name == "nt"
+ASSIGNMENT = '  $env:{} = "{}"' if IS_WINDOWS else "  export {}={}"
+OTHER_SHELL = "bash: export NAME=value" if IS_WINDOWS else 'PowerShell: $env:NAME = "value"'
+OTHERWISE = f"In another terminal ({OTHER_SHELL}), or by the page at that address:"
+
+
+def banner(settings: Settings, reachability: str = "") -> str:
+    """Address, workers, endpoint, model mapping, and the lines that point Claude Code here.
+
+    reachability: what the endpoint answered; "" where it was not asked.
+    """
     endpoint = endpoints.from_settings(settings)
     resolve = functools.partial(
         models.resolve,
@@ -36,7 +47,7 @@ def banner(settings: Settings) -> str:
         f"Messages API on Gemini, version {__version__}",
         f"  listen    http://{settings.host}:{settings.port}",
         f"  workers   {settings.workers} x {settings.threads} threads",
-        f"  endpoint  {endpoint.base_url}",
+        f"  endpoint  {endpoint.base_url}{f' ({reachability})' if reachability else ''}",
         *([f"  through   {outbound.show(http_proxy)}"] if http_proxy else ()),
         f"  key       {_whose_key(settings)}",
         *(f"  {name:<9} -> {_describe(model)}" for name, model in classes.items()),
@@ -49,11 +60,23 @@ def banner(settings: Settings) -> str:
     return "\n".join([*lines, "", *_how_to_use(settings)])
 
 
+def short_form(settings: Settings, host: str, port: int) -> str:
+    """For a start by functions-framework itself, which takes its address from its own options."""
+    lines = [
+        f"Messages API on Gemini, version {__version__}",
+        f"  auto mode {auto_mode(settings)}",
+        *_how_to_use(replace(settings, host=host, port=port)),
+    ]
+    return "\n".join(lines)
+
+
 def auto_mode(settings: Settings) -> str:
     """Who judges tool calls, what that costs, and how to change it."""
     judge = settings.auto_mode_model
-    price = models.cost(models.find(judge or AUTO_MODE_MODEL), clock.today(), **TYPICAL_VERDICT)
-    costs = f"about {log_text.dollars(price)} a turn, or your free tier"
+    model = models.find(judge or AUTO_MODE_MODEL)
+    price = models.cost(model, clock.today(), **TYPICAL_VERDICT)
+    costs = f"about {log_text.dollars(price)} a turn"
+    costs += ", or your free tier" if model.is_free else ""
     if judge is None:
         return f"off; PROXY_AUTO_MODE_MODEL={AUTO_MODE_MODEL} has it judge tool calls ({costs})"
     return f"{judge} judges tool calls ({costs}); PROXY_AUTO_MODE_MODEL=off switches it off"
@@ -96,8 +119,8 @@ def _how_to_use(settings: Settings) -> list[str]:
     if config.http_proxy(variables["ANTHROPIC_BASE_URL"])[1]:
         variables["NO_PROXY"] = host
     return [
-        'In another terminal (PowerShell: $env:NAME = "value"), or by the page at that address:',
-        *(f"  export {name}={value}" for name, value in variables.items()),
+        OTHERWISE,
+        *(ASSIGNMENT.format(name, value) for name, value in variables.items()),
         "  claude",
         "If it does not work: python -m proxy doctor",
     ]

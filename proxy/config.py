@@ -97,6 +97,9 @@ FRAMEWORK_VARIABLES = (
 """What Functions Framework takes from anybody's environment. DEBUG=1 has it serve a console for
 Python; what is no boolean stops it."""
 
+STARTED_BY = "MESSAGES_STARTED_BY"
+"""What `python -m proxy` leaves for the server that it becomes."""
+
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 OFF = "off"
@@ -223,6 +226,12 @@ def set_framework_variables(workers: int, environ: MutableMapping[str, str] = os
     for name in FRAMEWORK_VARIABLES:
         environ.pop(name, None)
     environ["WORKERS"] = str(workers)
+    environ[STARTED_BY] = "python -m proxy"
+
+
+def is_started_by_us(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether `python -m proxy` has become this server, and has printed how to use it."""
+    return STARTED_BY in environ
 
 
 def request_memory(environ: Mapping[str, str] = os.environ) -> int:

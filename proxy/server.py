@@ -13,6 +13,9 @@ import signal
 import sys
 from typing import Any
 
+from . import config
+from .config import Settings
+
 COMMAND = "functions_framework._cli"
 """The module of the framework's command; on AWS Lambda and in tests there is none, nor a server."""
 
@@ -69,8 +72,21 @@ def listen_host() -> str | None:
     return None if context is None else str(context.params.get("host"))
 
 
+def print_start(settings: Settings) -> None:
+    """How to use the server, for a person who has started it by the framework's command: where the
+    log is text, or standard error a terminal. Once, as the workers are forked later."""
+    context = _command()
+    is_read = settings.log_format == "TEXT" or sys.stderr.isatty()
+    if context is None or not is_read or config.is_started_by_us():
+        return
+    from .banner import short_form  # not where nobody reads it
+
+    host, port = context.params["host"], int(context.params["port"])
+    print(short_form(settings, host, port), file=sys.stderr, flush=True)
+
+
 def _command() -> Any:
-    """The context of the framework's command line."""
+    """That of the framework's command, with its options; None where it was not started by one."""
     command = sys.modules.get(COMMAND)
     return command.click.get_current_context(silent=True) if command else None
 

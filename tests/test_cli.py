@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from proxy import __main__ as cli
-from proxy import __version__, config
-from proxy.banner import banner
+from proxy import __version__, config, reachability
+from proxy.banner import banner, short_form
 from proxy.config import read
 from tests import servers
 from tests.servers import Emulator
@@ -53,7 +53,7 @@ def test_the_banner_of_a_plain_start() -> None:
         ({"ANTHROPIC_MODEL": "gemini-9.1-pro"}, "  opus      -> gemini-9.1-pro\n"),
         (
             {"PROXY_AUTO_MODE_MODEL": "gemini-4-neon"},
-            "  auto mode gemini-4-neon judges tool calls (about $0.01 a turn, or your free tier); "
+            "  auto mode gemini-4-neon judges tool calls (about $0.01 a turn); "
             "PROXY_AUTO_MODE_MODEL=off switches it off",
         ),
     ],
@@ -98,15 +98,50 @@ def test_the_process_becomes_the_server(
     started: list[Any] = []
     port = servers.free_port()
     monkeypatch.setenv("PROXY_LISTEN_ADDR", f"127.0.0.1:{port}")
+    monkeypatch.setenv("GEMINI_ENDPOINT", f"http://127.0.0.1:{servers.free_port()}")
     monkeypatch.setenv("PROXY_WORKERS", "3")
+    monkeypatch.setenv(config.STARTED_BY, "")  # so that it is gone after the test
     monkeypatch.setenv("WORKERS", "1")
     monkeypatch.setattr(os, "execv", lambda *arguments: started.append(arguments))
     cli.main([])
-    assert capsys.readouterr().out.startswith(f"Messages API on Gemini, version {__version__}\n")
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"Messages API on Gemini, version {__version__}\n")
+    assert "(NOT REACHED: connection refused. Correct GEMINI_ENDPOINT on the server.)\n" in shown
+    assert os.environ[config.STARTED_BY] == "python -m proxy"
     ((_, command),) = started
     assert command[1:4] == ["-m", "functions_framework", "--target=messages"]
     assert command[5:] == ["--host=127.0.0.1", f"--port={port}"]
     assert os.environ["WORKERS"] == "3"
+
+
+def test_quiet_start_prints_and_asks_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the launcher's: nobody reads it, and a session waits."""
+    monkeypatch.setenv("PROXY_LISTEN_ADDR", f"127.0.0.1:{servers.free_port()}")
+    monkeypatch.setenv("WORKERS", "1")
+    monkeypatch.setenv(config.STARTED_BY, "")
+    monkeypatch.setattr(os, "execv", lambda *_: None)
+    monkeypatch.setattr(reachability, "look", None)
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["serve", "--quiet"])
+    assert (caught.value.code, capsys.readouterr().out) == (0, "")
+
+
+def test_banner_says_whether_the_endpoint_answers() -> None:
+    assert ".googleapis.com (reachable)\n" in banner(read({}), "reachable")
+
+
+def test_banner_shows_the_form_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.banner.ASSIGNMENT", '  $env:{} = "{}"')
+    assert '  $env:ANTHROPIC_BASE_URL = "http://127.0.0.1:8080"\n' in banner(read({}))
+
+
+def test_banner_in_short_has_the_frameworks_address() -> None:
+    shown = short_form(read({}), "0.0.0.0", 9000).splitlines()
+    assert shown[0] == f"Messages API on Gemini, version {__version__}"
+    assert "  export ANTHROPIC_BASE_URL=http://127.0.0.1:9000" in shown
+    assert len(shown) <= 8
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])

@@ -29,7 +29,7 @@ print([name for name in sys.modules if name.startswith("proxy.cli")])
 
 
 def run(*arguments: str) -> int:
-    return main.main(arguments, {}, lambda: print("serving"))
+    return main.main(arguments, {}, lambda is_quiet: print("quiet" if is_quiet else "serving"))
 
 
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -83,6 +83,11 @@ def test_unknown_command_is_an_error(capsys: pytest.CaptureFixture[str]) -> None
         run("docter")
     assert caught.value.code == 2
     assert "invalid choice: 'docter'" in capsys.readouterr().err
+
+
+def test_serve_may_be_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("serve", "--quiet") == 0
+    assert capsys.readouterr().out == "quiet\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["serve"]])

@@ -15,7 +15,7 @@ import gunicorn
 import pytest
 from gunicorn.config import Config, GracefulTimeout, WhenReady, WorkerClass
 
-from proxy import server
+from proxy import config, server
 from tests import servers
 
 
@@ -108,7 +108,7 @@ class Context:
     """click's, of a command with --debug."""
 
     def __init__(self, debug: bool, source: str) -> None:
-        self.params = {"debug": debug, "host": "127.0.0.1"}
+        self.params: dict[str, Any] = {"debug": debug, "host": "127.0.0.1"}
         self.source = source
 
     def get_parameter_source(self, name: str) -> object:
@@ -135,6 +135,47 @@ def test_debug_that_is_meant_is_left(
             server.refuse_debug()
     else:
         server.refuse_debug()
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_terminal", "is_shown"),
+    [
+        ({"PROXY_LOG_FORMAT": "text"}, False, True),
+        ({}, True, True),
+        ({}, False, False),
+        ({config.STARTED_BY: "us"}, True, False),
+    ],
+)
+def test_start_is_printed_for_a_person_only(
+    environ: dict[str, str],
+    is_terminal: bool,
+    is_shown: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where logs are JSON, as on Cloud Run, nothing stands between their lines."""
+    context = Context(False, "DEFAULT")
+    context.params |= {"host": "0.0.0.0", "port": "9000"}
+    click = type("click", (), {"get_current_context": staticmethod(lambda silent: context)})
+    monkeypatch.setitem(sys.modules, server.COMMAND, type("command", (), {"click": click}))  # type: ignore[arg-type]
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    monkeypatch.delenv(config.STARTED_BY, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    server.print_start(config.read(environ))
+    written = capsys.readouterr()
+    assert ("export ANTHROPIC_BASE_URL=http://127.0.0.1:9000\n" in written.err) is is_shown
+    assert (written.out, bool(written.err)) == ("", is_shown)
+
+
+def test_start_is_printed_once_for_all_workers(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(config.STARTED_BY, raising=False)
+    environ = {"PROXY_LOG_FORMAT": "text", "WORKERS": "2"}
+    with servers.serving(servers.PROXY, environ) as url:
+        assert servers.LOCAL.get(url, timeout=10).status_code == 200
+    assert capfd.readouterr().err.count("Messages API on Gemini") == 1
 
 
 def test_debug_without_the_command_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +206,7 @@ def test_bad_setting_is_the_last_line_of_the_start(tmp_path: Path) -> None:
 LARGE = """
 import ctypes, re, sys, threading
 from pathlib import Path
-from proxy import server
+from proxy import config, server
 
 def resident():
     return int(re.search(r"VmRSS:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) / 1000

@@ -196,7 +196,7 @@ def _spawn(environ: Mapping[str, str], port: int, log: Path) -> subprocess.Popen
         own = {name: value for name, value in own.items() if not name.startswith("PYTHON")}
     with log.open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "proxy"],
+            [sys.executable, "-m", "proxy", "serve", "--quiet"],
             cwd=ROOT,
             env=own,
             stdin=subprocess.DEVNULL,

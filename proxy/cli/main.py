@@ -62,7 +62,7 @@ FAILED, INTERRUPTED, BROKEN_PIPE = 1, 130, 141
 """Exit codes, the last two as a shell has them for SIGINT and SIGPIPE."""
 
 
-def main(arguments: Sequence[str], environ: Mapping[str, str], serve: Callable[[], None]) -> int:
+def main(arguments: Sequence[str], environ: Mapping[str, str], serve: Callable[..., None]) -> int:
     """Run a command, and return its exit code. serve: serves, in place of this process.
 
     Raises SystemExit as argparse does, and for a bad setting.
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], serve: Callable[[
     return code
 
 
-def _run(arguments: list[str], environ: Mapping[str, str], serve: Callable[[], None]) -> int:
+def _run(arguments: list[str], environ: Mapping[str, str], serve: Callable[..., None]) -> int:
     if not arguments or arguments[0] not in COMMANDS:
         _parser().parse_args(arguments)
         arguments = ["serve"]
@@ -99,9 +99,13 @@ def _run(arguments: list[str], environ: Mapping[str, str], serve: Callable[[], N
         description=f"{COMMANDS[name].capitalize()}.",
         allow_abbrev=False,
     )
-    if name in ("serve", "version"):
+    if name == "version":
         parser.parse_args(rest)
-        print(f"gemini-messages {__version__}") if name == "version" else serve()
+        print(f"gemini-messages {__version__}")
+        return 0
+    if name == "serve":
+        parser.add_argument("--quiet", action="store_true", help="print no more than the log")
+        serve(is_quiet=parser.parse_args(rest).quiet)
         return 0
     command: Any = importlib.import_module(f"..{name}", __name__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
