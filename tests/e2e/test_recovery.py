@@ -336,4 +336,4 @@ def test_quota_of_the_day_ends_the_session(
     assert values(emulator, key, "status") == [429]
     assert (run.exit_code, run.result["is_error"], retries(run)) == (1, True, [])
     assert "Today's quota for this model is exhausted" in run.result["result"]
-    assert "ANTHROPIC_MODEL" in run.result["result"]
+    assert "`/model gemini-3.8-flash`" in run.result["result"]
