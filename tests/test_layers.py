@@ -32,6 +32,7 @@ ONLY_IN = {
     "httptools": {"proxy/response_stream.py"},
     "sseclient": {"proxy/gemini.py"},
     "orjson": {"proxy/json_codec.py"},
+    "sqlite3": {"proxy/team/stores/sqlite.py"},
 }
 """Library -> who may import it."""
 
@@ -41,6 +42,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "translate/request": ("translate",),
     "translate/response": ("translate",),
     "proxy": LANES,
+    "proxy/team/stores": (),
+    "proxy/team": (*LANES, "proxy", "proxy/team/stores"),
     "proxy/aws": (*LANES, "proxy", "main.py"),
     "proxy/cli": (*LANES, "proxy"),
     "proxy/__main__.py": (*LANES, "proxy", "proxy/cli"),

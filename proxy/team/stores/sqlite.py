@@ -1,0 +1,285 @@
+"""A store in one file, for all processes of one machine; without a file, for one process alone.
+
+Each verb is one transaction that begins by taking the only lock there is to write (`begin
+immediate`), so that what it reads stays true until it commits. A process has one connection:
+transactions follow each other in any case.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+from . import (
+    FIGURES,
+    STORE_SECONDS,
+    SWEPT_SECONDS,
+    Entry,
+    Hold,
+    Key,
+    Outcome,
+    StoreError,
+    Usage,
+    abandoned,
+    correction,
+    refusals,
+    stale_counters,
+)
+
+IN_MEMORY = ":memory:"
+
+MAX_SWEPT = 100
+"""Abandoned holds that one verb settles: as many as a process that died may have had open. What is
+left is the next one's."""
+
+SCHEMA = f"""
+pragma journal_mode = wal;
+pragma synchronous = normal;
+create table if not exists counters (
+    account text, name text, value integer not null, primary key (account, name)
+) without rowid;
+create table if not exists holds (
+    id text primary key, ends integer not null, swept integer not null,
+    entries text not null, usage text not null
+) without rowid;
+create index if not exists holds_by_end on holds (swept, ends);
+create table if not exists totals (
+    day text, person text, model text, request_class text,
+    {", ".join(f"{name} integer not null" for name in FIGURES)},
+    primary key (day, person, model, request_class)
+) without rowid;
+"""
+"""With a write-ahead log readers do not wait for writers. What is lost with `normal` when a machine
+loses its power, and then only, are the last transactions: a checkpoint syncs, a commit does not."""
+
+ADD_TO_COUNTER = """
+insert into counters values (?, ?, ?)
+on conflict do update set value = value + excluded.value
+"""
+ADD_TO_TOTALS = f"""
+insert into totals values (?, ?, ?, ?, {", ".join("?" * len(FIGURES))})
+on conflict do update set {", ".join(f"{name} = {name} + excluded.{name}" for name in FIGURES)}
+"""
+READ_HOLD = "select id, entries, usage, swept from holds"
+
+
+class Recorded(NamedTuple):
+    """A hold as it stands in the file. amounts: what it has added so far, to counters of accounts.
+    finals: what stays when it is abandoned."""
+
+    id: str
+    amounts: Mapping[Key, int]
+    finals: Mapping[Key, int]
+    usage: tuple[Usage, ...]
+    is_swept: bool
+
+
+class SqliteStore:
+    """path: a file on a disk of this machine, which is made where there is none, in a folder that
+    there is; or IN_MEMORY, where each process counts for itself and begins with nothing."""
+
+    def __init__(self, path: str, seconds: float = STORE_SECONDS) -> None:
+        self.is_shared = path != IN_MEMORY
+        self._path = path
+        self._seconds = seconds / 2
+        """For this process's other threads, and again for other processes."""
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        if self.is_shared:
+            opened.add(self)
+
+    def hold(self, hold: Hold, now: int) -> Outcome:
+        with self._transaction() as db:
+            _sweep(db, now)
+            if _find(db, hold.id) is not None:
+                return Outcome((), _values(db, hold))  # nobody knew that it was done
+            return _write(db, hold, {})
+
+    def change(self, hold: Hold, now: int) -> Outcome:
+        with self._transaction() as db:
+            recorded = _find(db, hold.id)
+            if recorded is None:
+                return Outcome((), _values(db, hold))
+            _sweep(db, now, but=hold.id)
+            outcome = _write(db, hold, recorded.amounts)
+            if recorded.is_swept and not outcome.refusals:
+                _add_totals(db, correction((), recorded.usage))
+            return outcome
+
+    def settle(self, hold: Hold, now: int) -> None:
+        with self._transaction() as db:
+            recorded = _find(db, hold.id)
+            if recorded is None:
+                return
+            _replace(db, recorded.amounts, {entry.key: entry.final for entry in hold.entries})
+            swept_usage = recorded.usage if recorded.is_swept else ()
+            _add_totals(db, correction(hold.usage, swept_usage))
+            db.execute("delete from holds where id = ?", (hold.id,))
+
+    def mark(self, account: str, counter: str, value: int) -> None:
+        with self._transaction() as db:
+            row = (account, counter, value)
+            db.execute("insert or replace into counters values (?, ?, ?)", row)
+
+    def read(self, account: str) -> Mapping[str, int]:
+        with self._transaction() as db:
+            return _counters(db, account)
+
+    def usage(self, since: str, until: str, person: str | None = None) -> Sequence[Usage]:
+        days = "select * from totals where day between ? and ?"
+        order = "order by day, person, model, request_class"
+        with self._transaction() as db:
+            if person is None:
+                rows = db.execute(f"{days} {order}", (since, until))
+            else:
+                rows = db.execute(f"{days} and person = ? {order}", (since, until, person))
+            return [Usage(*row) for row in rows]
+
+    def check(self) -> None:
+        with self._transaction() as db:
+            db.execute("select 1 from counters limit 1").fetchall()
+
+    def close(self) -> None:
+        with self._lock:
+            self._disconnect()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commits, or takes back all. Raises StoreError."""
+        if not self._lock.acquire(timeout=self._seconds):
+            raise StoreError("SQLite: this process's other requests take too long")
+        try:
+            db = self._connect()
+            db.execute("begin immediate")
+            yield db
+            db.execute("commit")
+        except sqlite3.Error as error:
+            self._disconnect()  # which takes back what is not committed
+            raise StoreError(f"SQLite: {error}") from None
+        finally:
+            self._lock.release()
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = sqlite3.connect(
+                self._path, self._seconds, isolation_level=None, check_same_thread=False
+            )
+            self._connection.executescript(SCHEMA)
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+        self._connection = None
+
+
+opened: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
+"""Those with a file."""
+
+
+def close_all() -> None:
+    for store in opened:
+        store.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=close_all)
+# A connection must not be carried over a fork, not even to be closed there; it is opened again when
+# it is next used: https://www.sqlite.org/howtocorrupt.html#_carrying_an_open_database_connection_across_a_fork_
+
+
+def _find(db: sqlite3.Connection, identity: str) -> Recorded | None:
+    row = db.execute(f"{READ_HOLD} where id = ?", (identity,)).fetchone()
+    return row and _parse(row)
+
+
+def _parse(row: tuple[str, str, str, int]) -> Recorded:
+    identity, entries, usage, is_swept = row
+    parsed = [Entry(*each) for each in json.loads(entries)]
+    return Recorded(
+        identity,
+        {entry.key: entry.amount for entry in parsed},
+        {entry.key: entry.final for entry in parsed},
+        tuple(Usage(*each) for each in json.loads(usage)),
+        bool(is_swept),
+    )
+
+
+def _keep(
+    db: sqlite3.Connection,
+    identity: str,
+    ends: int,
+    entries: Iterable[Entry],
+    usage: Iterable[Usage],
+    is_swept: bool = False,
+) -> None:
+    stored = json.dumps([entry for entry in entries if entry.amount or entry.final])
+    row = (identity, ends, is_swept, stored, json.dumps(list(usage)))
+    db.execute("insert or replace into holds values (?, ?, ?, ?, ?)", row)
+
+
+def _sweep(db: sqlite3.Connection, now: int, but: str = "") -> None:
+    """Settle what was abandoned, by what was known, and forget what was so long ago."""
+    db.execute("delete from holds where swept and ends <= ?", (now - SWEPT_SECONDS,))
+    condition = "where not swept and ends <= ? and id != ? limit ?"
+    for row in db.execute(f"{READ_HOLD} {condition}", (now, but, MAX_SWEPT)).fetchall():
+        recorded = _parse(row)
+        _replace(db, recorded.amounts, recorded.finals)
+        _add_totals(db, abandoned(recorded.usage))
+        entries = [Entry(*key, final, None, final) for key, final in recorded.finals.items()]
+        _keep(db, recorded.id, now, entries, recorded.usage, is_swept=True)
+
+
+def _write(db: sqlite3.Connection, hold: Hold, amounts: Mapping[Key, int]) -> Outcome:
+    """Have a hold add what its entries say instead of `amounts`, or refuse that."""
+    counters = {account: _counters(db, account) for account in hold.accounts}
+    values = {
+        (account, name): value for account in counters for name, value in counters[account].items()
+    }
+    if refused := refusals(hold.entries, values, amounts):
+        held = _held(db)
+        return Outcome(tuple(each._replace(held=held[each.key]) for each in refused), values)
+    _replace(db, amounts, {entry.key: entry.amount for entry in hold.entries})
+    for account, names in counters.items():
+        stale = [(account, name) for name in stale_counters(names, hold.of(account))]
+        db.executemany("delete from counters where account = ? and name = ?", stale)
+    _keep(db, hold.id, hold.ends, hold.entries, hold.usage)
+    return Outcome((), _values(db, hold))
+
+
+def _held(db: sqlite3.Connection) -> Counter[Key]:
+    """What open holds have taken and may give back."""
+    held: Counter[Key] = Counter()
+    for row in db.execute(f"{READ_HOLD} where not swept"):
+        recorded = _parse(row)
+        held.update(recorded.amounts)
+        held.subtract(recorded.finals)
+    return held
+
+
+def _replace(db: sqlite3.Connection, old: Mapping[Key, int], new: Mapping[Key, int]) -> None:
+    """What counters have been given so far by what they are to be given."""
+    changes = {key: new.get(key, 0) - old.get(key, 0) for key in {**old, **new}}
+    db.executemany(ADD_TO_COUNTER, [(*key, change) for key, change in changes.items() if change])
+
+
+def _counters(db: sqlite3.Connection, account: str) -> dict[str, int]:
+    return dict(db.execute("select name, value from counters where account = ?", (account,)))
+
+
+def _values(db: sqlite3.Connection, hold: Hold) -> dict[Key, int]:
+    """Of the counters of a hold."""
+    counters = {account: _counters(db, account) for account in hold.accounts}
+    return {entry.key: counters[entry.account].get(entry.counter, 0) for entry in hold.entries}
+
+
+def _add_totals(db: sqlite3.Connection, usage: Iterable[Usage]) -> None:
+    db.executemany(ADD_TO_TOTALS, list(usage))

@@ -1,0 +1,72 @@
+"""The stores of proxy/team/ as test_stores.py sees them: how each is opened, and how it fails.
+
+A further store adds a class and its name to BACKENDS.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from proxy.team.stores import Store
+from proxy.team.stores.sqlite import SqliteStore
+
+
+class Backend(Protocol):
+    """One empty store. faults: which of "slow", "down" and "throttled" can happen to it."""
+
+    faults: tuple[str, ...]
+
+    def __init__(self, folder: Path) -> None: ...
+
+    def open(self, seconds: float = 2.0) -> Store:
+        """A client of the same store, as another process has one."""
+
+    def fault(self, kind: str) -> contextlib.AbstractContextManager[None]:
+        """While it lasts, no verb can be done, and after it all can."""
+
+    def half_write(self) -> contextlib.AbstractContextManager[None]:
+        """While it lasts, a verb fails when it has written all but its end: what is written in one
+        piece is not written, what is written in several is written in part."""
+
+
+class Sqlite:
+    faults = ("slow", "down")
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "team.sqlite"
+
+    def open(self, seconds: float = 2.0) -> Store:
+        return SqliteStore(str(self._path), seconds)
+
+    @contextlib.contextmanager
+    def fault(self, kind: str) -> Iterator[None]:
+        """Slow: another process writes, and does not end. Down: a table is damaged."""
+        with contextlib.closing(sqlite3.connect(self._path, isolation_level=None)) as db:
+            if kind == "slow":
+                db.execute("begin immediate")
+                yield
+                return
+            db.execute("alter table counters rename to kept")
+            db.execute("create view counters as select * from missing")
+            yield
+            db.execute("drop view counters")
+            db.execute("alter table kept rename to counters")
+
+    @contextlib.contextmanager
+    def half_write(self) -> Iterator[None]:
+        with contextlib.closing(sqlite3.connect(self._path, isolation_level=None)) as db:
+            for change in ("insert", "delete"):
+                db.execute(
+                    f"create trigger fail_{change} before {change} on holds"
+                    " begin select raise(abort, 'disk I/O error'); end"
+                )
+            yield
+            for change in ("insert", "delete"):
+                db.execute(f"drop trigger fail_{change}")
+
+
+BACKENDS: dict[str, type[Backend]] = {"sqlite": Sqlite}
