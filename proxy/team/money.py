@@ -1,0 +1,62 @@
+"""What tokens cost, in whole nano-US$, so that sums are exact: a dollar has 10**9 of them, and a
+token of the cheapest model costs 10.
+
+The prices are those of translate/models/; a model whose price is not known costs what the dearest
+does.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from translate.models import Model
+from translate.models.cost import rates_on
+
+NANO = 10**9
+"""Of a dollar."""
+
+NANO_PER_TOKEN = NANO // 10**6
+"""For each dollar that a million tokens cost."""
+
+BYTES_PER_TOKEN = 3
+"""Of a request in JSON, to hold enough before Gemini has counted: of English it has about 4, of
+code 3 to 3.5, and Claude Code sends both. An estimate that is too low would be held too little; one
+that is too high is corrected within seconds, by the first chunk. A picture's base64 counts for far
+more than it costs, but no more than the context of its model."""
+
+
+class Tokens(NamedTuple):
+    """Of one model. input: with what came from the cache. output: with thoughts."""
+
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+
+
+def cost(model: Model, day: str, tokens: Tokens) -> int:
+    """Nano-US$ of one request, on an ISO date."""
+    rates = rates_on(model, day, tokens.input)
+    amounts = (tokens.input - tokens.cached, tokens.cached, tokens.output)
+    return sum(count * nano_per_token(rate) for count, rate in zip(amounts, rates, strict=True))
+
+
+def saved(model: Model, day: str, tokens: Tokens) -> int:
+    """Nano-US$ that the tokens from the cache would have cost more outside it."""
+    rates = rates_on(model, day, tokens.input)
+    return tokens.cached * (nano_per_token(rates.input) - nano_per_token(rates.cached))
+
+
+def nano_per_token(rate: float) -> int:
+    """rate: US dollars for a million tokens. Prices have so few digits that this is exact."""
+    return round(rate * NANO_PER_TOKEN)
+
+
+def estimate_input(size: int, model: Model) -> int:
+    """Tokens of a request of so many bytes of JSON, rather too many than too few."""
+    return min(-(-size // BYTES_PER_TOKEN), model.context)
+
+
+def dollars(nano_usd: int) -> str:
+    """For a person, to the cent."""
+    cents = NANO // 100
+    return f"${nano_usd / NANO:,.2f}" if nano_usd >= cents or not nano_usd else "under $0.01"
