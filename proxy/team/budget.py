@@ -1,0 +1,185 @@
+"""The one gate for all that costs: who may ask for a model, and whether there is money for it.
+
+Where a store is down, requests are served and counted here until it is back, or refused, as
+PROXY_STORE_DOWN says; what was counted here is then counted there. Without a store each instance
+counts for itself.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from translate import ApiError
+
+from . import counters, refusals
+from .holds import Member, Refused, Request, RequestHold, without_limits
+from .money import Tokens
+from .plans import Plan, Plans
+from .stores import Hold, Store, StoreError
+from .stores import refusals as refusals_of
+from .stores.sqlite import IN_MEMORY, SqliteStore
+from .tokens import BadToken, Token
+
+DOWN_SECONDS = 5
+"""How long a store that failed is left alone, so that not every request waits for it."""
+
+MAX_KEPT = 1_000
+"""Requests that have ended while the store was down, to be settled when it is back. What is beyond
+is charged as an abandoned hold is: by what was known."""
+
+KEPT_AT_ONCE = 10
+"""Of them, settled with one later request: none of those pays for an outage."""
+
+
+class Kept(NamedTuple):
+    """to_hold: what has to be held first, since the store has not heard of it."""
+
+    settled: Hold
+    to_hold: Hold | None
+
+
+class Budgets:
+    """Of one process. store: None for none. serves_when_down: see PROXY_STORE_DOWN."""
+
+    def __init__(
+        self, plans: Plans, store: Store | None = None, *, serves_when_down: bool = True
+    ) -> None:
+        self.plans = plans
+        self._local = SqliteStore(IN_MEMORY)
+        self._store = store
+        self._serves_when_down = serves_when_down
+        self._down_until = 0
+        self._kept: deque[Kept] = deque(maxlen=MAX_KEPT)
+        self.store_error = ""
+        """Why the store was not asked lately; "" while it works."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether limits hold for all instances together, at this moment."""
+        return self._store is not None and self._store.is_shared and not self.store_error
+
+    def member(self, token: Token, now: int) -> Member:
+        """Who presents a token. Raises BadToken where the plan file does not have its plan."""
+        if not self.plans.plans:
+            return Member(token, Plan())
+        plan = self.plans.of_person(token.person, token.plan, now)
+        group = self.plans.of_group(token.group, now) if token.group else None
+        for kind, name, found in (("plan", token.plan, plan), ("group", token.group, group)):
+            if name and found is None:
+                text = refusals.NO_PLAN.format(kind, name, token.id, self._contact)
+                raise BadToken(text)
+        assert plan is not None
+        return Member(token, plan, group)
+
+    def check_model(self, member: Member, name: str, *others: str) -> None:
+        """Raises ApiError 404, whose "model:" has Claude Code use its --fallback-model. others: the
+        same model's other names."""
+        if not member.plan.allows(name, *others):
+            text = refusals.NO_MODEL.format(name, member.token.plan, self._contact)
+            raise ApiError(404, text)
+        if not member.token.allows(name, *others):
+            raise ApiError(404, refusals.RESTRICTED.format(member.token.id, name))
+
+    def check_revoked(self, token: Token, now: int) -> None:
+        """For what costs nothing. Raises BadToken; a store that is down revokes nothing."""
+        store = self._store
+        if store is None or now < self._down_until:
+            return
+        account = f"{counters.PERSON}{token.person}"
+        try:
+            values = {(account, name): value for name, value in store.read(account).items()}
+        except StoreError as error:
+            self._note_down(error, now)
+            return
+        if refusals_of(counters.marks(token), values, {}):
+            raise BadToken(refusals.REVOKED.format(token.id))
+
+    def admit(self, member: Member, request: Request, now: int) -> Charge:
+        """Hold the money for a request. Raises ApiError: BudgetError, or BadToken for a token that
+        was revoked."""
+        hold = RequestHold(member, request, now, self.plans.zone)
+        try:
+            store = self._admit(hold, now)
+        except Refused as error:
+            raise self.explain(error, member, now) from None
+        return Charge(self, hold, store)
+
+    def explain(self, error: Refused, member: Member, now: int) -> ApiError:
+        token = member.token
+        return refusals.explain(error.refusals, token.id, token.plan, self.plans, now)
+
+    def _admit(self, hold: RequestHold, now: int) -> Store:
+        """The store that has taken it."""
+        store = self._store
+        if store is not None and now >= self._down_until:
+            try:
+                hold.admit(store, now)
+            except StoreError as error:
+                self._note_down(error, now)
+            else:
+                self.store_error = ""
+                self._settle_kept(store, now)
+                return store
+        if store is not None and not self._serves_when_down:
+            raise refusals.store_down()
+        hold.admit(self._local, now)
+        return self._local
+
+    def settle(self, settled: Hold, store: Store, now: int) -> None:
+        """Never raises: what cannot be settled now is kept."""
+        try:
+            store.settle(settled, now)
+        except StoreError as error:
+            self._note_down(error, now)
+            self._kept.append(Kept(settled, None))
+        else:
+            if store is not self._store and self._store is not None:
+                self._kept.append(Kept(settled, without_limits(settled)))
+
+    def _settle_kept(self, store: Store, now: int) -> None:
+        for _ in range(min(KEPT_AT_ONCE, len(self._kept))):
+            try:
+                kept = self._kept.popleft()
+            except IndexError:  # another thread was faster
+                return
+            try:
+                if kept.to_hold is not None:
+                    store.hold(kept.to_hold, now)
+                    kept = Kept(kept.settled, None)
+                store.settle(kept.settled, now)
+            except StoreError as error:
+                self._note_down(error, now)
+                self._kept.append(kept)
+                return
+
+    def _note_down(self, error: StoreError, now: int) -> None:
+        self.store_error = str(error)
+        self._down_until = now + DOWN_SECONDS
+
+    @property
+    def _contact(self) -> str:
+        return f" {self.plans.contact}" if self.plans.contact else ""
+
+
+class Charge:
+    """What one request costs, for those who send it to Gemini. Settle it in any case."""
+
+    def __init__(self, budgets: Budgets, hold: RequestHold, store: Store) -> None:
+        self._budgets = budgets
+        self._store = store
+        self.hold = hold
+
+    def observe(self, tokens: Tokens, now: int, *, is_complete: bool = False) -> None:
+        """What Gemini has reported of the attempt under way. Raises ApiError where the answer has
+        to end for want of money; one that is complete does not."""
+        try:
+            self.hold.observe(self._store, tokens, now, is_complete=is_complete)
+        except Refused as error:
+            raise self._budgets.explain(error, self.hold.member, now) from None
+
+    def settle(self, now: int, *, is_error: bool = False, ms: int = 0) -> None:
+        """Once; what follows does nothing. Never raises."""
+        settled = self.hold.settle(now, is_error=is_error, ms=ms)
+        if settled is not None:
+            self._budgets.settle(settled, self._store, now)

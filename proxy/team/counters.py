@@ -1,0 +1,98 @@
+"""What a plan limits, as counters of a store: one table, by which a hold's entries are made and a
+refusal is explained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import tzinfo
+from typing import NamedTuple
+
+from .plans import Limits
+from .stores import Entry, kind_of
+from .tokens import Token
+from .windows import Period, Window, window_at
+
+PERSON, GROUP = "person:", "group:"
+"""How the accounts of people and of groups begin."""
+
+REVOKED, REVOKED_BEFORE = "revoked.", "revoked_before"
+"""Marks in a person's account: of a token's id, and the Unix second before which all are."""
+
+
+class Kind(NamedTuple):
+    """limit: the field of Limits. period: None for what is open at the moment. is_always: counted
+    without a limit, too: what a person has used is shown to them."""
+
+    limit: str
+    period: Period | None
+    is_money: bool = False
+    is_always: bool = False
+
+
+KINDS = {
+    "requests": Kind("requests_per_minute", Period.MINUTE),
+    "streams": Kind("open_streams", None),
+    "tokens": Kind("tokens_per_day", Period.DAY),
+    "usd_day": Kind("usd_per_day", Period.DAY, is_money=True, is_always=True),
+    "usd_week": Kind("usd_per_week", Period.WEEK, is_money=True, is_always=True),
+    "usd_month": Kind("usd_per_month", Period.MONTH, is_money=True, is_always=True),
+}
+"""Counter, without its window -> what it counts."""
+
+
+class Amounts(NamedTuple):
+    """What one request adds. nano_usd, tokens: held. final_...: what it has used by now."""
+
+    nano_usd: int = 0
+    tokens: int = 0
+    final_nano_usd: int = 0
+    final_tokens: int = 0
+
+    def of(self, counter: str) -> tuple[int, int]:
+        """Amount and final of a counter, without its window."""
+        if KINDS[counter].is_money:
+            return self.nano_usd, self.final_nano_usd
+        return {"requests": (1, 1), "streams": (1, 0)}.get(
+            counter, (self.tokens, self.final_tokens)
+        )
+
+
+def entries(
+    account: str, limits: Limits, amounts: Amounts, now: int, zone: tzinfo
+) -> Iterator[Entry]:
+    """Of one account, for a request that began `now`."""
+    for counter, kind in KINDS.items():
+        limit = getattr(limits, kind.limit)
+        if limit is None and not kind.is_always:
+            continue
+        window = f":{window_at(kind.period, now, zone).name}" if kind.period else ""
+        amount, final = amounts.of(counter)
+        yield Entry(account, f"{counter}{window}", amount, limit, final)
+
+
+def marks(token: Token) -> Iterator[Entry]:
+    """That neither a token is revoked nor one that it was derived from."""
+    account = f"{PERSON}{token.person}"
+    for each in token.ids:
+        yield Entry(account, f"{REVOKED}{each}", 0, 0)
+    yield Entry(account, REVOKED_BEFORE, 0, token.issued)
+
+
+def is_mark(entry: Entry) -> bool:
+    return entry.counter.startswith(REVOKED) or entry.counter == REVOKED_BEFORE
+
+
+def is_budget(entry: Entry) -> bool:
+    """Whether it counts money or tokens: neither a rate nor a mark."""
+    found = KINDS.get(kind_of(entry.counter))
+    return found is not None and (found.is_money or found.limit == "tokens_per_day")
+
+
+def kind(entry: Entry) -> Kind:
+    return KINDS[kind_of(entry.counter)]
+
+
+def window(entry: Entry, now: int, zone: tzinfo) -> Window:
+    """That an entry counts in, which began `now`."""
+    return window_at(kind(entry).period or Period.MINUTE, now, zone)

@@ -1,0 +1,269 @@
+"""The life of one request's money: held before, corrected as soon as Gemini has counted, extended
+while the answer goes on, settled when it has ended, however it ends.
+
+    ADMITTED     input at its full price, by its size, and up to HELD_OUTPUT tokens of output
+    ANSWERING    input as Gemini counted it; output in steps of STEP tokens, ahead of what has come
+    SETTLED      what Google reported last
+
+The bound. What people of an account use together is at most its limit, and for each stream that
+is open when the money ends one step of output, or one chunk where Gemini reports more at once; and
+as far as an input has more tokens than its size let expect, those. For a hold is taken before the
+request is sent, only while there is room; and an answer that is not granted the next step is ended
+when it has used one more than it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import tzinfo
+from enum import StrEnum
+from typing import NamedTuple
+
+from translate.models import Model
+
+from . import counters, money
+from .counters import GROUP, PERSON, Amounts
+from .money import Tokens
+from .plans import Limits, Plan
+from .stores import Entry, Hold, Outcome, Refusal, Store, StoreError, Usage
+from .tokens import Token
+from .windows import day_at
+
+HELD_OUTPUT = 8_192
+"""Tokens that are held at first, if the request may have so many: nearly all answers are shorter,
+and a coding agent always asks for 32,000 or more, which would fill small budgets with nothing."""
+
+STEP = 4_096
+"""Tokens by which a hold is extended: US$ 0.03 to 0.08, and a write to the store for each minute or
+half of it that an answer is written."""
+
+AHEAD = STEP // 2
+"""Tokens before the end of what is held, at which more is asked for: the answer does not wait."""
+
+HOLD_SECONDS = 900
+"""After which a hold that nobody has renewed is taken for abandoned: as long as Gemini may be
+silent (PROXY_SILENCE_SECONDS). A request that ends later all the same is charged what it took."""
+
+RETRY_SECONDS = 1
+"""Between two attempts to extend a hold: those of others may have been corrected meanwhile."""
+
+
+class State(StrEnum):
+    """See above."""
+
+    ADMITTED = "admitted"
+    ANSWERING = "answering"
+    SETTLED = "settled"
+
+
+class Request(NamedTuple):
+    """What a request may cost. id: unique. size: bytes of its JSON. max_output: tokens, thoughts
+    among them. day: on which prices are looked up. request_class: for the totals."""
+
+    id: str
+    model: Model
+    size: int
+    max_output: int
+    day: str
+    request_class: str = ""
+
+
+class Member(NamedTuple):
+    """Who is charged, and what they may. group: its limits, None for nobody of a group."""
+
+    token: Token
+    plan: Plan
+    group: Limits | None = None
+
+    def allows(self, *names: str) -> bool:
+        """Whether one of a model's names is in the plan and in what the token was made for."""
+        return self.plan.allows(*names) and self.token.allows(*names)
+
+
+class Refused(Exception):
+    """The store has no room."""
+
+    def __init__(self, refusals: tuple[Refusal, ...]) -> None:
+        super().__init__()
+        self.refusals = refusals
+
+
+class Spent(NamedTuple):
+    """On one model by one attempt."""
+
+    model: Model
+    tokens: Tokens
+    request_class: str
+
+
+class RequestHold:
+    """Admit it before the request is sent, and settle it in any case. now: Unix seconds. zone: that
+    of the plans."""
+
+    def __init__(self, member: Member, request: Request, now: int, zone: tzinfo) -> None:
+        self.member = member
+        self.id = request.id
+        self._request = request
+        self._began = now
+        self._zone = zone
+        self._state = State.ADMITTED
+        self._model = request.model
+        self._input = money.estimate_input(request.size, request.model)
+        self._cached = 0
+        self._output = min(request.max_output, HELD_OUTPUT)
+        """Held; so are the other two."""
+        self._reported = Tokens()
+        self._earlier: list[Spent] = []
+        """By attempts that are over."""
+        self._held = Amounts()
+        """By the store, as far as known."""
+        self._ends = 0
+        self._is_refused = False
+        """What it wants to hold; it asks again at `_retry_at`."""
+        self._retry_at = 0
+        self.values: dict[tuple[str, str], int] = {}
+        """Of its counters, when they were last written."""
+
+    def admit(self, store: Store, now: int) -> None:
+        """Raises Refused, StoreError. Where the money is not enough for what is held otherwise, one
+        step of output will do."""
+        outcome = self._hold(store, now)
+        if outcome.refusals and self._output > STEP and _concern_budgets(outcome):
+            self._output = STEP
+            outcome = self._hold(store, now)
+        self._accept(outcome, now)
+
+    def observe(self, store: Store, tokens: Tokens, now: int, *, is_complete: bool = False) -> None:
+        """What Gemini has reported of the attempt under way. Raises Refused where the answer has to
+        end here; one that is complete never has to."""
+        if self._state is State.SETTLED:
+            return
+        self._reported = tokens
+        is_first = self._state is State.ADMITTED and tokens.input > 0
+        if is_first:
+            self._state = State.ANSWERING
+            self._input, self._cached = tokens.input, tokens.cached
+        has_more = self._output < self._request.max_output
+        is_due = has_more and tokens.output + AHEAD > self._output
+        is_old = now > self._ends - HOLD_SECONDS // 2
+        wants = is_first or is_due or is_old or self._is_refused
+        if wants and not is_complete and now >= self._retry_at:
+            self._change(store, now, extends=is_due)
+
+    def _change(self, store: Store, now: int, *, extends: bool) -> None:
+        before = self._output
+        if extends:
+            steps = -(-(self._reported.output + AHEAD - before) // STEP)
+            self._output = min(before + steps * STEP, self._request.max_output)
+        try:
+            self._accept(store.change(self._to_hold(now), now), now)
+        except (Refused, StoreError) as error:
+            self._output = before
+            self._is_refused = True
+            self._retry_at = now + RETRY_SECONDS
+            if isinstance(error, Refused) and self._is_beyond():
+                raise
+
+    def next_attempt(self, model: Model) -> None:
+        """The attempt under way is over, and billed all the same; another begins."""
+        self._close_attempt()
+        self._model = model
+
+    def charge(self, model: Model, tokens: Tokens, request_class: str) -> None:
+        """Something else that was asked for this request, and is over."""
+        self._earlier.append(Spent(model, tokens, request_class))
+
+    def settle(self, now: int, *, is_error: bool = False, ms: int = 0) -> Hold | None:
+        """The hold to settle, once; None after that. ms: how long the request took."""
+        if self._state is State.SETTLED:
+            return None
+        self._state = State.SETTLED
+        self._close_attempt()
+        self._input = self._cached = self._output = 0
+        hold = self._to_hold(now)
+        *others, last = hold.usage
+        return replace(hold, usage=(*others, last._replace(errors=int(is_error), ms=ms)))
+
+    @property
+    def nano_usd(self) -> int:
+        """By what is known."""
+        return self._amounts().final_nano_usd
+
+    def _close_attempt(self) -> None:
+        if any(self._reported):
+            spent = Spent(self._model, self._reported, self._request.request_class)
+            self._earlier.append(spent)
+        self._reported = Tokens()
+
+    def _hold(self, store: Store, now: int) -> Outcome:
+        hold = self._to_hold(now)
+        marks = tuple(counters.marks(self.member.token))
+        return store.hold(Hold(hold.id, (*marks, *hold.entries), hold.ends, hold.usage), now)
+
+    def _accept(self, outcome: Outcome, now: int) -> None:
+        if outcome.refusals:
+            raise Refused(outcome.refusals)
+        self._held = self._amounts()
+        self._is_refused = False
+        self._ends = now + HOLD_SECONDS
+        self.values.update(outcome.values)
+
+    def _is_beyond(self) -> bool:
+        """Whether the answer has used a step more than it holds."""
+        step = money.cost(self._model, self._request.day, Tokens(output=STEP))
+        return self._amounts().final_nano_usd > self._held.nano_usd + step
+
+    def _amounts(self) -> Amounts:
+        day, known = self._request.day, self._reported
+        held = Tokens(max(self._input, known.input), self._cached, max(self._output, known.output))
+        earlier = sum(money.cost(each.model, day, each.tokens) for each in self._earlier)
+        tokens = sum(each.tokens.input + each.tokens.output for each in self._earlier)
+        return Amounts(
+            earlier + money.cost(self._model, day, held),
+            tokens + held.input + held.output,
+            earlier + money.cost(self._model, day, known),
+            tokens + known.input + known.output,
+        )
+
+    def _to_hold(self, now: int) -> Hold:
+        ends = now + HOLD_SECONDS
+        return Hold(self.id, tuple(self._entries()), ends, tuple(self._usage()))
+
+    def _entries(self) -> Iterator[Entry]:
+        token, amounts = self.member.token, self._amounts()
+        of_person = f"{PERSON}{token.person}", self.member.plan.limits
+        of_group = (f"{GROUP}{token.group}", self.member.group)
+        for account, limits in (of_person, of_group):
+            if limits is not None:
+                yield from counters.entries(account, limits, amounts, self._began, self._zone)
+
+    def _usage(self) -> Iterator[Usage]:
+        """A row for each attempt; the request is counted in the last."""
+        spent = list(self._earlier)
+        if any(self._reported) or not spent:
+            spent.append(Spent(self._model, self._reported, self._request.request_class))
+        day = day_at(self._began, self._zone).isoformat()
+        for number, each in enumerate(spent, 1):
+            yield Usage(
+                day,
+                self.member.token.person,
+                each.model.name,
+                each.request_class,
+                requests=int(number == len(spent)),
+                input=each.tokens.input,
+                cached=each.tokens.cached,
+                output=each.tokens.output,
+                nano_usd=money.cost(each.model, self._request.day, each.tokens),
+                saved=money.saved(each.model, self._request.day, each.tokens),
+            )
+
+
+def _concern_budgets(outcome: Outcome) -> bool:
+    """Whether less money or fewer tokens could help."""
+    return all(counters.is_budget(each.entry) for each in outcome.refusals)
+
+
+def without_limits(hold: Hold) -> Hold:
+    """For what has been served already."""
+    return replace(hold, entries=tuple(each._replace(limit=None) for each in hold.entries))
