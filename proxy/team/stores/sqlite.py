@@ -14,7 +14,7 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
 
 from . import (
@@ -160,19 +160,32 @@ class SqliteStore:
             db.execute("begin immediate")
             yield db
             db.execute("commit")
-        except sqlite3.Error as error:
-            self._disconnect()  # which takes back what is not committed
-            raise StoreError(f"SQLite: {error}") from None
+        except BaseException as error:
+            self._take_back()
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"SQLite: {error}") from None
+            raise
         finally:
             self._lock.release()
 
     def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = sqlite3.connect(
+            connection = sqlite3.connect(
                 self._path, self._seconds, isolation_level=None, check_same_thread=False
             )
-            self._connection.executescript(SCHEMA)
+            with ExitStack() as stack:
+                stack.callback(connection.close)
+                connection.executescript(SCHEMA)
+                stack.pop_all()
+            self._connection = connection
         return self._connection
+
+    def _take_back(self) -> None:
+        """What is not committed. A file is opened anew: it may have been repaired or replaced."""
+        if self.is_shared or self._connection is None:
+            self._disconnect()
+        else:
+            self._connection.rollback()
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -190,8 +203,7 @@ def close_all() -> None:
         store.close()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=close_all)
+getattr(os, "register_at_fork", lambda **_: None)(before=close_all)
 # A connection must not be carried over a fork, not even to be closed there; it is opened again when
 # it is next used: https://www.sqlite.org/howtocorrupt.html#_carrying_an_open_database_connection_across_a_fork_
 
