@@ -199,7 +199,10 @@ def test_server_gets_nothing_that_others_mean(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("PROXY_LISTEN_ADDR", f"127.0.0.1:{port}")
     for name in config.FRAMEWORK_VARIABLES:
         monkeypatch.setenv(name, "app:*")
+    monkeypatch.setenv("WORKERS", "1")
+    monkeypatch.setenv(config.STARTED_BY, "")  # both are gone after the test
     monkeypatch.setattr(os, "execv", lambda *_: None)
+    monkeypatch.setattr(reachability, "look", lambda _: "")
     cli.main([])
     assert not set(config.FRAMEWORK_VARIABLES) & set(os.environ)
 
