@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from translate.response.events import Events
-from translate.response.grounding import Grounding
+from translate.response.grounding import CITATION_SIZE, MAX_SOURCES, MAX_USES, Grounding
 from translate.response.output_limit import OutputLimit
 from translate.translation import Domains
 
@@ -235,8 +235,29 @@ def test_sources_are_judged_once_however_often_they_are_cited() -> None:
 
 def test_citations_are_no_more_than_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """A large passage with many sources would be repeated for each of them."""
-    source = len(f"{REDIRECT}a") + len("aljazeera.com") + 1000
+    source = CITATION_SIZE + len(f"{REDIRECT}a") + len("aljazeera.com") + 1000
     monkeypatch.setattr("translate.response.grounding.MAX_CITED", 3 * source)
     supports = [{"segment": {"text": "x" * 1000}, "groundingChunkIndices": [0] * 1000}]
     metadata = {**FOUND, "groundingSupports": supports}
     assert len(grounding({"groundingMetadata": metadata}).citations()) == 3
+
+
+def test_searches_sources_and_fetches_are_no_more_than_so_many() -> None:
+    """A block of a few bytes becomes two of some hundred each."""
+    page = {"web": {"uri": "https://a.test", "title": "a"}}
+    found = grounding(
+        {
+            "groundingMetadata": {
+                "webSearchQueries": ["q"] * (MAX_USES + 1),
+                "groundingChunks": [page] * (MAX_SOURCES + 1),
+                "groundingSupports": [{"groundingChunkIndices": [MAX_SOURCES]}],
+            },
+            "urlContextMetadata": {"urlMetadata": [{}] * (MAX_USES + 1)},
+        }
+    )
+    kinds = [block["type"] for block in found.blocks("t")]
+    assert kinds.count("server_tool_use") == 2 * MAX_USES
+    assert kinds.count("web_fetch_tool_result") == MAX_USES
+    results = [block for block in found.blocks("t") if block["type"] == "web_search_tool_result"]
+    assert len(results[-1]["content"]) == MAX_SOURCES
+    assert found.citations() == []

@@ -14,8 +14,16 @@ from ..wire import Candidate, Json
 from .events import Events, compact
 
 MAX_CITED = 2_000_000
-"""Characters in all citations of an answer. Each repeats its passage, address and title, and of
+CITATION_SIZE = 200
+"""Characters in all citations of an answer, and of one beside its passage, address and title. Of
 ordinary answers they make some 100,000; but 1 MB of metadata could name half a million."""
+
+MAX_USES = 100
+"""Searches, and pages fetched, that an answer tells of: each becomes two blocks. Google makes a
+dozen, and fetches 20 pages at the most."""
+
+MAX_SOURCES = 1_000
+"""Pages found; Google names some tens of them."""
 
 GOOGLE_REDIRECT_HOST = "vertexaisearch.cloud.google.com"
 """Of the URLs that Google gives in place of a page's own."""
@@ -47,7 +55,7 @@ class Grounding:
             self._search, self._pages = search, None
         fetched = candidate.get("urlContextMetadata")
         if fetched:
-            self._urls = fetched.get("urlMetadata") or self._urls
+            self._urls = (fetched.get("urlMetadata") or self._urls)[:MAX_USES]
 
     @property
     def searches(self) -> int:
@@ -66,7 +74,7 @@ class Grounding:
         citations: list[Json] = []
         room = MAX_CITED
         for source, passage in self._cited():
-            room -= len(source["url"]) + len(source["title"]) + len(passage)
+            room -= CITATION_SIZE + len(source["url"]) + len(source["title"]) + len(passage)
             if room < 0:
                 break
             citations.append(_citation(source, passage))
@@ -125,6 +133,7 @@ class Grounding:
     def _search_blocks(self, tag: str) -> list[Json]:
         """All results follow the last search: Google does not say which search found them."""
         queries = self._search.get("webSearchQueries") or ([""] if self._search else [])
+        queries = queries[:MAX_USES]
         blocks: list[Json] = []
         for i, query in enumerate(queries):
             identity = f"srvtoolu_{tag}s{i:02d}"
@@ -149,7 +158,7 @@ class Grounding:
     def _sources(self) -> list[Json | None]:
         """Title and URL of the web page behind each of the groundingChunks, as far as allowed."""
         if self._pages is None:
-            chunks = self._search.get("groundingChunks", ())
+            chunks = self._search.get("groundingChunks", ())[:MAX_SOURCES]
             self._pages = [self._source(chunk.get("web", {})) for chunk in chunks]
         return self._pages
 
