@@ -61,6 +61,8 @@ FORMS = {
         set(FUNCTIONS)),
     "by a place where none is": (
         "* tools[0].function_declarations[3].parameters.items: missing field.", set(FUNCTIONS)),
+    "an index that is no number Python reads": (
+        f"* tools[0].function_declarations[{'9' * 5_000}].parameters: bad.", set(FUNCTIONS)),
     "not at all": ("reference to undefined schema at properties.x", set(FUNCTIONS)),
 }  # fmt: skip
 

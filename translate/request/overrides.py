@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-BY_INDEX = re.compile(r"function_declarations\[(\d+)\]")
+BY_INDEX = re.compile(r"function_declarations\[(\d{1,6})\]")
 BY_NAME = re.compile(r"`([^`]+)` functionDeclaration")
 UNKNOWN_NAME = re.compile(r'Unknown name "(\w+)"')
 IN_RESPONSE_FORMAT = re.compile(

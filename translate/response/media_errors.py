@@ -59,11 +59,14 @@ def _refused_medium(
 
 def _by_position(message: str, media: Sequence[MediaPlace]) -> MediaPlace | None:
     """The medium at the place that Google names; it may name the part around it only."""
+    first: dict[tuple[int, ...], MediaPlace] = {}
+    for medium in media:
+        for length in range(1, len(medium.position) + 1):
+            first.setdefault(medium.position[:length], medium)
     for found in POSITION.finditer(message):
         position = tuple(int(index) for index in found.groups() if index is not None)
-        for medium in media:
-            if medium.position[: len(position)] == position:
-                return medium
+        if position in first:
+            return first[position]
     return None
 
 
