@@ -49,6 +49,10 @@ ONE_PROPERTY: dict[str, Any] = {
         {"type": "integer", "minimum": 1, "maximum": 9}),
     "exclusive bound of a number": ({"type": "number", "exclusiveMinimum": 0},
         {"type": "number", "minimum": 0, "description": "(exclusiveMinimum: 0)"}),
+    "exclusive bound at the end of the integers": (
+        {"type": "integer", "exclusiveMinimum": 2**64 - 1, "exclusiveMaximum": -(2**63)},
+        {"type": "integer", "description":
+            f"(exclusiveMaximum: {-(2**63)}; exclusiveMinimum: {2**64 - 1})"}),
     "exclusive bound of draft 4": ({"type": "number", "minimum": 1, "exclusiveMinimum": True},
         {"type": "number", "minimum": 1, "description": "(exclusiveMinimum: true)"}),
     "a bound that is no number": (

@@ -356,11 +356,16 @@ def _exclusive(cleaned: Json, key: str, value: Any) -> list[str]:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and bound not in cleaned:
         if cleaned.get("type") == "integer" and isinstance(value, int):
-            cleaned[bound] = value + step
-            return []
+            if value + step in INTEGERS:
+                cleaned[bound] = value + step
+                return []
+            return [_note(key, value)]
         cleaned[bound] = value
     return [_note(key, value)]
 
+
+INTEGERS = range(-(2**63), 2**64)
+"""Those that the JSON library of the proxy writes."""
 
 EXCLUSIVE = {"exclusiveMinimum": ("minimum", 1), "exclusiveMaximum": ("maximum", -1)}
 
