@@ -461,7 +461,9 @@ def test_a_block_becomes_what_the_table_says(kind: str) -> None:
         assert in_model_turn(example) == BECOMES[kind]
     else:
         assert in_model_turn(example) == [{"text": "ok"}]  # a result's: nothing there is refused
-    if is_anywhere or block_type.in_user_turn:
+    if kind == "thinking":
+        assert in_user_turn(example) == []  # nobody else thinks: there is nothing to go on with
+    elif is_anywhere or block_type.in_user_turn:
         assert in_user_turn(example) == BECOMES[kind]
     else:
         assert is_refused(in_user_turn, kind)
