@@ -341,18 +341,19 @@ def find_upstream(
 
 
 def read_json(request: flask.Request, memory: Reservation) -> Any:
-    """A request's body, decoded. Raises ApiError, for want of memory before a byte is read."""
+    """A request's body, decoded. Raises ApiError, for want of memory before a byte is read, as far
+    as can be known: only what has come holds memory, as anybody can announce 32 MB."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ApiError(415, ENCODED)
     length = request.content_length
 
     def reserve(size: int) -> None:
-        if length is None:
-            memory.resize(json_codec.NARROW_COPIES * size)
+        memory.resize(json_codec.NARROW_COPIES * min(size, length or size))
 
     if length is not None:
         request_body.check_length(length)
-        memory.resize(json_codec.NARROW_COPIES * length)
+        reserve(length)
+        memory.resize(0)
     body = request_body.read_body(request.stream, socket_of(request), reserve)
     try:
         memory.resize(json_codec.memory_size(body))

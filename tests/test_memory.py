@@ -90,6 +90,27 @@ def test_memory_is_reserved_before_a_byte_is_read(
     assert answer.status_code == 529
 
 
+class Announced(io.BytesIO):
+    """A body of which nothing comes, once somebody waits for it."""
+
+    held = -1
+
+    def read(self, size: int | None = -1) -> bytes:
+        Announced.held = taken()
+        return b""
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_memory_is_not_held_for_what_is_only_announced(
+    client: FlaskClient, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dozen connections would keep everybody else out, with no more than a head each."""
+    monkeypatch.setattr(request_body, "READ_BYTES", 10_000)
+    server = {"wsgi.input": Announced(), "wsgi.input_terminated": True, "CONTENT_LENGTH": "300000"}
+    client.post(path, headers={"x-api-key": "key"}, environ_overrides=server)
+    assert Announced.held == 10_000 * json_codec.NARROW_COPIES
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_a_body_of_any_length_takes_memory_as_it_grows(
     client: FlaskClient, path: str, monkeypatch: pytest.MonkeyPatch
