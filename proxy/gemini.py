@@ -47,6 +47,10 @@ ERROR_BODY_SECONDS = 5
 MAX_EVENT_BYTES = 33_554_432
 """As much as a request may have; a picture of Gemini's has some 3 MB."""
 
+MAX_STREAM_BYTES = 134_217_728
+"""Of one request's events: 65,536 tokens, each in a chunk of its own, take some 40 MB. A client
+that waits for a whole answer has all of it in memory here."""
+
 MAX_COPIED_BYTES = 4_294_967_296
 """Of one event: sseclient copies it once for each of its lines, of which Gemini's have one. In so
 much it takes 0.1 s."""
@@ -321,13 +325,16 @@ def complete_events(
     What follows the last blank line of the body is no event, unless it is an error: Google
     writes some as bare JSON over several lines, and those are made events here. reserve: called
     with the bytes that are held of a large event, and with 0 behind it; may raise. Raises
-    BrokenStream for an event that is too large.
+    BrokenStream for an event, or a stream, that is too large.
     """
-    held, breaks = bytearray(), 0
+    held, breaks, total = bytearray(), 0, 0
     for read in reads:
         if isinstance(read, Silence):
             yield read
             continue
+        total += len(read)
+        if total > MAX_STREAM_BYTES:
+            raise BrokenStream
         if not held and read.endswith(BLANK_LINES) and _bare_json(read) is None:
             yield read
             continue

@@ -109,6 +109,15 @@ def test_event_has_a_size_and_few_lines(
         assert b"".join(found) == body
 
 
+def test_stream_has_a_size_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events of any size, without end: a whole answer would be kept in memory."""
+    monkeypatch.setattr(gemini, "MAX_STREAM_BYTES", 27)
+    event = b"data: 1\n\n"
+    assert list(complete_events([event] * 3)) == [event] * 3
+    with pytest.raises(BrokenStream):
+        list(complete_events([event] * 4))
+
+
 def test_event_that_is_large_reserves_memory() -> None:
     """As it grows; and gives it back when it was used."""
     calls: list[Any] = []
