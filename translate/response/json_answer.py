@@ -24,9 +24,16 @@ MAX_SCALAR = 1_024
 """Characters of a number: 309 digits are all that a double has."""
 
 BRACKETS = {"object": "{", "array": "["}
+SCALAR_STARTS = {
+    "string": '"',
+    "number": "-0123456789",
+    "integer": "-0123456789",
+    "boolean": "tf",
+    "null": "n",
+}
 """Type of a schema -> how its documents begin."""
-SCALARS = frozenset({"string", "number", "integer", "boolean", "null"})
-TYPES = BRACKETS.keys() | SCALARS
+
+TYPES = BRACKETS.keys() | SCALAR_STARTS.keys()
 CLOSERS = {"{": "}", "[": "]"}
 
 BLANKS = re.compile(r"[ \t\n\r]*")
@@ -41,7 +48,7 @@ SCALAR = re.compile(
     r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null", re.ASCII
 )
 PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
-SCALAR_START = frozenset('"-0123456789tfn')
+SCALAR_START = frozenset("".join(SCALAR_STARTS.values()))
 VALUE_START = SCALAR_START | {word[0] for word in PYTHON_WORDS}
 """Of a scalar within a document."""
 ESCAPED = frozenset('"\\/bfnrt')
@@ -78,7 +85,8 @@ class JsonAnswer:
         kinds = _kinds(schema)
         brackets = "".join(BRACKETS[kind] for kind in BRACKETS if kind in kinds)
         self._start = re.compile(f"[{re.escape(brackets)}]" if brackets else "(?!)")
-        self._state = State.START if kinds <= BRACKETS.keys() else State.PRELUDE
+        self._scalar_start = frozenset("".join(SCALAR_STARTS.get(kind, "") for kind in kinds))
+        self._state = State.PRELUDE if self._scalar_start else State.START
         self._prelude = ""
         self._closers: list[str] = []
         """Of the objects and arrays that are open."""
@@ -139,7 +147,7 @@ class JsonAnswer:
             return len(text)
         if fence := FENCE.match(rest):
             text_start += fence.end()
-        is_scalar = text[text_start] in SCALAR_START
+        is_scalar = text[text_start] in self._scalar_start
         self._state = State.VALUE if is_scalar else State.START
         return text_start
 
@@ -281,6 +289,10 @@ class JsonAnswer:
 def _kinds(schema: Json) -> set[str]:
     """The types that a schema allows its document; all, where it does not say which, or names some
     that nobody knows."""
+    for key in ("anyOf", "oneOf"):
+        alternatives = schema.get(key)
+        if alternatives and "type" not in schema:
+            return set().union(*map(_kinds, alternatives))
     given = schema.get("type", "object" if "properties" in schema else None)
     kinds = given if isinstance(given, list) else [given]
     known = {kind for kind in kinds if isinstance(kind, str) and kind in TYPES}
