@@ -50,25 +50,36 @@ class Amounts(NamedTuple):
     final_tokens: int = 0
 
     def of(self, counter: str) -> tuple[int, int]:
-        """Amount and final of a counter, without its window."""
+        """Amount and final of a counter, whose name has no window here."""
         if KINDS[counter].is_money:
             return self.nano_usd, self.final_nano_usd
-        return {"requests": (1, 1), "streams": (1, 0)}.get(
-            counter, (self.tokens, self.final_tokens)
-        )
+        return RATES.get(counter, (self.tokens, self.final_tokens))
 
 
-def entries(
-    account: str, limits: Limits, amounts: Amounts, now: int, zone: tzinfo
-) -> Iterator[Entry]:
+RATES = {"requests": (1, 1), "streams": (1, 0)}
+"""Counter -> amount and final of each request."""
+
+
+class Line(NamedTuple):
+    """One counter of an account: an entry without its amounts."""
+
+    account: str
+    kind: str
+    name: str
+    limit: int | None
+
+    def entry(self, amounts: Amounts) -> Entry:
+        amount, final = amounts.of(self.kind)
+        return Entry(self.account, self.name, amount, self.limit, final)
+
+
+def lines(account: str, limits: Limits, now: int, zone: tzinfo) -> Iterator[Line]:
     """Of one account, for a request that began `now`."""
-    for counter, kind in KINDS.items():
+    for name, kind in KINDS.items():
         limit = getattr(limits, kind.limit)
-        if limit is None and not kind.is_always:
-            continue
-        window = f":{window_at(kind.period, now, zone).name}" if kind.period else ""
-        amount, final = amounts.of(counter)
-        yield Entry(account, f"{counter}{window}", amount, limit, final)
+        if limit is not None or kind.is_always:
+            window = f":{window_at(kind.period, now, zone).name}" if kind.period else ""
+            yield Line(account, name, f"{name}{window}", limit)
 
 
 def marks(token: Token) -> Iterator[Entry]:

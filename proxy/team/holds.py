@@ -23,10 +23,10 @@ from typing import NamedTuple
 from translate.models import Model
 
 from . import counters, money
-from .counters import GROUP, PERSON, Amounts
+from .counters import GROUP, PERSON, Amounts, Line
 from .money import Tokens
 from .plans import Limits, Plan
-from .stores import Entry, Hold, Outcome, Refusal, Store, StoreError, Usage
+from .stores import Hold, Outcome, Refusal, Store, StoreError, Usage
 from .tokens import Token
 from .windows import day_at
 
@@ -105,8 +105,9 @@ class RequestHold:
         self.member = member
         self.id = request.id
         self._request = request
-        self._began = now
-        self._zone = zone
+        self._day = day_at(now, zone).isoformat()
+        """For the totals."""
+        self._lines = tuple(_lines(member, now, zone))
         self._state = State.ADMITTED
         self._model = request.model
         self._input = money.estimate_input(request.size, request.model)
@@ -227,26 +228,18 @@ class RequestHold:
         )
 
     def _to_hold(self, now: int) -> Hold:
-        ends = now + HOLD_SECONDS
-        return Hold(self.id, tuple(self._entries()), ends, tuple(self._usage()))
-
-    def _entries(self) -> Iterator[Entry]:
-        token, amounts = self.member.token, self._amounts()
-        of_person = f"{PERSON}{token.person}", self.member.plan.limits
-        of_group = (f"{GROUP}{token.group}", self.member.group)
-        for account, limits in (of_person, of_group):
-            if limits is not None:
-                yield from counters.entries(account, limits, amounts, self._began, self._zone)
+        amounts = self._amounts()
+        entries = tuple(line.entry(amounts) for line in self._lines)
+        return Hold(self.id, entries, now + HOLD_SECONDS, tuple(self._usage()))
 
     def _usage(self) -> Iterator[Usage]:
         """A row for each attempt; the request is counted in the last."""
         spent = list(self._earlier)
         if any(self._reported) or not spent:
             spent.append(Spent(self._model, self._reported, self._request.request_class))
-        day = day_at(self._began, self._zone).isoformat()
         for number, each in enumerate(spent, 1):
             yield Usage(
-                day,
+                self._day,
                 self.member.token.person,
                 each.model.name,
                 each.request_class,
@@ -257,6 +250,14 @@ class RequestHold:
                 nano_usd=money.cost(each.model, self._request.day, each.tokens),
                 saved=money.saved(each.model, self._request.day, each.tokens),
             )
+
+
+def _lines(member: Member, now: int, zone: tzinfo) -> Iterator[Line]:
+    """The counters of a request that began `now`: the person's first."""
+    token = member.token
+    yield from counters.lines(f"{PERSON}{token.person}", member.plan.limits, now, zone)
+    if member.group is not None:
+        yield from counters.lines(f"{GROUP}{token.group}", member.group, now, zone)
 
 
 def _concern_budgets(outcome: Outcome) -> bool:

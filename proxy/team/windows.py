@@ -7,6 +7,7 @@ date.
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import NamedTuple
@@ -31,6 +32,7 @@ class Window(NamedTuple):
     ends: int
 
 
+@functools.lru_cache(256)
 def window_at(period: Period, now: int, zone: tzinfo) -> Window:
     """The one that `now`, in Unix seconds, is in."""
     if period is Period.MINUTE:
