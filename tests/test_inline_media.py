@@ -206,3 +206,18 @@ def test_whatever_is_sent_as_base64_arrives(
     data = data if padded else data.rstrip("=")
     data = "\n".join(data[i : i + 7] for i in range(0, len(data), 7)) if wrapped else data
     assert base64.b64decode(part(data=data)["inlineData"]["data"], validate=True) == given
+
+
+@pytest.mark.parametrize(
+    ("first", "media_type"),
+    [
+        (b"\x89PNG\r\n\x1a\n....", "image/png"),
+        (b"\xff\xd8\xff\xe0....", "image/jpeg"),
+        (b"GIF89a....", "image/gif"),
+        (b"RIFF....WEBP", "image/webp"),
+        (b"%PDF-1.7....", "application/pdf"),
+    ],
+)
+def test_file_without_a_type_is_known_by_its_beginning(first: bytes, media_type: str) -> None:
+    data = base64.b64encode(first).decode()
+    assert part("", data) == inline(media_type, data)

@@ -553,8 +553,12 @@ def test_a_block(given: Any, parts: Any) -> None:
     ({"type": "container_upload", "file_id": "f"},
         f"{PATH}: a 'container_upload' block is not supported here"),
     ({"type": "image", "source": source("file", file_id="f")},
-        f"{PATH}.source.type: 'file' is not supported here"),
+        f"{PATH}.image: Could not process image: a source of type 'file' is not supported here; "
+        "send it as base64"),
     ({"type": "image", "source": source("base64", data="AAAA")},
+        f"{PATH}.image: Could not process image: Gemini cannot read ''; send PNG, JPEG, WebP or a "
+        "PDF"),
+    ({"type": "image", "source": source("base64", data="AAAA", media_type=7)},
         f"{PATH}.source.media_type: expected a string"),
     ({"type": "document", "source": source("content", content=[{"type": "hologram"}])},
         f"{PATH}.source.content.0: a 'hologram' block is not supported here"),

@@ -314,7 +314,7 @@ NO: dict[str, Callable[[], bool]] = {
     "fields nobody knows yet": lambda: (
         is_ignored(tomorrow={"a": 1})
         and is_refused("messages.0.content.0:", blocks=[{"type": "hologram"}])
-        and is_refused("messages.0.content.0.source.type:", blocks=[HOLOGRAM])
+        and is_refused("messages.0.content.0.document:", blocks=[HOLOGRAM])
         and is_refused("tool_choice.type:", tools=[BASH], tool_choice={"type": "at_will"})
     ),
 }

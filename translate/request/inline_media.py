@@ -76,7 +76,7 @@ def inline_part(source: Source, kind: str) -> Part:
         media_type, data = split_data_url(data, media_type)
     media_type, _, parameters = media_type.partition(";")
     media_type = media_type.strip().lower()
-    media_type = SYNONYMS.get(media_type, media_type)
+    media_type = SYNONYMS.get(media_type, media_type) or _by_its_beginning(data)
     is_text = media_type.startswith(TEXTS)
     if not is_text and media_type not in READABLE and not media_type.startswith(STREAMS):
         problem = f"Gemini cannot read {media_type[:MAX_SHOWN]!r}; send PNG, JPEG, WebP or a PDF"
@@ -85,6 +85,21 @@ def inline_part(source: Source, kind: str) -> Part:
     if is_text:
         return {"text": base64.b64decode(data).decode(_encoding(parameters), "replace")}
     return {"inlineData": {"mimeType": media_type, "data": data}}
+
+
+def _by_its_beginning(data: str) -> str:
+    """The media type of base64 that has none; "" for a kind that is not known."""
+    return next((kind for start, kind in BEGINNINGS.items() if data.startswith(start)), "")
+
+
+BEGINNINGS = {
+    "iVBORw0KGgo": "image/png",
+    "/9j/": "image/jpeg",
+    "R0lGOD": "image/gif",
+    "UklGR": "image/webp",
+    "JVBERi": "application/pdf",
+}
+"""Base64 of the first bytes of a file -> its media type."""
 
 
 def linked_part(url: str, kind: str) -> Part:

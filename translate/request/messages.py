@@ -291,7 +291,8 @@ def _media(block: Block, parts: list[Part]) -> None:
     source = block["source"]
     add_source = SOURCES.get(source["type"])
     if add_source is None:
-        raise InvalidValue(f"{source['type']!r} is not supported here", "source", "type")
+        problem = f"a source of type {source['type']!r} is not supported here; send it as base64"
+        raise InvalidMedium(problem, block["type"])
     for heading in (block.get("title"), block.get("context")):
         if heading:
             parts.append({"text": heading})

@@ -182,6 +182,11 @@ def block(value: Any) -> Any:
     return check(value)
 
 
+def string_or_nothing(value: Any) -> str:
+    """What may be absent; then it is empty."""
+    return "" if value is None else str(string(value))
+
+
 def source(value: Any) -> Any:
     """Where an image or a document is; an unknown type is refused where it is used."""
     checked = typed(value)
@@ -252,7 +257,7 @@ def tool_result_block(value: Any) -> Any:
 past_block_list = list_of(past_block, "a string or a list of content blocks")
 
 SOURCES: dict[str, dict[str, Check]] = {
-    "base64": {"media_type": string, "data": string},
+    "base64": {"media_type": string_or_nothing, "data": string},
     "url": {"url": string},
     "text": {"data": string},
     "content": {"content": blocks},
