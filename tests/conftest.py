@@ -28,11 +28,12 @@ from translate import models
 
 os.environ.update(NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
 
-# As in a terminal: below `nohup`, or behind a script's `&`, children would inherit that both are
+# As in a terminal: below `nohup`, or behind a script's `&`, children would inherit that these are
 # ignored, and servers go on where a test ends them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-if hasattr(signal, "SIGHUP"):
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+for name in ("SIGHUP", "SIGQUIT"):
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 IN_PROCESS = "in_process.log"
 """The file, beside those of the servers, with what the function writes in this process."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -18,6 +18,7 @@ from proxy.team.refusals import BudgetError
 from proxy.team.stores import Hold, Outcome, Store, StoreError, Usage
 from proxy.team.stores.sqlite import IN_MEMORY, SqliteStore
 from proxy.team.tokens import BadToken, Token
+from tests.team_stores import closing
 from translate import ApiError
 from translate.models import find
 
@@ -51,6 +52,11 @@ usd_per_day = 1
 """
 OUTPUT = 15_000
 """Nano-US$ for a token of Neon's output; an input costs 3,000, from the cache 150."""
+
+
+@pytest.fixture(autouse=True)
+def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    yield from closing(monkeypatch)
 
 
 def budgets(text: str = PLANS, store: Store | None = None, *, serves: bool = True) -> Budgets:

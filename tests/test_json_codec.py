@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -186,8 +187,10 @@ def test_chunk_keeps_halves_for_the_next_one() -> None:
 
 @pytest.mark.parametrize("depth", [1_000, 2_000])
 def test_chunk_nested_too_deeply(depth: int) -> None:
-    with pytest.raises(ApiError, match="nested too deeply"):
-        json_codec.loads_chunk(b"[" * depth + rb'"\ud83d"' + b"]" * depth)
+    raw = b"[" * depth + rb'"\ud83d"' + b"]" * depth
+    reads_all = depth < 1_024 and sys.version_info >= (3, 12)  # as deep as orjson
+    with nullcontext() if reads_all else pytest.raises(ApiError, match="nested too deeply"):
+        json_codec.loads_chunk(raw)
 
 
 @pytest.mark.parametrize("read", [json_codec.loads, json_codec.loads_chunk])

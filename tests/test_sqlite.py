@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from proxy.team.stores import Entry, Hold, StoreError, Usage
 from proxy.team.stores.sqlite import IN_MEMORY, SqliteStore, close_all
 from tests.servers import ROOT
+from tests.team_stores import closing
 
 NOW, END = 1_795_900_000, 1_795_903_600
 DAY = "usd_day:2026-11-28"
@@ -63,6 +65,11 @@ for number in range(50):
 if child:
     assert os.waitpid(child, 0)[1] == 0
 """
+
+
+@pytest.fixture(autouse=True)
+def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    yield from closing(monkeypatch)
 
 
 @pytest.fixture

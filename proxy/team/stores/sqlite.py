@@ -171,7 +171,7 @@ class SqliteStore:
     def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
             connection = sqlite3.connect(
-                self._path, self._seconds, isolation_level=None, check_same_thread=False
+                self._path, timeout=self._seconds, isolation_level=None, check_same_thread=False
             )
             with ExitStack() as stack:
                 stack.callback(connection.close)
