@@ -3,10 +3,12 @@ a file that is none."""
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -203,3 +205,37 @@ def test_file_that_is_repaired_is_opened_again(tmp_path: Path) -> None:
     file.unlink()
     store.check()
     store.close()
+
+
+def test_new_file_is_opened_by_several_at_once(path: str) -> None:
+    stores = [SqliteStore(path, seconds=60) for _ in range(8)]
+    start = threading.Barrier(len(stores))
+
+    def check(store: SqliteStore) -> None:
+        start.wait()
+        store.check()
+
+    with ThreadPoolExecutor(len(stores)) as pool:
+        list(pool.map(check, stores))
+
+
+class Opening:
+    """A connection to a file that others are opening: fails with these codes, one by one."""
+
+    def __init__(self, *codes: int) -> None:
+        self.codes = list(codes)
+
+    def executescript(self, script: str) -> None:
+        if self.codes:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = self.codes.pop(0)
+            raise error
+
+
+def test_opening_of_others_is_waited_for_with_a_bound(path: str) -> None:
+    opening = Opening(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY)
+    SqliteStore(path, seconds=60)._prepare(opening)  # type: ignore[arg-type]
+    assert opening.codes == []
+    for seconds, code in ((0, sqlite3.SQLITE_BUSY), (60, sqlite3.SQLITE_IOERR)):
+        with pytest.raises(sqlite3.OperationalError):
+            SqliteStore(path, seconds)._prepare(Opening(code))  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,6 +39,9 @@ IN_MEMORY = ":memory:"
 MAX_SWEPT = 100
 """Abandoned holds that one verb settles: as many as a process that died may have had open. What is
 left is the next one's."""
+
+OPENING_SECONDS = 0.005
+"""Between two attempts to open a file that others are opening."""
 
 SCHEMA = f"""
 pragma journal_mode = wal;
@@ -175,10 +179,24 @@ class SqliteStore:
             )
             with ExitStack() as stack:
                 stack.callback(connection.close)
-                connection.executescript(SCHEMA)
+                self._prepare(connection)
                 stack.pop_all()
             self._connection = connection
         return self._connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Several connections may open a new file at once, and SQLite itself does not wait for the
+        one that gives it its write-ahead log (https://www.sqlite.org/wal.html, 9)."""
+        end = time.monotonic() + self._seconds
+        while True:
+            try:
+                connection.executescript(SCHEMA)
+                return
+            except sqlite3.OperationalError as error:
+                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not is_busy or time.monotonic() >= end:
+                    raise
+            time.sleep(OPENING_SECONDS)
 
     def _take_back(self) -> None:
         """What is not committed. A file is opened anew: it may have been repaired or replaced."""
