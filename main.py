@@ -13,7 +13,6 @@ if sys.version_info < (3, 11):  # noqa: UP036 - what is imported below has no se
 import contextlib
 import functools
 import gc
-import random
 import re
 import socket
 from collections.abc import Callable
@@ -304,8 +303,7 @@ def framework_error(error: HTTPException) -> flask.Response:
 
 def new_log_entry(request: flask.Request) -> RequestLog:
     session = request.headers.get("X-Claude-Code-Session-Id", "")
-    request_id = f"req_{random.getrandbits(128):032x}"
-    return RequestLog(request_id, request.method, request.path, session)
+    return RequestLog(request_log.new_request_id(), request.method, request.path, session)
 
 
 def finish(response: flask.Response, log_entry: RequestLog) -> flask.Response:

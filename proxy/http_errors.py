@@ -5,13 +5,12 @@ Nothing that a client has sent is in them, nor in the log: a line that is no hea
 
 from __future__ import annotations
 
-import random
 from http import HTTPStatus
 
 from translate import ApiError
 
 from . import json_codec
-from .request_log import RequestLog
+from .request_log import RequestLog, new_request_id
 
 MAX_LINE_BYTES = 8_190
 """Of a request's first line, as in Apache (LimitRequestLine): the longest URL here has 100."""
@@ -55,7 +54,7 @@ def from_status(status: int) -> bytes:
 
 def _render(exception: Exception) -> bytes:
     """A whole response, after which nothing follows on the connection."""
-    log_entry = RequestLog(f"req_{random.getrandbits(128):032x}", "", "", "")
+    log_entry = RequestLog(new_request_id(), "", "", "")
     error = log_entry.to_api_error(exception)
     body = json_codec.dumps(error.body(log_entry.request_id))
     head = (

@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import functools
 import logging
+import random
 import re
 import sys
 import time
@@ -139,6 +140,10 @@ class RequestLog:
 
     def _elapsed(self) -> int:
         return round(1000 * (time.monotonic() - self.started))
+
+
+def new_request_id() -> str:
+    return f"req_{random.getrandbits(128):032x}"
 
 
 def should_log(value: object) -> bool:
