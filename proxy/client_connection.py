@@ -85,7 +85,7 @@ class Unreader(SocketUnreader):  # type: ignore[misc]
 
     deadline: float | None = None
     is_at_end = False
-    """Whether nothing more comes from the client: it has said so, or is not listened to."""
+    """Whether nothing more comes from the client: it has closed its side, or is not read from."""
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         if self.deadline is not None:

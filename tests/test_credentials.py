@@ -81,9 +81,9 @@ def test_key_is_asked_for_once_and_kept(
     terminal.append(f" {KEY} ")
     assert credentials.ask_for_key(environ) == KEY
     assert credentials.find_key(environ) == KEY
-    said = capsys.readouterr()
-    assert KEY not in said.out + said.err
-    assert "--forget" in said.err
+    shown = capsys.readouterr()
+    assert KEY not in shown.out + shown.err
+    assert "--forget" in shown.err
 
 
 def test_file_is_the_persons_alone(environ: dict[str, str]) -> None:
@@ -112,10 +112,10 @@ def test_what_is_no_key_is_asked_for_again(
 ) -> None:
     terminal += [typed, typed, KEY]
     assert credentials.ask_for_key(environ) == KEY
-    said = capsys.readouterr().err
+    shown = capsys.readouterr().err
     problem = "a key of Anthropic's" if typed.startswith("sk-ant-") else "That is no key."
-    assert said.count(problem) == 2
-    assert typed not in said or typed in ("", " ", '""')
+    assert shown.count(problem) == 2
+    assert typed not in shown or typed in ("", " ", '""')
 
 
 def test_whoever_has_no_key_is_not_asked_for_ever(
@@ -156,9 +156,9 @@ def test_key_that_cannot_be_kept_is_used(
     (tmp_path / "config").write_text("a file is in the way")
     terminal.append(KEY)
     assert credentials.ask_for_key(environ) == KEY
-    said = capsys.readouterr().err
-    assert "not kept" in said
-    assert KEY not in said
+    shown = capsys.readouterr().err
+    assert "not kept" in shown
+    assert KEY not in shown
 
 
 def test_file_that_is_no_text_is_no_key(environ: dict[str, str]) -> None:

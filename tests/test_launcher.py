@@ -108,10 +108,10 @@ def test_session_from_start_to_totals(here: Session, capsys: pytest.CaptureFixtu
     assert environ["NO_PROXY"].endswith("127.0.0.1,localhost")
     assert not {"ANTHROPIC_API_KEY", "GEMINI_API_KEY", "PROXY_TOKEN"} & environ.keys()
     assert environ["ANTHROPIC_AUTH_TOKEN"] != here.environ["GEMINI_API_KEY"]
-    said = capsys.readouterr().err
-    assert "auto mode: gemini-3.8-flash judges tool calls" in said
-    assert "1 requests, " in said
-    assert "at Gemini's list price" in said
+    shown = capsys.readouterr().err
+    assert "auto mode: gemini-3.8-flash judges tool calls" in shown
+    assert "1 requests, " in shown
+    assert "at Gemini's list price" in shown
 
 
 def test_exit_code_is_claude_codes(here: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,12 +250,12 @@ def test_key_that_is_refused_is_named_at_the_end(
         monkeypatch.delenv("GEMINI_API_KEY")
         monkeypatch.setattr(claude.credentials, "find_key", lambda: key)
     assert claude.main([]) == 1
-    said = capsys.readouterr().err
+    shown = capsys.readouterr().err
     assert (
-        f"Gemini refused the key. {'`gemini-claude ' if is_kept else 'It is the one in '}" in said
+        f"Gemini refused the key. {'`gemini-claude ' if is_kept else 'It is the one in '}" in shown
     )
-    assert hint in said
-    assert key not in said
+    assert hint in shown
+    assert key not in shown
 
 
 def test_start_that_fails_has_no_totals(
@@ -484,9 +484,9 @@ def test_script_installs_once(
     clone.make_python(PIP.format(installed=installed, calls=calls, python=sys.executable, code="0"))
     if has_mark:
         (clone.folder / ".venv/run").touch()
-    for said in ("Setting up (once, some 20 seconds) ...\n", ""):
+    for shown in ("Setting up (once, some 20 seconds) ...\n", ""):
         run = clone.run(session, "--forget")
-        assert (run.returncode, run.stderr) == (0, said)
+        assert (run.returncode, run.stderr) == (0, shown)
     assert len(calls.read_text().splitlines()) == 1
 
 
@@ -554,10 +554,10 @@ def test_signal_during_set_up_ends_pip(
     with started.open() as pip:
         pid = int(pip.readline())
         process.send_signal(number)
-        said = process.communicate()[1]
+        shown = process.communicate()[1]
         assert pip.read() == ""  # its end of the pipe is closed
     assert process.returncode == 128 + number
-    assert "Traceback" not in said
+    assert "Traceback" not in shown
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 

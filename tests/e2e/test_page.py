@@ -200,8 +200,8 @@ def test_enter_copies_a_block_and_says_so(page: Page, url: str) -> None:
     page.open(url)
     page.evaluate("document.querySelector('[data-copy=block-1]').focus()")
     page.press("Enter")
-    said = page.evaluate(until("document.getElementById('copied').textContent"))
-    assert said == "Copied: bash, zsh"
+    shown = page.evaluate(until("document.getElementById('copied').textContent"))
+    assert shown == "Copied: bash, zsh"
     assert page.evaluate("document.activeElement.textContent") == "Copied"
     assert page.evaluate("navigator.clipboard.readText()") == (
         f"export ANTHROPIC_BASE_URL={url}\nexport ANTHROPIC_AUTH_TOKEN=your-gemini-key\nclaude"
@@ -216,8 +216,8 @@ def test_without_a_clipboard_the_block_is_selected(page: Page, url: str) -> None
         "document.execCommand = () => false, "
         "document.querySelector('[data-copy=block-2]').click()"
     )
-    said = page.evaluate(until("document.getElementById('copied').textContent"))
-    assert said == "Selected: copy it with Ctrl+C"
+    shown = page.evaluate(until("document.getElementById('copied').textContent"))
+    assert shown == "Selected: copy it with Ctrl+C"
     assert page.evaluate("getSelection().toString()").startswith("$env:ANTHROPIC_BASE_URL")
 
 

@@ -60,7 +60,7 @@ MAX_STOP_LENGTH = 256
 """Characters. Each may become a node, of 350 bytes, of what looks for them (stop_finder.py)."""
 
 MAX_DOMAINS = 1_000
-"""In a filter, each of which is said to the model. The Messages API names no limit, Managed Agents
+"""In a filter, each of which goes into the prompt. The Messages API names no limit, Managed Agents
 have one of 64 (platform.claude.com, "Restrict web search and web fetch domains", 2026-11-28)."""
 
 

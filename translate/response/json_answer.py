@@ -2,7 +2,7 @@
 
 A model that is only told the form puts it into a fence, or writes a sentence before it. Where a
 document begins is seen from its first characters, so it is shown as it comes; each character is
-looked at once. What has one reading is mended: a comma before an end, a line break in a string,
+looked at once. What has one reading is repaired: a comma before an end, a line break in a string,
 Python's words.
 Source: RFC 8259.
 """
