@@ -117,7 +117,8 @@ class Answer:
         plan, translator = self._attempts.plan, self._attempts.translator
         self._log_entry.gemini = plan.translation.model.name
         self._log_entry.tokens = translator.tokens
-        self._log_entry.add_cost(plan.translation.model, translator.tokens)
+        for billed in (*self._attempts.billed, *self._attempts.judged):
+            self._log_entry.add_cost(billed)
         self._log_entry.failed_attempts = plan.failed_attempts
         self._log_entry.repairs = translator.repairs
 

@@ -25,6 +25,7 @@ from translate.models import Platform
 from translate.request.media import media_places
 from translate.response.media_errors import explain_media_error
 from translate.response.model_errors import explain_model_error
+from translate.response.usage import Billed
 from translate.translation import MediaPlace
 from translate.wire import Chunk, Event
 
@@ -125,6 +126,9 @@ class Attempts:
         self._requests = 0
         self._failed_resumptions = 0
         """In a row behind the same checkpoint."""
+        self._earlier: list[Billed] = []
+        self.judged: list[Billed] = []
+        """Requests of auto mode's judge."""
         self.plan = Plan(call.translate, keys, call.settings.fallbacks)
         self.translator = call.new_translator(self.plan.translation)
 
@@ -145,6 +149,7 @@ class Attempts:
             pause = self.plan.next_attempt(cause, error) if cause else None
             if pause is None:
                 break
+            self._earlier += self.translator.billed
             yield from self._poller.pause(pause)
             previous = None if self._is_whole else self.translator
             self.translator = self._call.new_translator(self.plan.translation, previous)
@@ -158,6 +163,11 @@ class Attempts:
                 # Its traceback holds this frame: held here as well, both would stay for long.
                 error = final_error = None
         yield self.translator.finish()
+
+    @property
+    def billed(self) -> list[Billed]:
+        """All requests of this answer, whatever became of them; the last is under way."""
+        return [*self._earlier, *self.translator.billed]
 
     def _explain(self, error: ApiError) -> ApiError:
         """The error in words by which a client, or a person, can go on."""

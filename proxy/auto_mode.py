@@ -12,7 +12,6 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 from translate import ApiError, Cause, StreamTranslator, Translation, collect, translate
-from translate.models import Model
 from translate.request import safeguards
 from translate.response.verdicts import (
     Reason,
@@ -177,13 +176,13 @@ class Judge:
                     break
         finally:
             stream.close()
-            self._count(translation.model, translator.tokens)
+            self.attempts.judged += translator.billed
+            self._count(translator.tokens)
         events += translator.finish()
         return collect(events)
 
-    def _count(self, model: Model, tokens: Mapping[str, int]) -> None:
+    def _count(self, tokens: Mapping[str, int]) -> None:
         """Add what one attempt has used."""
-        self.log_entry.add_cost(model, tokens)
         judge = self.log_entry.judge
         for name, count in tokens.items():
             judge[name] = judge.get(name, 0) + count

@@ -18,8 +18,8 @@ from .config import Settings
 AUTO_MODE_MODEL = "gemini-3.8-flash"
 """To judge tool calls: free to use, and quick."""
 
-TYPICAL_VERDICT = {"uncached": 3_000, "cached": 5_000, "output": 150}
-"""Tokens of one, for the line that says what it costs."""
+TYPICAL_VERDICT = models.Tokens(input=8_000, cached=5_000, output=150)
+"""Of one, for the line that says what it costs."""
 
 
 IS_WINDOWS = os.name == "nt"
@@ -74,7 +74,7 @@ def auto_mode(settings: Settings) -> str:
     """Who judges tool calls, what that costs, and how to change it."""
     judge = settings.auto_mode_model
     model = models.find(judge or AUTO_MODE_MODEL)
-    price = models.cost(model, clock.today(), **TYPICAL_VERDICT)
+    price = models.cost(model, clock.today(), TYPICAL_VERDICT)
     costs = f"about {log_text.dollars(price)} a turn"
     costs += ", or your free tier" if model.is_free else ""
     if judge is None:

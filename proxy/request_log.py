@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from translate import ApiError, models
-from translate.models import Model
+from translate.response.usage import Billed
 
 from . import __version__, clock, config, json_codec, log_queue, log_text, routes
 from .log_queue import LogQueue
@@ -53,7 +53,7 @@ class RequestLog:
     caller_id: see auth.py. model: as the client named it. gemini: the one that was used.
     failed_attempts: their causes, oldest first. repairs: how many tool calls were repaired, by
     kind. judge: of auto mode's verdict (see auto_mode.py): model, tokens, outcomes. usd: US dollars
-    at list price, the judge's among them. started: seconds of time.monotonic().
+    at list price, of all attempts and of the judge. started: seconds of time.monotonic().
     """
 
     request_id: str
@@ -75,15 +75,9 @@ class RequestLog:
     started: float = field(default_factory=time.monotonic)
     first_byte_ms: int | None = None
 
-    def add_cost(self, model: Model, tokens: Mapping[str, int]) -> None:
-        """Of tokens as they stand in the log."""
-        self.usd += models.cost(
-            model,
-            clock.today(),
-            uncached=tokens["in"],
-            cached=tokens["cached"],
-            output=tokens["out"],
-        )
+    def add_cost(self, billed: Billed) -> None:
+        """Of one request to Gemini."""
+        self.usd += models.cost(billed.model, clock.today(), billed.tokens)
 
     def mark_first_byte(self) -> None:
         """Gemini has begun to answer."""

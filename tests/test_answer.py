@@ -72,6 +72,13 @@ def test_answer_is_sent_as_it_comes() -> None:
     assert entry.gemini == "as it was written"
 
 
+def test_cost_is_that_of_all_attempts() -> None:
+    usage = {"promptTokenCount": 1_000_000}
+    case = opened(Stream({**chunk(thought("Hm.")), "usageMetadata": usage}, BROKEN), Stream(HI))
+    list(case.answer)
+    assert case.log_entry.usd == pytest.approx(1.5)
+
+
 def test_making_an_answer_asks_nothing() -> None:
     assert make_case(Stream(HI)).gemini.requests == []
 

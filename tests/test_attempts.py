@@ -11,6 +11,7 @@ from tests import fake_gemini
 from tests.answers import call, chunk, text, thought
 from tests.fake_gemini import BROKEN, END, EXHAUSTED, HI, OVERLOADED, Stream
 from translate import ApiError, Cause
+from translate.models import Tokens
 
 SCHEMA = {"type": "object", "properties": {"q": {"type": "string"}}}
 TOOLS = [{"name": name, "input_schema": SCHEMA} for name in "ABCDE"]
@@ -222,6 +223,20 @@ def test_end_of_a_hop_is_waited_for() -> None:
     run = Run([chunk(text("Hel"), continuationToken="t1", finish="CONTINUATION"), BROKEN], [LO])
     assert (run.text, run.gemini.tokens) == ("Hello.", [None, "t1"])
     assert run.gemini.streams[0].ends == [attempts.END_OF_BODY_SECONDS]
+
+
+def test_bill_has_every_request_that_was_sent() -> None:
+    """A continued answer reads its input again, and a failed attempt is billed, too."""
+
+    def counted(prompt: int, *parts: Any, **more: Any) -> Any:
+        usage = {"promptTokenCount": prompt, "candidatesTokenCount": 1}
+        return {**chunk(*parts, **more), "usageMetadata": usage}
+
+    hop = counted(7, text("a"), continuationToken="t1", finish="CONTINUATION")
+    run = Run([counted(5, thought("Hm.")), BROKEN], [hop], [counted(9, text("b"), **END)])
+    billed = run.case.attempts.billed
+    assert [each.tokens for each in billed] == [Tokens(5, 0, 1), Tokens(7, 0, 1), Tokens(9, 0, 1)]
+    assert {each.model for each in billed} == {run.case.attempts.plan.translation.model}
 
 
 def test_stop_sequence_ends_the_request() -> None:

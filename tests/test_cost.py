@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from translate.models import cost, find
+from translate.models import Tokens, cost, find
 
 TODAY, LATER = "2026-11-28", "2027-01-01"
 MILLION = 1_000_000
@@ -31,5 +31,5 @@ def test_cost_by_kind_of_token_day_and_tier(
     name: str, day: str, counts: tuple[int, int, int], dollars: float
 ) -> None:
     uncached, cached, output = counts
-    found = cost(find(name), day, uncached=uncached, cached=cached, output=output)
-    assert found == pytest.approx(dollars)
+    tokens = Tokens(uncached + cached, cached, output)
+    assert cost(find(name), day, tokens) == pytest.approx(dollars)

@@ -17,7 +17,8 @@ import pytest
 from proxy import __version__, request_log
 from proxy.request_log import RequestLog, configure_logging, safe_identifier, should_log
 from translate import ApiError, Cause, InvalidRequest
-from translate.models import find
+from translate.models import Tokens, find
+from translate.response.usage import Billed
 
 SECRET = "AIzaSy-prompt-or-key"
 Lines = Callable[[], list[dict[str, Any]]]
@@ -59,7 +60,7 @@ def test_the_line_of_a_request(lines: Lines) -> None:
     line.failed_attempts = ["overloaded", "empty"]
     line.repairs = {"renamed": 1}
     line.judge["flagged"] = 1
-    line.add_cost(find("gemini-4-hydrogen"), line.tokens)
+    line.add_cost(Billed(find("gemini-4-hydrogen"), Tokens(9, 0, 5)))
     line.mark_first_byte()
     line.write()
     (entry,) = lines()

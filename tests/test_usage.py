@@ -1,5 +1,6 @@
 """translate/response/usage.py: Gemini's running totals as Anthropic's usage."""
 
+from translate.models import Tokens
 from translate.response.usage import UsageTotals
 from translate.wire import UsageMetadata
 
@@ -55,6 +56,16 @@ def test_usage_of_a_long_answer_has_its_first_hops_input() -> None:
     thought = {"output_tokens_details": {"thinking_tokens": 2 * 87}}
     assert (totals.usage(), totals.visible) == ({**USAGE, "output_tokens": 266, **thought}, 92)
     assert totals.thoughts == 2 * 87
+
+
+def test_bill_has_the_whole_input_of_each_request() -> None:
+    totals = UsageTotals()
+    totals.update(HOP)
+    totals.next_hop()
+    assert totals.billed() == [Tokens(18_234 + 94, 16_320, 133), Tokens()]
+    totals.update({"promptTokenCount": 20_000, "candidatesTokenCount": 1})
+    first, second = totals.billed(searched=True)
+    assert (first, second) == (Tokens(18_234, 16_320, 133), Tokens(20_000, 0, 1))
 
 
 def test_usage_is_zero_by_default_and_never_negative() -> None:

@@ -306,7 +306,7 @@ def _find_keys(settings: Settings, environ: Mapping[str, str]) -> list[Key]:
 def paid_model(today: str) -> Model:
     """The cheapest one that only who pays may use, and that stays."""
     paid = [each for each in models.TABLE.values() if not each.is_free and not each.retires]
-    return min(paid, key=lambda model: models.cost(model, today, uncached=1, cached=0, output=1))
+    return min(paid, key=lambda model: models.cost(model, today, models.Tokens(1, 0, 1)))
 
 
 def other_model(name: str) -> str:

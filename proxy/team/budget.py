@@ -11,10 +11,10 @@ from collections import deque
 from typing import NamedTuple
 
 from translate import ApiError
+from translate.models import Tokens
 
 from . import counters, refusals
 from .holds import Member, Refused, Request, RequestHold, without_limits
-from .money import Tokens
 from .plans import Plan, Plans
 from .stores import Hold, Store, StoreError
 from .stores import refusals as refusals_of

@@ -20,11 +20,10 @@ from datetime import tzinfo
 from enum import StrEnum
 from typing import NamedTuple
 
-from translate.models import Model
+from translate.models import Model, Tokens
 
 from . import counters, money
 from .counters import GROUP, PERSON, Amounts, Line
-from .money import Tokens
 from .plans import Limits, Plan
 from .stores import Hold, Outcome, Refusal, Store, StoreError, Usage
 from .tokens import Token

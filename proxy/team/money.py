@@ -7,9 +7,7 @@ does.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from translate.models import Model
+from translate.models import Model, Tokens
 from translate.models.cost import rates_on
 
 NANO = 10**9
@@ -23,14 +21,6 @@ BYTES_PER_TOKEN = 3
 code 3 to 3.5, and Claude Code sends both. An estimate that is too low would be held too little; one
 that is too high is corrected within seconds, by the first chunk. A picture's base64 counts for far
 more than it costs, but no more than the context of its model."""
-
-
-class Tokens(NamedTuple):
-    """Of one model. input: with what came from the cache. output: with thoughts."""
-
-    input: int = 0
-    cached: int = 0
-    output: int = 0
 
 
 def cost(model: Model, day: str, tokens: Tokens) -> int:

@@ -5,7 +5,7 @@ One row of the table says all of a model; whoever uses one imports it from here.
 """
 
 from .api import CLASS_NAMES, catalog, display_name, summary, to_models_api
-from .cost import cost
+from .cost import Tokens, cost
 from .names import (
     CLASS_SETTINGS,
     CLASSES,
@@ -64,6 +64,7 @@ __all__ = [
     "Platform",
     "Price",
     "Rates",
+    "Tokens",
     "catalog",
     "choose",
     "class_of",

@@ -5,20 +5,27 @@ The prices are table.py's. Whether a key is a free one, for which nothing is pai
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from .table import LARGE_INPUT, TABLE, Model, Rates
 
 MILLION = 1_000_000
 
 
-def cost(model: Model, day: str, *, uncached: int, cached: int, output: int) -> float:
-    """US dollars for one request at the standard tier, or as much as the dearest model would cost
-    where the price is not known.
+class Tokens(NamedTuple):
+    """Of one request. input: with what came from the cache. output: with thoughts."""
 
-    day: an ISO date. uncached, cached: tokens of the input, which add up to all of it. output:
-    tokens, thoughts among them.
-    """
-    rates = rates_on(model, day, uncached + cached)
-    dollars = uncached * rates.input + cached * rates.cached + output * rates.output
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+
+
+def cost(model: Model, day: str, tokens: Tokens) -> float:
+    """US dollars for one request at the standard tier, or as much as the dearest model would cost
+    where the price is not known. day: an ISO date."""
+    rates = rates_on(model, day, tokens.input)
+    uncached = tokens.input - tokens.cached
+    dollars = uncached * rates.input + tokens.cached * rates.cached + tokens.output * rates.output
     return dollars / MILLION
 
 

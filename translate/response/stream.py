@@ -21,7 +21,7 @@ from .grounding import Grounding
 from .json_answer import JsonAnswer
 from .output_limit import OutputLimit
 from .tool_calls import ToolCalls
-from .usage import UsageTotals
+from .usage import Billed, UsageTotals
 
 MAX_KEPT_TEXT = 8_192
 """Characters of a text that a stream keeps back until its sources are known, which go in front of
@@ -237,6 +237,13 @@ class StreamTranslator:
             "out": usage["output_tokens"],
             "thoughts": self._totals.thoughts,
         }
+
+    @property
+    def billed(self) -> list[Billed]:
+        """What the attempt has cost so far, request by request; the last is under way."""
+        searched = self._grounding.searches > 0
+        model = self._translation.model
+        return [Billed(model, tokens) for tokens in self._totals.billed(searched=searched)]
 
     @property
     def has_ended(self) -> bool:

@@ -6,7 +6,17 @@ goes on in another request, which counts anew.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from ..models import Model, Tokens
 from ..wire import Usage, UsageMetadata
+
+
+class Billed(NamedTuple):
+    """What one request to Gemini has cost."""
+
+    model: Model
+    tokens: Tokens
 
 
 class UsageTotals:
@@ -15,8 +25,8 @@ class UsageTotals:
     def __init__(self) -> None:
         self._hop: UsageMetadata = {}
         """Of the hop under way."""
-        self._first: UsageMetadata | None = None
-        """Of the first hop, once another has followed it."""
+        self._earlier: list[UsageMetadata] = []
+        """Of the hops before it."""
         self._earlier_visible = 0
         self._earlier_thoughts = 0
 
@@ -27,7 +37,7 @@ class UsageTotals:
     def next_hop(self) -> None:
         """The answer goes on in another request."""
         self._earlier_visible, self._earlier_thoughts = self.visible, self.thoughts
-        self._first = self._hop if self._first is None else self._first
+        self._earlier.append(self._hop)
         self._hop = {}
 
     @property
@@ -37,13 +47,7 @@ class UsageTotals:
         Then prompt, candidates and tool use already make up the total (seen in other proxies'
         notes).
         """
-        hop = self._hop
-        candidates, thoughts = hop.get("candidatesTokenCount", 0), hop.get("thoughtsTokenCount", 0)
-        if 0 < thoughts <= candidates:
-            read = hop.get("promptTokenCount", 0) + hop.get("toolUsePromptTokenCount", 0)
-            if read + candidates == hop.get("totalTokenCount"):
-                candidates -= thoughts
-        return self._earlier_visible + candidates
+        return self._earlier_visible + _visible(self._hop)
 
     @property
     def has_tool_use(self) -> bool:
@@ -61,10 +65,8 @@ class UsageTotals:
         searched: whether Google searched the web; what it read there is not billed. Later hops
         read again what the earlier ones wrote: the context is as large as the first one's.
         """
-        first = self._hop if self._first is None else self._first
-        cached = first.get("cachedContentTokenCount", 0)
-        read = 0 if searched else first.get("toolUsePromptTokenCount", 0)
-        prompt = first.get("promptTokenCount", 0) + read
+        first = self._earlier[0] if self._earlier else self._hop
+        cached, prompt = first.get("cachedContentTokenCount", 0), _prompt(first, searched=searched)
         usage: Usage = {
             "input_tokens": max(0, prompt - cached),
             "cache_creation_input_tokens": 0,
@@ -75,3 +77,26 @@ class UsageTotals:
             # Claude Code 2.1.330 counts them in its `modelUsage`.
             usage["output_tokens_details"] = {"thinking_tokens": self.thoughts}
         return usage
+
+    def billed(self, *, searched: bool = False) -> list[Tokens]:
+        """What Google bills, for each request: later ones read all of it again."""
+        return [
+            Tokens(
+                _prompt(hop, searched=searched),
+                hop.get("cachedContentTokenCount", 0),
+                _visible(hop) + hop.get("thoughtsTokenCount", 0),
+            )
+            for hop in (*self._earlier, self._hop)
+        ]
+
+
+def _visible(hop: UsageMetadata) -> int:
+    candidates, thoughts = hop.get("candidatesTokenCount", 0), hop.get("thoughtsTokenCount", 0)
+    if 0 < thoughts <= candidates and _prompt(hop) + candidates == hop.get("totalTokenCount"):
+        return candidates - thoughts
+    return candidates
+
+
+def _prompt(hop: UsageMetadata, *, searched: bool = False) -> int:
+    read = 0 if searched else hop.get("toolUsePromptTokenCount", 0)
+    return hop.get("promptTokenCount", 0) + read
