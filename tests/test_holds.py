@@ -12,15 +12,15 @@ import pytest
 
 from proxy.team import budget, counters, money, plans, refusals
 from proxy.team.budget import DOWN_SECONDS, MAX_KEPT, Budgets, Charge
-from proxy.team.holds import HELD_OUTPUT, HOLD_SECONDS, STEP, Request
-from proxy.team.money import NANO, Tokens
+from proxy.team.holds import HELD_OUTPUT, HOLD_SECONDS, STEP, Request, Spent
+from proxy.team.money import NANO
 from proxy.team.refusals import BudgetError
 from proxy.team.stores import Hold, Outcome, Store, StoreError, Usage
 from proxy.team.stores.sqlite import IN_MEMORY, SqliteStore
 from proxy.team.tokens import BadToken, Token
 from tests.team_stores import closing
 from translate import ApiError
-from translate.models import find
+from translate.models import Tokens, find
 
 NOW = int(datetime(2026, 11, 28, 18, 43, 12, tzinfo=UTC).timestamp())
 DAY = "2026-11-28"
@@ -76,6 +76,10 @@ def admit(
     return gate.admit(gate.member(token, now), request, now)
 
 
+def observe(charge: Charge, tokens: Tokens, now: int, *, is_complete: bool = False) -> None:
+    charge.observe([Spent(NEON, tokens, "main")], now, is_complete=is_complete)
+
+
 def refused(gate: Budgets, name: str = "b", **more: object) -> ApiError:
     with pytest.raises(ApiError) as caught:
         admit(gate, name, **more)  # type: ignore[arg-type]
@@ -123,7 +127,7 @@ def test_hold_is_corrected_at_the_first_chunk() -> None:
     """Complaint 2: worst cases fill a budget with nothing spent."""
     gate = budgets()
     charge = admit(gate)
-    charge.observe(Tokens(12_000, 11_000, 5), NOW + 2)
+    observe(charge, Tokens(12_000, 11_000, 5), NOW + 2)
     assert used(gate) == 1_000 * 3_000 + 11_000 * 150 + HELD_OUTPUT * OUTPUT
     assert charge.hold.nano_usd == 1_000 * 3_000 + 11_000 * 150 + 5 * OUTPUT
 
@@ -140,7 +144,7 @@ def test_hold_is_extended_in_steps_ahead_of_the_answer() -> None:
         (17_000, 20_000),
         (19_999, 20_000),
     ):
-        charge.observe(Tokens(1, 0, output), NOW + 2)
+        observe(charge, Tokens(1, 0, output), NOW + 2)
         assert used(gate) == 3_000 + held * OUTPUT, output
 
 
@@ -148,12 +152,12 @@ def test_hold_is_settled_by_what_was_reported_last() -> None:
     """Complaints 5, 6: a client that leaves pays what Google reported, neither nothing nor all."""
     gate = budgets()
     charge = admit(gate)
-    charge.observe(Tokens(12_000, 11_000, 5), NOW + 2)
-    charge.observe(Tokens(12_000, 11_000, 700), NOW + 3)
+    observe(charge, Tokens(12_000, 11_000, 5), NOW + 2)
+    observe(charge, Tokens(12_000, 11_000, 700), NOW + 3)
     cost = 1_000 * 3_000 + 11_000 * 150 + 700 * OUTPUT
     for _ in range(2):
         charge.settle(NOW + 4, is_error=True, ms=4_000)
-    charge.observe(Tokens(99_000, 0, 999), NOW + 5)
+    observe(charge, Tokens(99_000, 0, 999), NOW + 5)
     assert values(gate) == {
         "requests:2026-11-28T18:43": 1,
         "usd_day:2026-11-28": cost,
@@ -171,11 +175,12 @@ def test_every_attempt_that_was_billed_is_counted() -> None:
     """Complaint 17: retries, fallbacks and auto mode go through the same gate."""
     gate = budgets()
     charge = admit(gate)
-    charge.observe(Tokens(12_000, 0, 5), NOW)
-    charge.hold.next_attempt(HYDROGEN)
-    charge.observe(Tokens(1_000, 0, 10), NOW)
+    observe(charge, Tokens(12_000, 0, 5), NOW)
+    first, second = Spent(NEON, Tokens(12_000, 0, 5), "main"), Tokens(1_000, 0, 10)
+    charge.observe([first, Spent(HYDROGEN, second, "main")], NOW)
     assert used(gate) >= 12_000 * 3_000 + 5 * OUTPUT + 1_000 * 1_500 + 10 * 7_500
-    charge.hold.charge(HYDROGEN, Tokens(100, 0, 1), "judge")
+    judge = Spent(HYDROGEN, Tokens(100, 0, 1), "judge")
+    charge.observe([first, judge, Spent(HYDROGEN, second, "main")], NOW)
     charge.settle(NOW)
     found = [(row.model, row.request_class, row.requests, row.nano_usd) for row in gate_rows(gate)]
     assert found == [
@@ -193,7 +198,7 @@ def gate_rows(gate: Budgets) -> Sequence[Usage]:
 def test_request_that_was_never_answered_costs_nothing() -> None:
     gate = budgets()
     charge = admit(gate)
-    charge.hold.next_attempt(HYDROGEN)
+    charge.observe([Spent(NEON, Tokens(), "main"), Spent(HYDROGEN, Tokens(), "main")], NOW)
     charge.settle(NOW, is_error=True)
     assert used(gate) == 0
     assert [(row.requests, row.errors, row.nano_usd) for row in gate_rows(gate)] == [(1, 1, 0)]
@@ -205,7 +210,7 @@ def test_hold_is_renewed_while_the_answer_goes_on() -> None:
     now = NOW
     for _ in range(4):
         now += HOLD_SECONDS // 2 + 1
-        charge.observe(Tokens(1, 0, 1), now)
+        observe(charge, Tokens(1, 0, 1), now)
         admit(gate, f"{now}", token=ALICE, size=0, max_output=1, now=now).settle(now)
         assert used(gate) == 3_000 + HELD_OUTPUT * OUTPUT
 
@@ -214,7 +219,7 @@ def test_windows_are_those_of_the_beginning() -> None:
     gate = budgets()
     late = int(datetime(2026, 11, 28, 22, 59, 59, tzinfo=UTC).timestamp())
     charge = admit(gate, now=late)
-    charge.observe(Tokens(10, 0, 5), late + 3)
+    observe(charge, Tokens(10, 0, 5), late + 3)
     charge.settle(late + 4)
     assert set(values(gate)) & {"usd_day:2026-11-28", "usd_day:2026-11-29"} == {
         "usd_day:2026-11-28"
@@ -228,7 +233,7 @@ def test_windows_are_those_of_the_beginning() -> None:
 def spend(gate: Budgets, output: int, name: str = "spent", **more: object) -> None:
     """By one answer."""
     charge = admit(gate, name, size=0, max_output=1, **more)  # type: ignore[arg-type]
-    charge.observe(Tokens(0, 0, output), NOW, is_complete=True)
+    observe(charge, Tokens(0, 0, output), NOW, is_complete=True)
     charge.settle(NOW)
 
 
@@ -291,7 +296,7 @@ def test_budget_held_by_others_is_busy() -> None:
     assert (
         "Answers that are under way hold the rest of alice's budget for this day" in error.message
     )
-    charges[0].observe(Tokens(266_667, 266_000, 1), NOW + 1)
+    observe(charges[0], Tokens(266_667, 266_000, 1), NOW + 1)
     admit(gate, "again", size=250_000, now=NOW + 60)
 
 
@@ -319,7 +324,7 @@ def test_budget_of_tokens_is_spent_too() -> None:
     gate = budgets()
     bob = Token(("t2",), "bob", "tokens", NOW, NOW + 9)
     charge = admit(gate, token=bob, size=0)
-    charge.observe(Tokens(20_001, 0, 1), NOW, is_complete=True)
+    observe(charge, Tokens(20_001, 0, 1), NOW, is_complete=True)
     charge.settle(NOW)
     message = refused(gate, token=bob).message
     assert "20,002 tokens of 20,000 tokens are used of bob's budget for this day" in message
@@ -469,7 +474,7 @@ def test_store_down_is_served_and_counted_here() -> None:
     assert (gate.store_error, gate.is_shared) == ("hold failed", False)
     refused(gate, "too large", size=3_000_000)
     assert store.calls == ["hold"], "a store that failed is left alone for a while"
-    charge.observe(Tokens(0, 0, 40_000), NOW, is_complete=True)
+    observe(charge, Tokens(0, 0, 40_000), NOW, is_complete=True)
     charge.settle(NOW)
     store.down = set()
     later = NOW + DOWN_SECONDS
@@ -500,7 +505,7 @@ def test_store_down_ends_no_answer() -> None:
     charge = admit(gate, size=0)
     store.down = {"change", "settle"}
     for second, output in enumerate((1, 9_000, 30_000)):
-        charge.observe(Tokens(1, 0, output), NOW + second)
+        observe(charge, Tokens(1, 0, output), NOW + second)
     charge.settle(NOW + 3)
     assert gate.store_error == "settle failed"
     admit(gate, "b", size=0, max_output=1, now=NOW + 4).settle(NOW + 4)
@@ -516,7 +521,7 @@ def test_store_down_again_keeps_what_waits() -> None:
     gate = budgets(FEW_LIMITS, store)
     charge = admit(gate, size=0)
     store.down = {"settle"}
-    charge.observe(Tokens(1, 0, 500), NOW, is_complete=True)
+    observe(charge, Tokens(1, 0, 500), NOW, is_complete=True)
     charge.settle(NOW)
     admit(gate, "b", size=0, max_output=1, now=NOW + 5)
     assert (gate.store_error, len(gate._kept)) == ("settle failed", 1)
@@ -562,7 +567,7 @@ class Emptied(list[None]):
 def stream(charge: Charge) -> None:
     """An answer of 32,000 tokens, a second for each thousand."""
     for second in range(1, 33):
-        charge.observe(Tokens(0, 0, 1_000 * second), NOW + second)
+        observe(charge, Tokens(0, 0, 1_000 * second), NOW + second)
 
 
 def test_answer_is_cut_one_step_behind_its_hold() -> None:
@@ -580,7 +585,7 @@ def test_answer_is_cut_one_step_behind_its_hold() -> None:
 def test_answer_that_is_complete_is_never_cut() -> None:
     gate = budgets()
     charge = admit(gate, size=0)
-    charge.observe(Tokens(0, 0, 200_000), NOW, is_complete=True)
+    observe(charge, Tokens(0, 0, 200_000), NOW, is_complete=True)
     charge.settle(NOW)
     assert used(gate) == 200_000 * OUTPUT
 
@@ -590,11 +595,11 @@ def test_answer_waits_for_the_holds_of_others() -> None:
     gate = budgets()
     other = admit(gate, "other", size=750_000, max_output=1)
     charge = admit(gate, size=0, max_output=32_000)
-    charge.observe(Tokens(0, 0, 7_000), NOW + 1)
+    observe(charge, Tokens(0, 0, 7_000), NOW + 1)
     assert used(gate) < NANO
-    charge.observe(Tokens(0, 0, 11_000), NOW + 2)
-    other.observe(Tokens(250_000, 250_000, 1), NOW + 2)
-    charge.observe(Tokens(0, 0, 16_000), NOW + 3)
+    observe(charge, Tokens(0, 0, 11_000), NOW + 2)
+    observe(other, Tokens(250_000, 250_000, 1), NOW + 2)
+    observe(charge, Tokens(0, 0, 16_000), NOW + 3)
     assert used(gate) > 16_000 * OUTPUT
 
 
@@ -656,7 +661,7 @@ class Team:
         before = answer.charge.hold.nano_usd
         ends = self.dice.random() < 0.05
         try:
-            answer.charge.observe(Tokens(answer.prompt, answer.cached, answer.output), now)
+            observe(answer.charge, Tokens(answer.prompt, answer.cached, answer.output), now)
         except BudgetError:
             ends = True
         for who in (person, "g"):

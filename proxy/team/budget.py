@@ -8,13 +8,13 @@ counts for itself.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from translate import ApiError
-from translate.models import Tokens
 
 from . import counters, refusals
-from .holds import Member, Refused, Request, RequestHold, without_limits
+from .holds import Member, Refused, Request, RequestHold, Spent, without_limits
 from .plans import Plan, Plans
 from .stores import Hold, Store, StoreError
 from .stores import refusals as refusals_of
@@ -170,11 +170,12 @@ class Charge:
         self._store = store
         self.hold = hold
 
-    def observe(self, tokens: Tokens, now: int, *, is_complete: bool = False) -> None:
-        """What Gemini has reported of the attempt under way. Raises ApiError where the answer has
-        to end for want of money; one that is complete does not."""
+    def observe(self, spent: Sequence[Spent], now: int, *, is_complete: bool = False) -> None:
+        """What Gemini has reported of all that was asked for this answer; the last is under way.
+        Raises ApiError where the answer has to end for want of money; one that is complete does
+        not."""
         try:
-            self.hold.observe(self._store, tokens, now, is_complete=is_complete)
+            self.hold.observe(self._store, spent, now, is_complete=is_complete)
         except Refused as error:
             raise self._budgets.explain(error, self.hold.member, now) from None
 

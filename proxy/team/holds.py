@@ -14,7 +14,7 @@ when it has used one more than it holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from enum import StrEnum
@@ -56,6 +56,14 @@ class State(StrEnum):
     SETTLED = "settled"
 
 
+class Spent(NamedTuple):
+    """By one request to Gemini."""
+
+    model: Model
+    tokens: Tokens
+    request_class: str
+
+
 class Request(NamedTuple):
     """What a request may cost. id: unique. size: bytes of its JSON. max_output: tokens, thoughts
     among them. day: on which prices are looked up. request_class: for the totals."""
@@ -88,14 +96,6 @@ class Refused(Exception):
         self.refusals = refusals
 
 
-class Spent(NamedTuple):
-    """On one model by one attempt."""
-
-    model: Model
-    tokens: Tokens
-    request_class: str
-
-
 class RequestHold:
     """Admit it before the request is sent, and settle it in any case. now: Unix seconds. zone: that
     of the plans."""
@@ -108,14 +108,14 @@ class RequestHold:
         """For the totals."""
         self._lines = tuple(_lines(member, now, zone))
         self._state = State.ADMITTED
-        self._model = request.model
         self._input = money.estimate_input(request.size, request.model)
         self._cached = 0
         self._output = min(request.max_output, HELD_OUTPUT)
         """Held; so are the other two."""
-        self._reported = Tokens()
+        self._reported = Spent(request.model, Tokens(), request.request_class)
+        """By the request to Gemini that is under way."""
         self._earlier: list[Spent] = []
-        """By attempts that are over."""
+        """By those that are over."""
         self._held = Amounts()
         """By the store, as far as known."""
         self._ends = 0
@@ -134,12 +134,15 @@ class RequestHold:
             outcome = self._hold(store, now)
         self._accept(outcome, now)
 
-    def observe(self, store: Store, tokens: Tokens, now: int, *, is_complete: bool = False) -> None:
-        """What Gemini has reported of the attempt under way. Raises Refused where the answer has to
-        end here; one that is complete never has to."""
+    def observe(
+        self, store: Store, spent: Sequence[Spent], now: int, *, is_complete: bool = False
+    ) -> None:
+        """What Gemini has reported of all that was asked for this answer; the last is under way.
+        Raises Refused where the answer has to end here; one that is complete never has to."""
         if self._state is State.SETTLED:
             return
-        self._reported = tokens
+        *self._earlier, self._reported = spent
+        tokens = self._reported.tokens
         is_first = self._state is State.ADMITTED and tokens.input > 0
         if is_first:
             self._state = State.ANSWERING
@@ -154,7 +157,7 @@ class RequestHold:
     def _change(self, store: Store, now: int, *, extends: bool) -> None:
         before = self._output
         if extends:
-            steps = -(-(self._reported.output + AHEAD - before) // STEP)
+            steps = -(-(self._reported.tokens.output + AHEAD - before) // STEP)
             self._output = min(before + steps * STEP, self._request.max_output)
         try:
             self._accept(store.change(self._to_hold(now), now), now)
@@ -165,21 +168,11 @@ class RequestHold:
             if isinstance(error, Refused) and self._is_beyond():
                 raise
 
-    def next_attempt(self, model: Model) -> None:
-        """The attempt under way is over, and billed all the same; another begins."""
-        self._close_attempt()
-        self._model = model
-
-    def charge(self, model: Model, tokens: Tokens, request_class: str) -> None:
-        """Something else that was asked for this request, and is over."""
-        self._earlier.append(Spent(model, tokens, request_class))
-
     def settle(self, now: int, *, is_error: bool = False, ms: int = 0) -> Hold | None:
         """The hold to settle, once; None after that. ms: how long the request took."""
         if self._state is State.SETTLED:
             return None
         self._state = State.SETTLED
-        self._close_attempt()
         self._input = self._cached = self._output = 0
         hold = self._to_hold(now)
         *others, last = hold.usage
@@ -189,12 +182,6 @@ class RequestHold:
     def nano_usd(self) -> int:
         """By what is known."""
         return self._amounts().final_nano_usd
-
-    def _close_attempt(self) -> None:
-        if any(self._reported):
-            spent = Spent(self._model, self._reported, self._request.request_class)
-            self._earlier.append(spent)
-        self._reported = Tokens()
 
     def _hold(self, store: Store, now: int) -> Outcome:
         hold = self._to_hold(now)
@@ -211,18 +198,18 @@ class RequestHold:
 
     def _is_beyond(self) -> bool:
         """Whether the answer has used a step more than it holds."""
-        step = money.cost(self._model, self._request.day, Tokens(output=STEP))
+        step = money.cost(self._reported.model, self._request.day, Tokens(output=STEP))
         return self._amounts().final_nano_usd > self._held.nano_usd + step
 
     def _amounts(self) -> Amounts:
-        day, known = self._request.day, self._reported
+        day, (model, known, _) = self._request.day, self._reported
         held = Tokens(max(self._input, known.input), self._cached, max(self._output, known.output))
         earlier = sum(money.cost(each.model, day, each.tokens) for each in self._earlier)
         tokens = sum(each.tokens.input + each.tokens.output for each in self._earlier)
         return Amounts(
-            earlier + money.cost(self._model, day, held),
+            earlier + money.cost(model, day, held),
             tokens + held.input + held.output,
-            earlier + money.cost(self._model, day, known),
+            earlier + money.cost(model, day, known),
             tokens + known.input + known.output,
         )
 
@@ -232,10 +219,9 @@ class RequestHold:
         return Hold(self.id, entries, now + HOLD_SECONDS, tuple(self._usage()))
 
     def _usage(self) -> Iterator[Usage]:
-        """A row for each attempt; the request is counted in the last."""
-        spent = list(self._earlier)
-        if any(self._reported) or not spent:
-            spent.append(Spent(self._model, self._reported, self._request.request_class))
+        """A row for each request to Gemini; the client's is counted in the last."""
+        spent = [each for each in self._earlier if any(each.tokens)]
+        spent.append(self._reported)
         for number, each in enumerate(spent, 1):
             yield Usage(
                 self._day,
