@@ -46,6 +46,7 @@ from proxy.concurrency import ConcurrencyLimit, MemoryBudget, Reservation
 from proxy.connections import Timeouts
 from proxy.gemini import Gemini
 from proxy.liveness import ClientDisconnected, Poller
+from proxy.payers import AccessTokens
 from proxy.request_log import RequestLog
 from proxy.retry_policies import attempts_header
 from proxy.tool_cache import RequestTools
@@ -77,6 +78,11 @@ if settings.log_bodies:
 
     recorder = open_recorder(settings, server.listen_host() or settings.host)
     banner.print_recording(settings)
+access_tokens: AccessTokens = auth.SharedToken(settings.token)
+if settings.team:
+    from proxy.team.opening import open_team
+
+    access_tokens = open_team(settings)
 memory_budget = MemoryBudget(config.request_memory())
 timeouts = Timeouts(settings.connect, settings.silence)
 gemini = Gemini(endpoint, settings.threads, timeouts, memory_budget)
@@ -114,8 +120,8 @@ def create_message(request: flask.Request, log_entry: RequestLog) -> flask.Respo
     with contextlib.ExitStack() as stack:
         stack.enter_context(concurrency_limit)
         memory = stack.enter_context(memory_budget.reserve())
-        body = read_json(request, memory)
-        answer = start_answer(request, body, caller, log_entry)
+        body, size = read_json(request, memory)
+        answer = start_answer(request, body, size, caller, log_entry)
         stack.callback(answer.close)
         answer.open(whole=not log_entry.stream)
         if log_entry.stream:
@@ -130,14 +136,16 @@ def create_message(request: flask.Request, log_entry: RequestLog) -> flask.Respo
 
 
 def start_answer(
-    request: flask.Request, body: Any, caller: auth.Caller, log_entry: RequestLog
+    request: flask.Request, body: Any, size: int, caller: auth.Caller, log_entry: RequestLog
 ) -> Answer:
     """The answer, translated and not yet asked for. Raises ApiError for a bad request."""
+    payer = caller.payer
     call = MessagesCall(
         body,
         settings,
         gemini.platform,
         message_id=log_entry.request_id.replace("req_", "msg_"),
+        fallbacks=[each for each in settings.fallbacks if payer.allows(each)],
         is_subagent="x-claude-code-agent-id" in request.headers,
         is_claude_code=request.headers.get("User-Agent", "").startswith("claude-cli/"),
         today=clock.today(),
@@ -149,6 +157,7 @@ def start_answer(
     attempts = Attempts(call, upstream, caller.keys, poller, is_whole=is_whole)
     log_entry.model, log_entry.stream = body["model"], not is_whole
     items = auto_mode.judged_events(call, attempts, upstream, poller, log_entry)
+    items = payer.charged(items, attempts, log_entry, size)
     return Answer(attempts, poller, log_entry, settings, socket_of(request), items)
 
 
@@ -156,7 +165,7 @@ def count_tokens(request: flask.Request, log_entry: RequestLog) -> flask.Respons
     """POST /v1/messages/count_tokens."""
     caller = authenticate(request, log_entry)
     with concurrency_limit, memory_budget.reserve() as memory:
-        body, today = read_json(request, memory), clock.today()
+        (body, _), today = read_json(request, memory), clock.today()
         upstream = find_upstream(request, body, caller, log_entry, today=today)
         translation = translate(
             body,
@@ -167,6 +176,7 @@ def count_tokens(request: flask.Request, log_entry: RequestLog) -> flask.Respons
             today=today,
         )
         log_entry.model, log_entry.gemini = body["model"], translation.model.name
+        caller.payer.check(body["model"], translation.model.name)
         poller = new_poller(request)
         count = token_count.count(upstream, translation, caller.keys, poller, count_limit)
         response = json_response({"input_tokens": liveness.run(count)})
@@ -177,29 +187,35 @@ def count_tokens(request: flask.Request, log_entry: RequestLog) -> flask.Respons
 
 def list_models(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """GET /v1/models: one page holds all."""
-    authenticate(request, log_entry)
-    data = models.catalog(
+    payer = authenticate(request, log_entry).payer
+    payer.check()
+    catalog = models.catalog(
         settings.model_settings,
         has_classes=not DISCOVERY.fullmatch(request.headers.get("User-Agent", "")),
         platform=gemini.platform,
         today=clock.today(),
     )
-    return json_response(
-        {
-            "data": data,
-            "has_more": False,
-            "first_id": data[0]["id"],
-            "last_id": data[-1]["id"],
-        }
+    named = [(str(each["id"]), each) for each in catalog]
+    data = [each for name, each in named if payer.allows(name, resolve(name).name)]
+    ids = [each["id"] for each in data] or [None]
+    page = {"data": data, "has_more": False, "first_id": ids[0], "last_id": ids[-1]}
+    return json_response(page)
+
+
+def resolve(model_id: str) -> models.Model:
+    """What a client's name for a model stands for."""
+    return models.resolve(
+        model_id, settings.model_settings, platform=gemini.platform, today=clock.today()
     )
 
 
 def show_model(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """GET /v1/models/{id}: also for an alias, and for a Claude model's name."""
-    authenticate(request, log_entry)
-    model_id, today = routes.model_id(request.path), clock.today()
-    model = models.resolve(model_id, settings.model_settings, platform=gemini.platform, today=today)
-    return json_response(models.to_models_api(model, model_id, today=today))
+    payer = authenticate(request, log_entry).payer
+    model_id = routes.model_id(request.path)
+    model = resolve(model_id)
+    payer.check(model_id, model.name)
+    return json_response(models.to_models_api(model, model_id, today=clock.today()))
 
 
 def show_health(request: flask.Request, log_entry: RequestLog) -> flask.Response:
@@ -302,8 +318,18 @@ def framework_error(error: HTTPException) -> flask.Response:
 
 
 def new_log_entry(request: flask.Request) -> RequestLog:
-    session = request.headers.get("X-Claude-Code-Session-Id", "")
-    return RequestLog(request_log.new_request_id(), request.method, request.path, session)
+    headers = request.headers
+    return RequestLog(
+        request_log.new_request_id(),
+        request.method,
+        request.path,
+        session=headers.get("X-Claude-Code-Session-Id", ""),
+        request_class=request_log.request_class(
+            headers.get("X-Claude-Code-Request-Class", ""),
+            is_subagent="X-Claude-Code-Agent-Id" in headers,
+        ),
+        agent=headers.get("X-Claude-Code-Agent-Type", ""),
+    )
 
 
 def finish(response: flask.Response, log_entry: RequestLog) -> flask.Response:
@@ -320,8 +346,9 @@ def finish(response: flask.Response, log_entry: RequestLog) -> flask.Response:
 
 
 def authenticate(request: flask.Request, log_entry: RequestLog) -> auth.Caller:
-    caller = auth.authenticate(request.headers, request.remote_addr, settings)
+    caller = auth.authenticate(request.headers, request.remote_addr, settings, access_tokens)
     log_entry.caller_id = caller.caller_id
+    log_entry.person, log_entry.plan = caller.payer.person, caller.payer.plan
     return caller
 
 
@@ -338,9 +365,10 @@ def find_upstream(
     return recorder.begin(log_entry, body, request.headers, caller, gemini, **conditions)
 
 
-def read_json(request: flask.Request, memory: Reservation) -> Any:
-    """A request's body, decoded. Raises ApiError, for want of memory before a byte is read, as far
-    as can be known: only what has come holds memory, as anybody can announce 32 MB."""
+def read_json(request: flask.Request, memory: Reservation) -> tuple[Any, int]:
+    """A request's body, decoded, and its size in bytes. Raises ApiError, for want of memory before
+    a byte is read, as far as can be known: only what has come holds memory, as anybody can announce
+    32 MB."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ApiError(415, ENCODED)
     length = request.content_length
@@ -359,7 +387,7 @@ def read_json(request: flask.Request, memory: Reservation) -> Any:
         memory.resize(json_codec.memory_size(body, is_exact=True))
     decoded = json_codec.loads_request(body)
     memory.resize(memory.size - len(body))
-    return decoded
+    return decoded, len(body)
 
 
 def new_poller(request: flask.Request) -> Poller:

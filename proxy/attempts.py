@@ -64,14 +64,15 @@ RESUMABLE = frozenset(
 class MessagesCall:
     """A client's request, and what its translation takes from elsewhere.
 
-    body: decoded JSON. platform: Google's API that is asked. message_id: the answer's. today: an
-    ISO date.
+    body: decoded JSON. platform: Google's API that is asked. message_id: the answer's. fallbacks:
+    Gemini models to ask when another cannot be had. today: an ISO date.
     """
 
     body: Any
     settings: Settings
     platform: Platform
     message_id: str
+    fallbacks: Sequence[str] = ()
     is_subagent: bool = False
     is_claude_code: bool = False
     today: str = models.CHECKED
@@ -129,7 +130,7 @@ class Attempts:
         self._earlier: list[Billed] = []
         self.judged: list[Billed] = []
         """Requests of auto mode's judge."""
-        self.plan = Plan(call.translate, keys, call.settings.fallbacks)
+        self.plan = Plan(call.translate, keys, call.fallbacks)
         self.translator = call.new_translator(self.plan.translation)
 
     def events(self) -> Generator[list[Event] | Silence, None, None]:
@@ -163,6 +164,11 @@ class Attempts:
                 # Its traceback holds this frame: held here as well, both would stay for long.
                 error = final_error = None
         yield self.translator.finish()
+
+    @property
+    def translation(self) -> Translation:
+        """Of the attempt under way."""
+        return self.plan.translation
 
     @property
     def billed(self) -> list[Billed]:

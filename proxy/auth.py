@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from werkzeug.datastructures import Headers
@@ -18,7 +19,8 @@ from translate import ApiError
 from translate.response.google_errors import KEY_HINT
 
 from . import cors, spelling
-from .config import Settings, is_loopback
+from .config import KEY, TOKEN, Settings, is_loopback
+from .payers import UNCOUNTED, AccessTokens, Holder, Payer
 
 FORWARDED = (
     *("Forwarded", "Via", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP"),
@@ -88,34 +90,56 @@ class Caller(NamedTuple):
 
     caller_id: str
     keys: tuple[Key, ...]
+    payer: Payer = UNCOUNTED
 
 
-def authenticate(headers: Headers, remote_address: str | None, settings: Settings) -> Caller:
+class SharedToken:
+    """PROXY_TOKEN, the same for all: nobody is told apart. "" where there is none."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def find(self, presented: Sequence[str]) -> Holder | None:
+        others = [value for value in presented if not is_equal(value, self._token)]
+        is_presented = self._token and len(others) < len(presented)
+        return Holder("token", UNCOUNTED, others) if is_presented else None
+
+
+def authenticate(
+    headers: Headers, remote_address: str | None, settings: Settings, tokens: AccessTokens
+) -> Caller:
     """The caller, with the keys for it. Raises ApiError 401 where there are none.
 
-    With PROXY_TOKEN set, a caller must present it; the server's key is then used (or, where it
-    has none, the caller's second credential). Vertex AI takes no key but the server's identity.
-    Without PROXY_TOKEN, the server's key serves only programs on the same machine; everybody else
-    brings a key. For a page of a site that is not allowed it is never used: ApiError 403.
+    Where access tokens are taken, a caller must present one, or, if PROXY_AUTH allows it, a key;
+    for a token's holder the server's key is used (or, where it has none, the caller's second
+    credential). Vertex AI takes no key but the server's identity. Without access tokens, the
+    server's key serves only programs on the same machine; everybody else brings a key. For a page
+    of a site that is not allowed it is never used: ApiError 403.
     """
     presented = credentials(headers)
     server_keys = tuple(Key(key, SERVERS_HINT) for key in settings.api_keys)
     if settings.is_vertex:
         server_keys = (Key("", IDENTITY_HINT),)
-    if settings.token:
-        others = [value for value in presented if not _equal(value, settings.token)]
-        if len(others) == len(presented):
+    if TOKEN in settings.accepts:
+        if holder := tokens.find(presented):
+            return _holder(holder, server_keys, headers, settings)
+        if KEY not in settings.accepts:
             raise _unauthorized(TOKEN_HINT)
-        if not server_keys:
-            return _caller_keys(others, NO_KEY_HINT)
-        if not _may_use_server_key(headers, settings):
-            raise ApiError(403, ORIGIN_HINT, retry=False)
-        return Caller("token", server_keys)
-    if server_keys and is_local(headers, remote_address):
+    elif server_keys and is_local(headers, remote_address):
         return Caller("local", server_keys)
     if settings.is_vertex:
         raise _unauthorized(NO_TOKEN_HINT)
     return _caller_keys(presented, KEY_HINT)
+
+
+def _holder(
+    holder: Holder, server_keys: tuple[Key, ...], headers: Headers, settings: Settings
+) -> Caller:
+    if not server_keys:
+        return _caller_keys(holder.others, NO_KEY_HINT)._replace(payer=holder.payer)
+    if not _may_use_server_key(headers, settings):
+        raise ApiError(403, ORIGIN_HINT, retry=False)
+    return Caller(holder.caller_id, server_keys, holder.payer)
 
 
 def credentials(headers: Headers) -> list[str]:
@@ -147,7 +171,8 @@ def _unauthorized(message: str) -> ApiError:
     return ApiError(401, message, retry=False)
 
 
-def _equal(presented: str, secret: str) -> bool:
+def is_equal(presented: str, secret: str) -> bool:
+    """In a time that tells nothing of the secret."""
     return hmac.compare_digest(presented.encode(), secret.encode())
 
 

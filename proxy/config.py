@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 from . import memory_limit, spelling
+from .setting_values import BadSetting as BadSetting
+from .setting_values import is_loopback as is_loopback
+from .setting_values import (
+    read_address,
+    read_choice,
+    read_count,
+    read_endpoint,
+    read_list,
+    read_secret,
+)
 
 MODEL_VARIABLES = (
     "ANTHROPIC_MODEL",
@@ -35,6 +44,7 @@ DEFAULTS = {
     "PROXY_LOG_FORMAT": "auto",
     "PROXY_ALLOW_ORIGINS": "https://pivot.claude.ai",
     "PROXY_AUTO_MODE_MODEL": "off",
+    "PROXY_STORE_DOWN": "serve",
     "PROXY_LISTEN_ADDR": "127.0.0.1:8080",
     "THREADS": "256",
 }
@@ -43,6 +53,13 @@ DEVELOPER_ENDPOINT = "https://generativelanguage.googleapis.com"
 BACKENDS = ("DEVELOPER", "VERTEX")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("AUTO", "JSON", "TEXT")
+STORE_DOWN = ("SERVE", "REFUSE")
+
+TOKEN, KEY = "TOKEN", "KEY"
+"""What a caller may present: an access token of this server, or a Gemini key of their own."""
+
+MIN_SECRET = 32
+"""Characters: what signs access tokens must not be guessed from one of them."""
 
 THRESHOLDS = (
     "OFF",
@@ -75,6 +92,12 @@ VARIABLES = (
     "PROXY_LOG_BODIES",
     "PROXY_ALLOW_ORIGINS",
     "PROXY_AUTO_MODE_MODEL",
+    "PROXY_SECRET",
+    "PROXY_PLANS",
+    "PROXY_STORE",
+    "PROXY_STORE_DOWN",
+    "PROXY_REVOKED",
+    "PROXY_AUTH",
     "PROXY_INSTANCE",
     "PROXY_LISTEN_ADDR",
     "PROXY_WORKERS",
@@ -82,7 +105,7 @@ VARIABLES = (
 )
 """Every variable the server reads."""
 
-SECRETS = ("GEMINI_API_KEY", "PROXY_TOKEN")
+SECRETS = ("GEMINI_API_KEY", "PROXY_TOKEN", "PROXY_SECRET")
 """What the secret of GEMINI_SECRET_ARN may hold, on AWS Lambda."""
 
 MAX_DEFAULT_WORKERS = 4
@@ -107,11 +130,21 @@ ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@]+")
 """As browsers write them: a scheme, a host, perhaps a port, and no path."""
 
 
-class BadSetting(SystemExit):
-    """A variable has a value that cannot be used; ends the program with a sentence."""
+@dataclass(frozen=True)
+class TeamSettings:
+    """Of those who share a server, as they stand in the environment; team/ reads the plans, opens
+    the store, and knows what is wrong with them.
 
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"{name}: {problem}")
+    secrets: any of them may have signed an access token; the first signs new ones. plans: the plan
+    file, its path or its text. store: a URL, "" for none. serves_when_down: while the store cannot
+    be asked. revoked: ids of tokens, and people whose older tokens are revoked.
+    """
+
+    secrets: tuple[str, ...] = field(repr=False)
+    plans: str
+    store: str
+    serves_when_down: bool
+    revoked: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -127,6 +160,7 @@ class Settings:
     requests that it holds at once. log_bodies: a folder for recordings (recording/), "" for
     none. allow_origins: of pages that may ask from elsewhere, in small letters; "*" for all.
     auto_mode_model: judges tool calls for Claude Code's auto mode; None where nothing does.
+    accepts: of TOKEN and KEY, what a caller may present. team: None where nobody is counted.
     instance: what the health answer calls this server.
     """
 
@@ -150,6 +184,8 @@ class Settings:
     log_bodies: str
     allow_origins: tuple[str, ...]
     auto_mode_model: str | None
+    accepts: frozenset[str]
+    team: TeamSettings | None
     instance: str
     host: str
     port: int
@@ -159,42 +195,42 @@ class Settings:
 
 def read(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process. Raises BadSetting, which ends the program."""
-    host, port = _address("PROXY_LISTEN_ADDR", _get(environ, "PROXY_LISTEN_ADDR"))
+    host, port = read_address("PROXY_LISTEN_ADDR", _get(environ, "PROXY_LISTEN_ADDR"))
     workers = _get(environ, "PROXY_WORKERS") or str(min(MAX_DEFAULT_WORKERS, os.cpu_count() or 1))
-    threads = _count("THREADS", _get(environ, "THREADS"))
+    threads = read_count("THREADS", _get(environ, "THREADS"))
     concurrency = _get(environ, "PROXY_CONCURRENCY") or str(default_concurrency(threads))
-    is_vertex = _choice("GEMINI_BACKEND", _get(environ, "GEMINI_BACKEND"), BACKENDS) == "VERTEX"
+    is_vertex = read_choice("GEMINI_BACKEND", _get(environ, "GEMINI_BACKEND"), BACKENDS) == "VERTEX"
     endpoint = _get(environ, "GEMINI_ENDPOINT") or ("" if is_vertex else DEVELOPER_ENDPOINT)
+    team = _team(environ)
     return Settings(
-        endpoint=_endpoint(endpoint) if endpoint else "",
+        endpoint=read_endpoint(endpoint) if endpoint else "",
         is_vertex=is_vertex,
         project=_get(environ, "GOOGLE_CLOUD_PROJECT"),
         location=_get(environ, "GOOGLE_CLOUD_LOCATION"),
         api_keys=_api_keys(_get(environ, "GEMINI_API_KEY")),
-        token=_secret("PROXY_TOKEN", spelling.unquote(_get(environ, "PROXY_TOKEN"))),
+        token=read_secret("PROXY_TOKEN", spelling.unquote(_get(environ, "PROXY_TOKEN"))),
         model_settings={
             name: _model(name, value) for name in MODEL_VARIABLES if (value := _get(environ, name))
         },
-        fallbacks=tuple(
-            _model("GEMINI_FALLBACK_MODELS", value)
-            for value in _list(_get(environ, "GEMINI_FALLBACK_MODELS"))
-        ),
-        safety=_choice("GEMINI_SAFETY", _get(environ, "GEMINI_SAFETY"), THRESHOLDS),
+        fallbacks=_fallbacks(read_list(_get(environ, "GEMINI_FALLBACK_MODELS"))),
+        safety=read_choice("GEMINI_SAFETY", _get(environ, "GEMINI_SAFETY"), THRESHOLDS),
         first_byte=_seconds(environ, "PROXY_FIRST_BYTE_SECONDS"),
         ping=_seconds(environ, "PROXY_PING_SECONDS"),
         connect=_seconds(environ, "PROXY_CONNECT_SECONDS"),
         silence=_seconds(environ, "PROXY_SILENCE_SECONDS"),
         stop=_seconds(environ, "PROXY_STOP_SECONDS"),
-        concurrency=_count("PROXY_CONCURRENCY", concurrency),
-        log_level=_choice(*_variable(environ, "PROXY_LOG_LEVEL"), LOG_LEVELS) or "",
-        log_format=_choice(*_variable(environ, "PROXY_LOG_FORMAT"), LOG_FORMATS) or "",
+        concurrency=read_count("PROXY_CONCURRENCY", concurrency),
+        log_level=read_choice(*_variable(environ, "PROXY_LOG_LEVEL"), LOG_LEVELS) or "",
+        log_format=read_choice(*_variable(environ, "PROXY_LOG_FORMAT"), LOG_FORMATS) or "",
         log_bodies=_get(environ, "PROXY_LOG_BODIES"),
         allow_origins=_origins(environ),
         auto_mode_model=_auto_mode_model(_get(environ, "PROXY_AUTO_MODE_MODEL")),
+        accepts=_accepts(environ, is_vertex=is_vertex),
+        team=team,
         instance=_get(environ, "PROXY_INSTANCE"),
         host=host,
         port=port,
-        workers=_count("PROXY_WORKERS", workers),
+        workers=read_count("PROXY_WORKERS", workers),
         threads=threads,
     )
 
@@ -236,7 +272,7 @@ def is_started_by_us(environ: Mapping[str, str] = os.environ) -> bool:
 
 def request_memory(environ: Mapping[str, str] = os.environ) -> int:
     """Bytes of memory that the requests of one process may take together."""
-    return memory_limit.for_requests(_count("WORKERS", _get(environ, "WORKERS") or "1"))
+    return memory_limit.for_requests(read_count("WORKERS", _get(environ, "WORKERS") or "1"))
 
 
 def set_server_defaults(environ: MutableMapping[str, str] = os.environ) -> None:
@@ -284,17 +320,8 @@ def set_secrets(
     if not any(secrets.get(name) for name in SECRETS):
         raise BadSetting("GEMINI_SECRET_ARN", f"the secret holds none of {', '.join(SECRETS)}")
     for name in SECRETS:
-        environ[name] = _get(environ, name) or str(secrets.get(name) or "")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine."""
-    if host == "127.0.0.1" or host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+        if value := _get(environ, name) or str(secrets.get(name) or ""):
+            environ[name] = value
 
 
 def _get(environ: Mapping[str, str], name: str) -> str:
@@ -307,17 +334,52 @@ def _variable(environ: Mapping[str, str], name: str) -> tuple[str, str]:
     return name, _get(environ, name)
 
 
-def _secret(name: str, value: str) -> str:
-    """A value that travels in a header."""
-    if not (value.isascii() and value.isprintable()):
-        raise BadSetting(name, "contains a non-ASCII or non-printable character")
-    return value
-
-
 def _api_keys(value: str) -> tuple[str, ...]:
     """One or several, each of them or all in quotes that a shell has left."""
-    keys = _list(spelling.unquote(value))
-    return tuple(_secret("GEMINI_API_KEY", spelling.unquote(key)) for key in keys)
+    keys = read_list(spelling.unquote(value))
+    return tuple(read_secret("GEMINI_API_KEY", spelling.unquote(key)) for key in keys)
+
+
+def _team(environ: Mapping[str, str]) -> TeamSettings | None:
+    """None where none of its variables is set that have people counted."""
+    secrets = read_list(
+        read_secret("PROXY_SECRET", spelling.unquote(_get(environ, "PROXY_SECRET")))
+    )
+    plans, store = _get(environ, "PROXY_PLANS"), _get(environ, "PROXY_STORE")
+    if any(len(secret) < MIN_SECRET for secret in secrets):
+        command = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        raise BadSetting("PROXY_SECRET", f"less than {MIN_SECRET} characters; make one: {command}")
+    down = read_choice(*_variable(environ, "PROXY_STORE_DOWN"), STORE_DOWN)
+    revoked = read_list(_get(environ, "PROXY_REVOKED"))
+    if not (secrets or plans or store):
+        return None
+    return TeamSettings(secrets, plans, store, down == "SERVE", revoked)
+
+
+def _accepts(environ: Mapping[str, str], *, is_vertex: bool) -> frozenset[str]:
+    """By default access tokens where there are any, and else keys."""
+    name, value = _variable(environ, "PROXY_AUTH")
+    has_tokens = bool(_get(environ, "PROXY_TOKEN") or _get(environ, "PROXY_SECRET"))
+    accepted = frozenset(read_list(value.upper()))
+    if accepted - {TOKEN, KEY}:
+        raise BadSetting(name, f"expected token, or key, or token,key, got {value!r}")
+    if TOKEN in accepted and not has_tokens:
+        raise BadSetting(name, "there are no access tokens without PROXY_SECRET or PROXY_TOKEN")
+    if KEY in accepted and is_vertex:
+        raise BadSetting(name, "Vertex AI takes no keys")
+    return accepted or frozenset({TOKEN if has_tokens else KEY})
+
+
+def _origins(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Set to nothing, or to "off": none."""
+    name = "PROXY_ALLOW_ORIGINS"
+    value = environ.get(name, DEFAULTS[name]).strip().lower()
+    origins = tuple(each.rstrip("/") for each in read_list("" if value == OFF else value))
+    for origin in origins:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            problem = f"expected origins like {DEFAULTS[name]}, or '*', or 'off', got {origin!r}"
+            raise BadSetting(name, problem)
+    return origins
 
 
 def _model(name: str, value: str) -> str:
@@ -326,21 +388,12 @@ def _model(name: str, value: str) -> str:
     return value
 
 
+def _fallbacks(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(_model("GEMINI_FALLBACK_MODELS", value) for value in values)
+
+
 def _auto_mode_model(value: str) -> str | None:
     return None if value.lower() == OFF else _model("PROXY_AUTO_MODE_MODEL", value)
-
-
-def _choice(name: str, value: str, choices: tuple[str, ...]) -> str | None:
-    choice = value.upper()
-    if choice and choice not in choices:
-        raise BadSetting(name, f"expected one of {', '.join(choices)}, got {value!r}")
-    return choice or None
-
-
-def _count(name: str, value: str) -> int:
-    if not value.isdecimal() or int(value) < 1:
-        raise BadSetting(name, f"expected a whole number above 0, got {value!r}")
-    return int(value)
 
 
 def _seconds(environ: Mapping[str, str], name: str) -> float:
@@ -352,40 +405,3 @@ def _seconds(environ: Mapping[str, str], name: str) -> float:
     if not 0 < seconds < float("inf"):
         raise BadSetting(name, f"expected a number of seconds above 0, got {value!r}")
     return seconds
-
-
-def _list(value: str) -> tuple[str, ...]:
-    """A comma-separated value -> its items."""
-    return tuple(item for part in value.split(",") if (item := part.strip()))
-
-
-def _origins(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Set to nothing, or to "off": none."""
-    name = "PROXY_ALLOW_ORIGINS"
-    value = environ.get(name, DEFAULTS[name]).strip().lower()
-    origins = tuple(each.rstrip("/") for each in _list("" if value == OFF else value))
-    for origin in origins:
-        if origin != "*" and not ORIGIN.fullmatch(origin):
-            problem = f"expected origins like {DEFAULTS[name]}, or '*', or 'off', got {origin!r}"
-            raise BadSetting(name, problem)
-    return origins
-
-
-def _address(name: str, value: str) -> tuple[str, int]:
-    """`host:port` or `[v6]:port`."""
-    host, _, port = value.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise BadSetting(name, f"expected host:port, got {value!r}")
-    return host, int(port)
-
-
-def _endpoint(value: str) -> str:
-    """A host or a base URL -> a base URL; a bare host gets https, this machine http."""
-    name = "GEMINI_ENDPOINT"
-    if "://" not in value:
-        scheme = "http" if is_loopback(urlsplit(f"//{value}").hostname or "") else "https"
-        value = f"{scheme}://{value}"
-    url = urlsplit(value)
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.username:
-        raise BadSetting(name, "expected a host or a base URL like https://host/path")
-    return f"{url.scheme}://{url.netloc}{url.path}".rstrip("/").removesuffix("/v1beta")

@@ -34,6 +34,10 @@ IDENTIFIER = re.compile(r"[A-Za-z0-9._:/@\[\]-]{1,100}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """What a method may be to be logged: a client can make up others."""
 
+REQUEST_CLASSES = frozenset({"main", "subagent", "workflow", "compaction", "auxiliary"})
+"""Claude Code's own words (x-claude-code-request-class, with CLAUDE_CODE_GATEWAY_HINT_HEADERS=1);
+what others write there is "other": totals are kept for each."""
+
 DROPPED = "%d log lines were dropped: nobody reads the standard output."
 
 USD_DIGITS = 6
@@ -50,17 +54,23 @@ CLIENT_LEFT = 499
 class RequestLog:
     """What is known about one request by the end of it.
 
-    caller_id: see auth.py. model: as the client named it. gemini: the one that was used.
-    failed_attempts: their causes, oldest first. repairs: how many tool calls were repaired, by
-    kind. judge: of auto mode's verdict (see auto_mode.py): model, tokens, outcomes. usd: US dollars
-    at list price, of all attempts and of the judge. started: seconds of time.monotonic().
+    request_class, agent: what Claude Code says the request is for, and which kind of agent's it is.
+    caller_id: see auth.py. person, plan: of an access token. model: as the client named it. gemini:
+    the one that was used. failed_attempts: their causes, oldest first. repairs: how many tool calls
+    were repaired, by kind. judge: of auto mode's verdict (see auto_mode.py): model, tokens,
+    outcomes. usd: US dollars at list price, of all attempts and of the judge. started: seconds of
+    time.monotonic().
     """
 
     request_id: str
     method: str
     path: str
     session: str = ""
+    request_class: str = ""
+    agent: str = ""
     caller_id: str = ""
+    person: str = ""
+    plan: str = ""
     model: str = ""
     gemini: str = ""
     stream: bool = False
@@ -82,7 +92,7 @@ class RequestLog:
     def mark_first_byte(self) -> None:
         """Gemini has begun to answer."""
         if self.first_byte_ms is None:
-            self.first_byte_ms = self._elapsed()
+            self.first_byte_ms = self.elapsed()
 
     def to_api_error(self, error: Exception) -> ApiError:
         """Convert any exception to one for the client, and log an unexpected one by its place only.
@@ -113,7 +123,11 @@ class RequestLog:
             "status": CLIENT_LEFT if self.client_left else self.status,
             "error": self.error,
             "session": safe_identifier(self.session),
+            "class": self.request_class,
+            "agent": safe_identifier(self.agent),
             "caller_id": self.caller_id,
+            "person": self.person,
+            "plan": self.plan,
             "model": safe_identifier(self.model),
             "gemini": safe_identifier(self.gemini),
             "stream": self.stream,
@@ -123,7 +137,7 @@ class RequestLog:
             "judge": self.judge,
             "usd": round(self.usd, USD_DIGITS) or None,
             "first_byte_ms": self.first_byte_ms,
-            "ms": self._elapsed(),
+            "ms": self.elapsed(),
             "version": __version__,
         }
         entry = {name: value for name, value in fields.items() if should_log(value)}
@@ -132,12 +146,20 @@ class RequestLog:
             recent.append({**entry, "created": record.created})
         log.handle(record)
 
-    def _elapsed(self) -> int:
+    def elapsed(self) -> int:
+        """Milliseconds so far."""
         return round(1000 * (time.monotonic() - self.started))
 
 
 def new_request_id() -> str:
     return f"req_{random.getrandbits(128):032x}"
+
+
+def request_class(value: str, *, is_subagent: bool) -> str:
+    """Of a request's headers."""
+    if not value:
+        return "subagent" if is_subagent else ""
+    return value if value in REQUEST_CLASSES else "other"
 
 
 def should_log(value: object) -> bool:

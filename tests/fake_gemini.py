@@ -120,7 +120,12 @@ def make_case(
     log_entry = RequestLog("req_1", "POST", "/v1/messages")
     read = config.read({"GEMINI_FALLBACK_MODELS": FLASH, **(settings or {})})
     call = MessagesCall(
-        {**BODY, **fields}, read, DEVELOPER, "msg_0a1b2c3d", is_claude_code=is_claude_code
+        {**BODY, **fields},
+        read,
+        DEVELOPER,
+        "msg_0a1b2c3d",
+        fallbacks=read.fallbacks,
+        is_claude_code=is_claude_code,
     )
     pairs = [Key(key) for key in keys]
     attempts = Attempts(call, gemini, pairs, poller, is_whole=whole)  # type: ignore[arg-type]

@@ -213,6 +213,7 @@ def _message(
         settings,
         gemini.platform,
         message_id=log_entry.request_id.replace("req_", "msg_"),
+        fallbacks=settings.fallbacks,
         is_subagent=recorded["is_subagent"],
         is_claude_code=recorded["is_claude_code"],
         today=recorded["today"],

@@ -6,14 +6,20 @@ from typing import Any
 import pytest
 from werkzeug.datastructures import Headers
 
-from proxy.auth import SERVERS_HINT, authenticate, credentials
-from proxy.config import read
+from proxy import auth
+from proxy.auth import SERVERS_HINT, Caller, SharedToken, credentials
+from proxy.config import Settings, read
 from translate import ApiError
 
 LOCAL, REMOTE = "127.0.0.1", "203.0.113.7"
 HOST = {"Host": "localhost:8080"}
 SERVER = {"GEMINI_API_KEY": "server-key"}
 WITH_TOKEN = {**SERVER, "PROXY_TOKEN": "token"}
+BOTH = {**WITH_TOKEN, "PROXY_AUTH": "token,key"}
+
+
+def authenticate(headers: Headers, address: str | None, settings: Settings) -> Caller:
+    return auth.authenticate(headers, address, settings, SharedToken(settings.token))
 
 
 def bearer(value: str) -> dict[str, str]:
@@ -63,6 +69,12 @@ KEYS_USED: dict[str, Any] = {
         {**bearer("token"), "x-api-key": "sk-left-over"}, REMOTE, "server-key"),
     "a token without a server key": ({"PROXY_TOKEN": "token"},
         {**bearer("token"), "x-api-key": "mine"}, REMOTE, "mine"),
+    "the token or a key": (BOTH, bearer("token"), REMOTE, "server-key"),
+    "a key or the token": (BOTH, bearer("mine"), LOCAL, "mine"),
+    "a key instead of the token": ({**WITH_TOKEN, "PROXY_AUTH": "key"}, bearer("mine"), REMOTE,
+        "mine"),
+    "then the server's own is local": ({**WITH_TOKEN, "PROXY_AUTH": "key"}, {}, LOCAL,
+        "server-key"),
 }  # fmt: skip
 
 

@@ -5,6 +5,8 @@ import pytest
 from proxy import config
 from proxy.config import BadSetting, read
 
+NEW, OLD = "n" * 32, "o" * 32
+
 
 def test_no_setting_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
@@ -30,6 +32,8 @@ def test_no_setting_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
         log_bodies="",
         allow_origins=("https://pivot.claude.ai",),
         auto_mode_model=None,
+        accepts=frozenset({"KEY"}),
+        team=None,
         instance="",
         host="127.0.0.1",
         port=8080,
@@ -63,6 +67,12 @@ def test_all_settings() -> None:
             "PROXY_LOG_BODIES": "~/recordings",
             "PROXY_ALLOW_ORIGINS": "https://Pivot.claude.ai/, http://localhost:3000",
             "PROXY_AUTO_MODE_MODEL": "gemini-3.8-flash",
+            "PROXY_SECRET": f"{NEW},{OLD}",
+            "PROXY_PLANS": "plans.toml",
+            "PROXY_STORE": "sqlite:///team.sqlite",
+            "PROXY_STORE_DOWN": "refuse",
+            "PROXY_REVOKED": "t1, alice<2026-11-28",
+            "PROXY_AUTH": "Token",
             "PROXY_INSTANCE": "blue",
             "PROXY_LISTEN_ADDR": "[::1]:9090",
             "PROXY_WORKERS": "3",
@@ -93,6 +103,14 @@ def test_all_settings() -> None:
         log_bodies="~/recordings",
         allow_origins=("https://pivot.claude.ai", "http://localhost:3000"),
         auto_mode_model="gemini-3.8-flash",
+        accepts=frozenset({"TOKEN"}),
+        team=config.TeamSettings(
+            secrets=(NEW, OLD),
+            plans="plans.toml",
+            store="sqlite:///team.sqlite",
+            serves_when_down=False,
+            revoked=("t1", "alice<2026-11-28"),
+        ),
         instance="blue",
         host="[::1]",
         port=9090,
@@ -102,7 +120,50 @@ def test_all_settings() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    assert "s3cret" not in repr(read({"GEMINI_API_KEY": "s3cret", "PROXY_TOKEN": "s3cret"}))
+    shown = repr(read({"GEMINI_API_KEY": "s3cret", "PROXY_TOKEN": "s3cret", "PROXY_SECRET": NEW}))
+    assert "s3cret" not in shown
+    assert NEW not in shown
+
+
+@pytest.mark.parametrize(
+    ("environ", "accepts"),
+    [
+        ({}, {"KEY"}),
+        ({"PROXY_TOKEN": "t"}, {"TOKEN"}),
+        ({"PROXY_SECRET": NEW}, {"TOKEN"}),
+        ({"PROXY_SECRET": NEW, "PROXY_AUTH": "token, key"}, {"TOKEN", "KEY"}),
+        ({"PROXY_TOKEN": "t", "PROXY_AUTH": "KEY"}, {"KEY"}),
+        ({"PROXY_PLANS": "p"}, {"KEY"}),
+    ],
+)
+def test_what_a_caller_may_present(environ: dict[str, str], accepts: set[str]) -> None:
+    assert read(environ).accepts == accepts
+
+
+@pytest.mark.parametrize("name", ["PROXY_SECRET", "PROXY_PLANS", "PROXY_STORE"])
+def test_team_begins_with_any_of_its_settings(name: str) -> None:
+    assert read({name: NEW}).team is not None
+    assert read({"PROXY_REVOKED": "t1", "PROXY_STORE_DOWN": "serve"}).team is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        ({"PROXY_SECRET": f"{NEW}, short"}, "PROXY_SECRET: less than 32 characters; make one: "),
+        ({"PROXY_AUTH": "keys"}, "PROXY_AUTH: expected token, or key, or token,key, got 'keys'"),
+        ({"PROXY_AUTH": "token"}, "PROXY_AUTH: there are no access tokens without PROXY_SECRET"),
+        (
+            {"PROXY_AUTH": "token,key", "PROXY_TOKEN": "t", "GEMINI_BACKEND": "vertex"},
+            "PROXY_AUTH: Vertex AI takes no keys",
+        ),
+        ({"PROXY_STORE_DOWN": "open"}, "PROXY_STORE_DOWN: expected one of SERVE, REFUSE, got"),
+    ],
+)
+def test_bad_setting_of_a_team(environ: dict[str, str], problem: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        read(environ)
+    assert str(caught.value).startswith(problem)
+    assert "short" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,8 @@ def admit(
     max_output: int = 32_000,
     now: int = NOW,
 ) -> Charge:
-    request = Request(name, NEON, size, max_output, DAY, "main")
+    estimated = money.estimate_input((), size, NEON)
+    request = Request(name, NEON, estimated, max_output, DAY, "main")
     return gate.admit(gate.member(token, now), request, now)
 
 

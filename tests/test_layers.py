@@ -47,7 +47,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy/aws": (*LANES, "proxy", "main.py"),
     "proxy/cli": (*LANES, "proxy"),
     "proxy/__main__.py": (*LANES, "proxy", "proxy/cli"),
-    "main.py": (*LANES, "proxy"),
+    "main.py": (*LANES, "proxy", "proxy/team"),
 }
 """Folder -> the floors below it. A module belongs to the innermost; translate/__init__.py, which
 gives out the names of both lanes, to none."""

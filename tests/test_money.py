@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from proxy.team import money
-from proxy.team.money import NANO, Tokens
+from proxy.team.money import NANO
 from translate import models
-from translate.models import TABLE, find
+from translate.models import TABLE, Tokens, find
 from translate.models.cost import rates_on
 
 TODAY, LATER = "2026-11-28", "2027-01-01"
@@ -60,7 +62,20 @@ def test_cached_tokens_save_the_difference() -> None:
     ("size", "tokens"), [(0, 0), (1, 1), (3, 1), (4, 2), (300_000, 100_000), (10**8, 1_048_576)]
 )
 def test_input_is_estimated_from_its_size(size: int, tokens: int) -> None:
-    assert money.estimate_input(size, find("gemini-4-neon")) == tokens
+    assert money.estimate_input((), size, find("gemini-4-neon")) == tokens
+
+
+def test_media_are_estimated_by_their_kind() -> None:
+    """A picture of 5 MB costs no more than a small one: a budget is not to be too small for it."""
+    image = {"inlineData": {"mimeType": "image/png", "data": "A" * 5_000_000}}
+    pdf = {"inlineData": {"mimeType": "application/pdf", "data": "A" * 700_000}}
+    contents: Any = [
+        {"role": "user", "parts": [{"text": "Look."}, image]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "Read", "parts": [pdf]}}]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "Bash"}}]},
+    ]
+    found = money.estimate_input(contents, 5_700_300, find("gemini-4-neon"))
+    assert found == 100 + money.IMAGE_TOKENS + 100_000
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_times_are_milliseconds_since_the_request_came(monkeypatch: pytest.Monke
     line.mark_first_byte()
     now = 101.0
     line.mark_first_byte()
-    assert (line.first_byte_ms, line._elapsed()) == (250, 1000)
+    assert (line.first_byte_ms, line.elapsed()) == (250, 1000)
 
 
 @pytest.mark.parametrize(

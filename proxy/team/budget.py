@@ -179,8 +179,11 @@ class Charge:
         except Refused as error:
             raise self._budgets.explain(error, self.hold.member, now) from None
 
-    def settle(self, now: int, *, is_error: bool = False, ms: int = 0) -> None:
-        """Once; what follows does nothing. Never raises."""
-        settled = self.hold.settle(now, is_error=is_error, ms=ms)
+    def settle(
+        self, now: int, spent: Sequence[Spent] = (), *, is_error: bool = False, ms: int = 0
+    ) -> None:
+        """Once; what follows does nothing. Never raises. spent: as for `observe`, where something
+        has been reported since."""
+        settled = self.hold.settle(now, spent, is_error=is_error, ms=ms)
         if settled is not None:
             self._budgets.settle(settled, self._store, now)

@@ -65,12 +65,12 @@ class Spent(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What a request may cost. id: unique. size: bytes of its JSON. max_output: tokens, thoughts
-    among them. day: on which prices are looked up. request_class: for the totals."""
+    """What a request may cost. id: unique. input: tokens, as estimated. max_output: tokens,
+    thoughts among them. day: on which prices are looked up. request_class: for the totals."""
 
     id: str
     model: Model
-    size: int
+    input: int
     max_output: int
     day: str
     request_class: str = ""
@@ -108,7 +108,7 @@ class RequestHold:
         """For the totals."""
         self._lines = tuple(_lines(member, now, zone))
         self._state = State.ADMITTED
-        self._input = money.estimate_input(request.size, request.model)
+        self._input = request.input
         self._cached = 0
         self._output = min(request.max_output, HELD_OUTPUT)
         """Held; so are the other two."""
@@ -168,11 +168,16 @@ class RequestHold:
             if isinstance(error, Refused) and self._is_beyond():
                 raise
 
-    def settle(self, now: int, *, is_error: bool = False, ms: int = 0) -> Hold | None:
-        """The hold to settle, once; None after that. ms: how long the request took."""
+    def settle(
+        self, now: int, spent: Sequence[Spent] = (), *, is_error: bool = False, ms: int = 0
+    ) -> Hold | None:
+        """The hold to settle, once; None after that. spent: see `observe`; empty where nothing has
+        been reported since. ms: how long the request took."""
         if self._state is State.SETTLED:
             return None
         self._state = State.SETTLED
+        if spent:
+            *self._earlier, self._reported = spent
         self._input = self._cached = self._output = 0
         hold = self._to_hold(now)
         *others, last = hold.usage

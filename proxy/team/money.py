@@ -7,8 +7,11 @@ does.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from translate.models import Model, Tokens
 from translate.models.cost import rates_on
+from translate.wire import Content, Json, Part
 
 NANO = 10**9
 """Of a dollar."""
@@ -19,8 +22,14 @@ NANO_PER_TOKEN = NANO // 10**6
 BYTES_PER_TOKEN = 3
 """Of a request in JSON, to hold enough before Gemini has counted: of English it has about 4, of
 code 3 to 3.5, and Claude Code sends both. An estimate that is too low would be held too little; one
-that is too high is corrected within seconds, by the first chunk. A picture's base64 counts for far
-more than it costs, but no more than the context of its model."""
+that is too high is corrected within seconds, by the first chunk."""
+
+IMAGE_TOKENS = 2_240
+"""Of one image at the most (MEDIA_RESOLUTION_ULTRA_HIGH), however many bytes it has:
+https://ai.google.dev/gemini-api/docs/media-resolution."""
+
+PDF_BYTES_PER_TOKEN = 7
+"""Of a PDF's base64: a page is 560 tokens, and 4 KB or more."""
 
 
 def cost(model: Model, day: str, tokens: Tokens) -> int:
@@ -41,9 +50,27 @@ def nano_per_token(rate: float) -> int:
     return round(rate * NANO_PER_TOKEN)
 
 
-def estimate_input(size: int, model: Model) -> int:
-    """Tokens of a request of so many bytes of JSON, rather too many than too few."""
-    return min(-(-size // BYTES_PER_TOKEN), model.context)
+def estimate_input(contents: Iterable[Content], size: int, model: Model) -> int:
+    """Tokens of a request of so many bytes of JSON, rather too many than too few.
+
+    contents: of the translated request, for the media in it.
+    """
+    media = [part["inlineData"] for part in _parts(contents) if "inlineData" in part]
+    text = max(0, size - sum(len(each["data"]) for each in media))
+    return min(-(-text // BYTES_PER_TOKEN) + sum(map(_estimate_medium, media)), model.context)
+
+
+def _parts(contents: Iterable[Content]) -> Iterator[Part]:
+    for content in contents:
+        for part in content["parts"]:
+            yield part
+            yield from part.get("functionResponse", {}).get("parts", ())
+
+
+def _estimate_medium(medium: Json) -> int:
+    if medium["mimeType"].startswith("image/"):
+        return IMAGE_TOKENS
+    return len(medium["data"]) // PDF_BYTES_PER_TOKEN
 
 
 def dollars(nano_usd: int) -> str:

@@ -1,0 +1,74 @@
+"""A team's settings, read and checked: its plan file, its store, who is revoked.
+
+What is wrong ends the start with a sentence; a store that is only down does not.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .. import config
+from ..config import Settings
+from ..setting_values import BadSetting
+from . import people, plans
+from .budget import Budgets
+from .people import BadRevocation, People
+from .plans import BadPlan, Plans
+from .stores import Store
+
+IS_TEXT = re.compile(r"[\n=]")
+"""In the value of PROXY_PLANS: it holds the plans themselves."""
+
+URLS = "sqlite:///path, dynamodb://table or firestore://project/collection"
+
+EPHEMERAL = (
+    "the disk belongs to one instance here ({} is set), and is gone with it: use dynamodb://table "
+    "or firestore://project/collection"
+)
+
+
+def open_team(settings: Settings) -> People:
+    """Raises BadSetting."""
+    team = settings.team
+    assert team is not None
+    found = read_plans(team.plans)
+    budgets = Budgets(found, open_store(team.store), serves_when_down=team.serves_when_down)
+    try:
+        revocations = people.read_revocations(team.revoked, found.zone)
+    except BadRevocation as error:
+        raise BadSetting("PROXY_REVOKED", str(error)) from None
+    return People(budgets, team.secrets, settings.token, revocations)
+
+
+def read_plans(value: str) -> Plans:
+    """Of the plan file, from its path or its text; none where there is no file. Raises
+    BadSetting."""
+    name = "PROXY_PLANS"
+    text, source = value, name
+    if value and not IS_TEXT.search(value):
+        source = value
+        try:
+            text = Path(value).read_text("utf-8")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+            raise BadSetting(name, f"{value} cannot be read: {reason}") from None
+    try:
+        return plans.parse(text, source)
+    except BadPlan as error:
+        raise BadSetting(name, str(error)) from None
+
+
+def open_store(url: str) -> Store | None:
+    """None for none. Nothing is asked of it yet. Raises BadSetting."""
+    name, parts = "PROXY_STORE", urlsplit(url)
+    if not url:
+        return None
+    if parts.scheme == "sqlite" and not parts.netloc and len(parts.path) > 1:
+        if variable := config.cloud_variable():
+            raise BadSetting(name, EPHEMERAL.format(variable))
+        from .stores.sqlite import SqliteStore  # each store only where it is used
+
+        return SqliteStore(parts.path)
+    raise BadSetting(name, f"expected {URLS}, got {url!r}")
