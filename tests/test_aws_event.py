@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request
 
-from proxy.auth import authenticate
+from proxy.auth import SharedToken, authenticate
 from proxy.aws.event import Head, environ
 from proxy.config import read
 from tests.lambda_emulator.events import CALLER, DOMAIN, event
@@ -65,10 +65,10 @@ def test_nobody_looks_like_a_program_on_the_same_machine() -> None:
     http = {"method": "GET", "sourceIp": "127.0.0.1"}
     received = request({"rawPath": "/", "headers": {}, "requestContext": {"http": http}})
     with pytest.raises(ApiError, match="No API key"):
-        authenticate(received.headers, received.remote_addr, settings)
+        authenticate(received.headers, received.remote_addr, settings, SharedToken(""))
     local = Request({**received.environ, "HTTP_HOST": "localhost"})
     del local.environ["HTTP_X_FORWARDED_FOR"]
-    (key,) = authenticate(local.headers, local.remote_addr, settings).keys
+    (key,) = authenticate(local.headers, local.remote_addr, settings, SharedToken("")).keys
     assert key.value == "server-key"
 
 
