@@ -83,6 +83,7 @@ if settings.team:
     from proxy.team.opening import open_team
 
     access_tokens = open_team(settings)
+    print(f"gemini-messages: {access_tokens.counting.sentence}", file=sys.stderr, flush=True)
 memory_budget = MemoryBudget(config.request_memory())
 timeouts = Timeouts(settings.connect, settings.silence)
 gemini = Gemini(endpoint, settings.threads, timeouts, memory_budget)
@@ -225,7 +226,8 @@ def show_health(request: flask.Request, log_entry: RequestLog) -> flask.Response
         if accepted == "text/html":
             return show_page(request)
     health = {"status": "ok", "api": "/v1/messages", "version": __version__}
-    return json_response(health | ({"instance": settings.instance} if settings.instance else {}))
+    more = {"budgets": access_tokens.counting, "instance": settings.instance}
+    return json_response(health | {name: value for name, value in more.items() if value})
 
 
 def show_page(request: flask.Request) -> flask.Response:
@@ -239,6 +241,7 @@ def show_page(request: flask.Request) -> flask.Response:
         gemini.platform,
         f"{'https' if scheme == 'https' else 'http'}://{request.host}",
         today=clock.today(),
+        counting=access_tokens.counting.sentence,
         endpoint=endpoint_health().look(new_poller(request)) if is_local else None,
         recent=list(reversed(request_log.recent)) if is_local else None,
     )

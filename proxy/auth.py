@@ -20,7 +20,7 @@ from translate.response.google_errors import KEY_HINT
 
 from . import cors, spelling
 from .config import KEY, TOKEN, Settings, is_loopback
-from .payers import UNCOUNTED, AccessTokens, Holder, Payer
+from .payers import UNCOUNTED, AccessTokens, Counting, Holder, Payer
 
 FORWARDED = (
     *("Forwarded", "Via", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP"),
@@ -95,6 +95,8 @@ class Caller(NamedTuple):
 
 class SharedToken:
     """PROXY_TOKEN, the same for all: nobody is told apart. "" where there is none."""
+
+    counting = Counting.NOT
 
     def __init__(self, token: str) -> None:
         self._token = token

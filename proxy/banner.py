@@ -108,8 +108,8 @@ def _log_form(settings: Settings) -> str:
 def _how_to_use(settings: Settings) -> list[str]:
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "[::]") else settings.host
     token = "your-gemini-key"
-    if settings.token:
-        token = "the-value-of-PROXY_TOKEN"
+    if settings.takes_tokens:
+        token = "the-value-of-PROXY_TOKEN" if settings.token else "your-access-token"
     elif settings.api_keys or settings.is_vertex:
         token = "anything"
     variables = {
@@ -131,4 +131,6 @@ def _whose_key(settings: Settings) -> str:
         return "none: Vertex AI is asked with this server's Google Cloud credentials"
     if not settings.api_keys:
         return "each caller's own (ANTHROPIC_AUTH_TOKEN)"
-    return f"GEMINI_API_KEY, for {'holders of PROXY_TOKEN' if settings.token else 'this machine'}"
+    if not settings.takes_tokens:
+        return "GEMINI_API_KEY, for this machine"
+    return f"GEMINI_API_KEY, for holders of {'PROXY_TOKEN' if settings.token else 'access tokens'}"

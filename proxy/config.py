@@ -192,6 +192,11 @@ class Settings:
     workers: int
     threads: int
 
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether callers present access tokens of this server."""
+        return TOKEN in self.accepts
+
 
 def read(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process. Raises BadSetting, which ends the program."""

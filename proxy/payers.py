@@ -5,6 +5,7 @@ person of a team (team/payer.py), who may ask for some models, and for so much.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from translate import Translation
@@ -73,6 +74,31 @@ class Uncounted:
 UNCOUNTED = Uncounted()
 
 
+class Counting(StrEnum):
+    """For whom budgets hold at the moment, as the health answer says it."""
+
+    NOT = ""
+    SHARED = "shared"
+    PER_INSTANCE = "per instance"
+    STORE_DOWN = "store down, per instance"
+    REFUSING = "store down, refusing"
+
+    @property
+    def sentence(self) -> str:
+        """For a person."""
+        return SENTENCES[self]
+
+
+SENTENCES = {
+    Counting.NOT: "",
+    Counting.SHARED: "Budgets hold for all instances together.",
+    Counting.PER_INSTANCE: "Budgets are counted by each instance for itself (no PROXY_STORE).",
+    Counting.STORE_DOWN: "The store of the budgets is down: until it is back, each instance counts "
+    "for itself.",
+    Counting.REFUSING: "The store of the budgets is down: until it is back, requests are refused.",
+}
+
+
 class Holder(NamedTuple):
     """Of an access token. caller_id: for the log. others: what was presented beside the token."""
 
@@ -82,7 +108,10 @@ class Holder(NamedTuple):
 
 
 class AccessTokens(Protocol):
-    """Those that this server takes instead of a key."""
+    """Those that this server takes instead of a key. counting: of what their holders use."""
+
+    @property
+    def counting(self) -> Counting: ...
 
     def find(self, presented: Sequence[str]) -> Holder | None:
         """Who presents one; None where there is none. Raises ApiError 401 for one that is not

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from proxy.payers import Counting
 from proxy.team import budget, counters, money, plans, refusals
 from proxy.team.budget import DOWN_SECONDS, MAX_KEPT, Budgets, Charge
 from proxy.team.holds import HELD_OUTPUT, HOLD_SECONDS, STEP, Request, Spent
@@ -469,10 +470,10 @@ def test_store_down_is_served_and_counted_here() -> None:
     """Complaint 13: never a 401; it recovers by itself, and what was used meanwhile is counted."""
     store = Faulty()
     gate = budgets(FEW_LIMITS, store)
-    assert gate.is_shared
+    assert gate.counting is Counting.SHARED
     store.down = {"hold"}
     charge = admit(gate, "a", size=0)
-    assert (gate.store_error, gate.is_shared) == ("hold failed", False)
+    assert (gate.store_error, gate.counting) == ("hold failed", Counting.STORE_DOWN)
     refused(gate, "too large", size=3_000_000)
     assert store.calls == ["hold"], "a store that failed is left alone for a while"
     observe(charge, Tokens(0, 0, 40_000), NOW, is_complete=True)
@@ -480,7 +481,7 @@ def test_store_down_is_served_and_counted_here() -> None:
     store.down = set()
     later = NOW + DOWN_SECONDS
     admit(gate, "b", size=0, max_output=1, now=later).settle(later)
-    assert (gate.store_error, gate.is_shared) == ("", True)
+    assert (gate.store_error, gate.counting) == ("", Counting.SHARED)
     assert used(gate) == 40_000 * OUTPUT
     assert "used of alice's" in refused(gate, "c", size=1_500_000, now=later).message
 

@@ -11,7 +11,7 @@ import pytest
 
 from proxy import clock, config
 from proxy.config import BadSetting
-from proxy.payers import UNCOUNTED
+from proxy.payers import UNCOUNTED, Counting
 from proxy.team import opening, people, tokens
 from proxy.team.people import BadRevocation, People, read_revocations
 from proxy.team.stores.sqlite import SqliteStore
@@ -158,5 +158,5 @@ def test_store_on_the_disk_of_an_instance_is_refused(
 
 def test_no_store_is_none() -> None:
     assert opening.open_store("") is None
-    assert not team().budgets.is_shared
+    assert team().counting is Counting.PER_INSTANCE
     assert people.SHARED.person == "token"

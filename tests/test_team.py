@@ -309,3 +309,55 @@ def test_token_is_never_sent_to_google(team: Team) -> None:
     token = access_token()
     team.post(token)
     assert token not in json.dumps(team.journal())
+
+
+# --- Health ------------------------------------------------------------------------------------
+
+
+def test_health_says_for_whom_budgets_hold(
+    team: Team, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Complaints 4, 13, 26."""
+    assert team.client.get("/").get_json()["budgets"] == "shared"
+    team.start(PROXY_STORE="")
+    assert "counted by each instance for itself" in capsys.readouterr().err
+    assert team.client.get("/").get_json()["budgets"] == "per instance"
+    page = team.client.get("/", headers={"Accept": "text/html"}).get_data(as_text=True)
+    assert "counted by each instance for itself" in page
+
+
+@pytest.mark.parametrize(
+    ("down", "status", "health"),
+    [("serve", 200, "store down, per instance"), ("refuse", 429, "store down, refusing")],
+)
+def test_store_that_is_down_is_no_401(team: Team, down: str, status: int, health: str) -> None:
+    """Complaint 13: and it recovers by itself."""
+    team.store.check()
+    path = Path(team.url.removeprefix("sqlite://"))
+    team.store.close()
+    path.unlink()
+    path.mkdir()
+    team.start(PROXY_STORE_DOWN=down)
+    team.script(HELLO, HELLO)
+    assert team.post().status_code == status
+    assert team.client.get("/").get_json()["budgets"] == health
+
+
+def test_judge_of_auto_mode_is_paid(team: Team) -> None:
+    """Complaint 17."""
+    team.start(PROXY_AUTO_MODE_MODEL="gemini-3.8-flash")
+    verdict = {"number": 1, "outcome": "not_flagged", "explanation": "Why."}
+    judge = {
+        "chunks": [{"text": json.dumps({"verdicts": [verdict]})}],
+        "finish": "STOP",
+        "usage": {"promptTokenCount": 900, "candidatesTokenCount": 30},
+    }
+    team.script({"chunks": [{"call": {"name": "Bash", "args": {}}}], "usage": USAGE}, judge)
+    check = {"type": "dangerous_tool_use", "classifier_context": {"v": 1}}
+    tools = [{"name": "Bash", "input_schema": {"type": "object"}}]
+    team.post(tools=tools, safeguards=[check])
+    rows = {row.request_class: row for row in team.usage()}
+    assert (rows["auto_mode"].requests, rows["auto_mode"].input) == (0, 900)
+    assert rows["auto_mode"].model == "gemini-3.8-flash"
+    total = sum(row.nano_usd for row in rows.values())
+    assert team.counters()["usd_day:2026-11-28"] == total > COST

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from translate import ApiError
 
+from ..payers import Counting
 from . import counters, refusals
 from .holds import Member, Refused, Request, RequestHold, Spent, without_limits
 from .plans import Plan, Plans
@@ -55,9 +56,13 @@ class Budgets:
         """Why the store was not asked lately; "" while it works."""
 
     @property
-    def is_shared(self) -> bool:
-        """Whether limits hold for all instances together, at this moment."""
-        return self._store is not None and self._store.is_shared and not self.store_error
+    def counting(self) -> Counting:
+        """Whether limits hold for all instances together, as far as known."""
+        if self._store is None or not self._store.is_shared:
+            return Counting.PER_INSTANCE
+        if not self.store_error:
+            return Counting.SHARED
+        return Counting.STORE_DOWN if self._serves_when_down else Counting.REFUSING
 
     def member(self, token: Token, now: int) -> Member:
         """Who presents a token. Raises BadToken where the plan file does not have its plan."""

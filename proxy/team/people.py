@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from .. import auth, clock
-from ..payers import Holder
+from ..payers import Counting, Holder
 from . import refusals, tokens
 from .budget import Budgets
 from .payer import MemberPayer
@@ -76,6 +76,10 @@ class People:
         self._secrets = secrets
         self._shared_token = shared_token
         self._revocations = revocations
+
+    @property
+    def counting(self) -> Counting:
+        return self.budgets.counting
 
     def find(self, presented: Sequence[str]) -> Holder | None:
         """Raises BadToken for a token of this kind that is not good."""

@@ -67,12 +67,14 @@ def home(
     url: str,
     *,
     today: str,
+    counting: str = "",
     endpoint: Endpoint | None = None,
     recent: Sequence[Mapping[str, Any]] | None = None,
 ) -> bytes:
     """The page.
 
-    url: this server's, as the browser has it. endpoint, recent (entries of the log, the newest
+    url: this server's, as the browser has it. counting: for whom budgets hold, "" where there are
+    none. endpoint, recent (entries of the log, the newest
     first): for a person at this machine; None for others.
     """
     credential = _credential(settings)
@@ -88,6 +90,7 @@ def home(
         "home.html",
         version=__version__,
         url=url,
+        counting=counting,
         endpoint=endpoint,
         credential=credential,
         blocks=blocks(url, credential.token),
@@ -100,7 +103,7 @@ def home(
 
 
 def _credential(settings: Settings) -> Credential:
-    if settings.token:
+    if settings.takes_tokens:
         return TOKEN
     return LOCAL if settings.api_keys or settings.is_vertex else OWN_KEY
 
