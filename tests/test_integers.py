@@ -62,6 +62,7 @@ KEPT: dict[str, tuple[Any, Any]] = {
     "a schema that is none": (of([7]), 1.0),
     "properties that are none": ({"properties": 7, "additionalProperties": True}, 1.0),
     "types that are none": (of({"type": [7, None]}), 1.0),
+    "types without end": (of({"type": ["string"] * integers.MAX_ALTERNATIVES + ["integer"]}), 1.0),
     "a union that is none": (of({"anyOf": "x", "type": 7}), 1.0),
     "a reference to nothing": (of({"$ref": "#/$defs/n/m"}), 1.0),
     "a reference to a list": (of({"$ref": "#/type/x"}), 1.0),

@@ -1,16 +1,18 @@
 """translate/response/tool_call_repair.py: slips with one reading are repaired, others are not."""
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from translate.response.chunks import MAX_DEPTH
 from translate.response.tool_call_repair import (
+    MAX_REQUIRED,
+    CallRepair,
     RepairedCall,
     has_name,
     read_call,
-    repair,
 )
 
 READ = {
@@ -60,6 +62,10 @@ SLIPS: dict[str, Any] = {
 }  # fmt: skip
 
 
+def repair(name: str, args: Any, tools: Any) -> RepairedCall:
+    return CallRepair(tools).repair(name, args)
+
+
 @pytest.mark.parametrize(("name", "args", "expected"), SLIPS.values(), ids=SLIPS)
 def test_slips_with_one_reading_are_repaired(name: str, args: Any, expected: Any) -> None:
     before = copy.deepcopy(args)
@@ -95,6 +101,38 @@ def test_calls_without_a_single_reading_go_through(name: str, args: Any) -> None
     repaired = repair(name, args, TOOLS)
     assert repaired == RepairedCall(name, args, [])
     assert repaired.args is args
+
+
+class CountedTools(dict[str, Any]):
+    """Counts the names that are looked through."""
+
+    looked_at = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for name in super().__iter__():
+            self.looked_at += 1
+            yield name
+
+
+def test_tools_are_looked_through_once_for_all_calls() -> None:
+    tools = CountedTools({f"Tool{i}": {} for i in range(500)})
+    calls = CallRepair(tools)
+    assert calls.repair("Tool0", {}).name == "Tool0"
+    assert tools.looked_at == 0
+    for i in range(1_000):
+        assert calls.repair(f"tool{i}", {}).name == (f"Tool{i}" if i < 500 else f"tool{i}")
+    assert tools.looked_at == 500
+
+
+def test_name_is_as_long_as_the_tools() -> None:
+    assert repair("i\u0307", {}, {"\u0130": {}}).repairs == []
+
+
+def test_more_required_names_than_a_tool_has_are_none() -> None:
+    schema = {"properties": {"path": {"type": "string"}}, "required": ["path"]}
+    many = {**schema, "required": ["path"] * (MAX_REQUIRED + 1)}
+    repairs = [repair("T", {"file_path": "a"}, {"T": each}).repairs for each in (schema, many)]
+    assert repairs == [["renamed"], []]
 
 
 # --- Reading a functionCall ------------------------------------------------------------------

@@ -22,6 +22,7 @@ from tests.answers import (
 from translate.errors import Cause
 from translate.response.finish import EXPLANATIONS
 from translate.response.message import collect
+from translate.response.tool_calls import MAX_CALLS
 from translate.signatures import pack
 
 
@@ -456,6 +457,18 @@ def test_unreadable_call_is_a_malformed_one(part: Any) -> None:
         events += machine.finish()
         kinds = [block["type"] for block in collect(events)["content"]]
         assert kinds == ["thinking", "text"]
+
+
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_more_calls_than_a_client_runs_are_malformed(in_pieces: bool) -> None:
+    """A model that repeats itself without end; the answer is asked for again."""
+    one = call(None, args={"a": 1}) if not in_pieces else piece(city("x"), name="Bash", more=False)
+    for count, shortfall in ((MAX_CALLS, None), (MAX_CALLS + 1, Cause.MALFORMED)):
+        machine = translator()
+        events = machine.feed(chunk(*[one] * count, finish="STOP"))
+        assert machine.shortfall is shortfall
+        kinds = [block["type"] for block in collect(events + machine.finish())["content"]]
+        assert kinds.count("tool_use") == (0 if shortfall else MAX_CALLS)
 
 
 PIECES = [{"functionCall": {}}, call("f2", None), *(piece(city("x")), piece(), piece(name=""))]

@@ -129,9 +129,8 @@ def _of_element(position: int, schemas: Iterable[Json]) -> Iterator[Any]:
 
 def _types(schema: Json) -> list[Any]:
     kind = schema.get("type")
-    return (
-        [kind] if isinstance(kind, str) else [each for each in _list(kind) if isinstance(each, str)]
-    )
+    kinds = [kind] if isinstance(kind, str) else _list(kind)[:MAX_ALTERNATIVES]
+    return [each for each in kinds if isinstance(each, str)]
 
 
 def _list(value: Any) -> list[Any]:

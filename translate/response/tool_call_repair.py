@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from ..wire import FunctionCall, Json
@@ -24,6 +25,10 @@ WRAPPERS = ("parameters", "arguments", "args", "input")
 
 OPAQUE = frozenset({"$ref", "allOf", "anyOf", "oneOf", "patternProperties"})
 """At the root of a schema: `properties` does not name all that may be there."""
+
+MAX_REQUIRED = 1_000
+"""Names that a schema requires: they are looked through for each call. A schema with more is taken
+as one that requires none; Claude Code's tools require four at most."""
 
 TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -108,28 +113,45 @@ class RepairedCall(NamedTuple):
     repairs: list[str]
 
 
-def repair(called: str, args: Json, tools: Mapping[str, Json]) -> RepairedCall:
-    """Repair a call. called: the name in it. tools: tool name -> input schema, of all tools."""
-    name = _find_name(called, tools)
-    repairs = [] if name == called else ["name"]
-    schema = tools.get(name)
-    if schema is None:
+class CallRepair:
+    """Repairs the calls of one answer. tools: tool name -> input schema, of all tools."""
+
+    def __init__(self, tools: Mapping[str, Json]) -> None:
+        self._tools = tools
+
+    def repair(self, called: str, args: Json) -> RepairedCall:
+        """Repair a call. called: the name in it."""
+        name = self._find_name(called)
+        repairs = [] if name == called else ["name"]
+        schema = self._tools.get(name)
+        if schema is None:
+            return RepairedCall(name, args, repairs)
+        for kind, repair_args in ARGUMENT_REPAIRS if schema.keys().isdisjoint(OPAQUE) else OF_ANY:
+            repaired = repair_args(args, schema)
+            if repaired is not args:
+                repairs.append(kind)
+                args = repaired
         return RepairedCall(name, args, repairs)
-    for kind, repair_args in ARGUMENT_REPAIRS if schema.keys().isdisjoint(OPAQUE) else OF_ANY:
-        repaired = repair_args(args, schema)
-        if repaired is not args:
-            repairs.append(kind)
-            args = repaired
-    return RepairedCall(name, args, repairs)
+
+    def _find_name(self, name: str) -> str:
+        if name in self._tools:
+            return name
+        name = _bare_name(name)
+        return self._by_lower_name.get(_lower_key(name)) or name
+
+    @cached_property
+    def _by_lower_name(self) -> Mapping[tuple[int, str], str | None]:
+        """The tools, made when a call first needs it; None for two that differ in case alone."""
+        found: dict[tuple[int, str], str | None] = {}
+        for tool in self._tools:
+            key = _lower_key(tool)
+            found[key] = None if key in found else tool
+        return found
 
 
-def _find_name(name: str, tools: Mapping[str, Json]) -> str:
-    if name in tools:
-        return name
-    name = _bare_name(name)
-    wanted = name.lower()
-    alike = [tool for tool in tools if len(tool) == len(name) and tool.lower() == wanted]
-    return alike[0] if len(alike) == 1 else name
+def _lower_key(name: str) -> tuple[int, str]:
+    """With the length: some characters become two."""
+    return len(name), name.lower()
 
 
 def _bare_name(name: str) -> str:
@@ -197,8 +219,9 @@ def _reject_constant(constant: str) -> None:
 def _missing_keys(args: Json, schema: Json) -> list[str]:
     """A client's schema may hold anything: what is not a name is not required."""
     required = schema.get("required")
-    names = required if isinstance(required, list) else []
-    return [name for name in names if isinstance(name, str) and name not in args]
+    if not isinstance(required, list) or len(required) > MAX_REQUIRED:
+        return []
+    return [name for name in required if isinstance(name, str) and name not in args]
 
 
 def _are_similar(one: str, other: str) -> bool:

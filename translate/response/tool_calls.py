@@ -13,7 +13,11 @@ from ..wire import FunctionCall, Part
 from .events import Events, compact
 from .partial_args import InvalidPiece, PartialArgs
 from .pending_signatures import PendingSignatures, SignedCall
-from .tool_call_repair import has_name, read_call, repair
+from .tool_call_repair import CallRepair, has_name, read_call
+
+MAX_CALLS = 1_000
+"""In one answer: a client runs them all and sends them back with every later request. An
+agent's turn has some tens at the most; a model that repeats itself has thousands."""
 
 
 class ToolCalls:
@@ -24,6 +28,7 @@ class ToolCalls:
         self._events = events
         self._tag = tag
         self._pending = PendingSignatures(waits=translation.carries_signatures)
+        self._repair = CallRepair(translation.input_schemas)
 
         self.is_malformed = False
         """Whether a call came that cannot be read."""
@@ -44,7 +49,7 @@ class ToolCalls:
     @property
     def has_any(self) -> bool:
         """Whether there is a call, shown or kept back."""
-        return self._count > 0 or bool(self._pending.unsigned_calls)
+        return self._size > 0
 
     def add(self, part: Part) -> None:
         """A part with a function call, whole or in pieces.
@@ -72,6 +77,8 @@ class ToolCalls:
             return
         if not has_name(call):
             self.is_malformed = bool(call) or not self._has_ended_pieces
+        elif self._size == MAX_CALLS:
+            self.is_malformed = True
         elif _is_in_pieces(call):
             *ready, begun = self._pending.on_call_in_pieces(call, signature)
             self._show(ready)
@@ -112,7 +119,12 @@ class ToolCalls:
     @property
     def _is_full(self) -> bool:
         """Whether the answer has as many calls as the client wants."""
-        return self._count + len(self._pending.unsigned_calls) == self._translation.max_calls
+        return self._size == self._translation.max_calls
+
+    @property
+    def _size(self) -> int:
+        """How many calls there are, shown or kept back."""
+        return self._count + len(self._pending.unsigned_calls)
 
     def before_text(self, signature: str | None) -> None:
         """Text follows, and it may have a signature of its own."""
@@ -159,9 +171,8 @@ class ToolCalls:
     def _show(self, calls: Iterable[SignedCall]) -> None:
         for signed in calls:
             call = signed.call
-            name, args, repairs = repair(
-                self._tool_name(call), call.get("args") or {}, self._translation.input_schemas
-            )
+            called, given = self._tool_name(call), call.get("args") or {}
+            name, args, repairs = self._repair.repair(called, given)
             self._count_repairs(repairs)
             self._events.hold()
             self._open(signed, name)
@@ -212,7 +223,7 @@ class ToolCalls:
         text = self._piece_text(partial, call)
         if text is None:
             return
-        name, _, repairs = repair(self._tool_name(call), {}, self._translation.input_schemas)
+        name, _, repairs = self._repair.repair(self._tool_name(call), {})
         self._count_repairs(repairs)
         self._open(signed, name)
         self._partial, self._begun, self._has_shown_args = partial, call, False
