@@ -370,10 +370,7 @@ TEMPLATE = json.dumps({**with_tool(input_schema={"x": "@"}), "messages": [assist
 
 @pytest.mark.parametrize(
     ("spot", "depth"),
-    [
-        *(("{}", depth) for depth in (300, 900, 2_000, 50_000)),
-        *(('"@"', depth) for depth in (2_000, 50_000)),
-    ],
+    [(spot, depth) for spot in ("{}", '"@"') for depth in (2_000, 50_000)],
 )
 def test_a_body_that_is_nested_too_deeply(
     client: FlaskClient, emulator: Emulator, key: str, spot: str, depth: int
@@ -383,6 +380,27 @@ def test_a_body_that_is_nested_too_deeply(
     assert answer.get_json()["error"]["message"] == TOO_DEEP
     assert check(answer, key) == 400
     assert emulator.journal(key) == []
+
+
+PAST_BLOCKS = [
+    use("t", given="@"),
+    {"type": "server_tool_use", "id": "t", "name": "web_search", "input": "@"},
+    {"type": "web_search_tool_result", "tool_use_id": "t", "content": "@"},
+]
+
+
+@pytest.mark.parametrize("depth", [50, 100, 200, 255, 300, 900])
+@pytest.mark.parametrize("block", PAST_BLOCKS)
+def test_a_history_that_is_nested_too_deeply_goes_on(
+    client: FlaskClient, emulator: Emulator, key: str, block: Any, depth: int
+) -> None:
+    """The client keeps it, and sends it with every request."""
+    emulator.script(key, HELLO)
+    turns = {**MINIMAL, "messages": [*MINIMAL["messages"], assistant(block)]}
+    text = json.dumps(turns).replace('"@"', nested("1", depth))
+    answer = client.post("/v1/messages", data=text.encode(), headers=headers(key))
+    assert "Nested too deeply" in answer.headers["x-gemini-warning"]
+    assert check(answer, key) == 200
 
 
 @pytest.mark.parametrize("depth", [300, 900])

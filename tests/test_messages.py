@@ -1,6 +1,7 @@
 """translate/request/messages.py: every block, and every history a client can come back with."""
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from translate.request.messages import (
     contents,
     is_traced,
 )
+from translate.request.nesting import MAX_DEPTH
 from translate.request.validation import normalise
 from translate.signatures import CALL, PART, SENTINEL, TEXT, pack, wrap
 
@@ -381,6 +383,16 @@ def test_a_longer_history_begins_with_the_shorter_one() -> None:
     for end in (2, 5, 7, 9):
         shorter = translated(*turns[:end])
         assert translated(*turns)[: len(shorter)] == shorter
+
+
+def test_trace_is_no_deeper_than_google_takes_it() -> None:
+    deep: Any = {}
+    for _ in range(300):
+        deep = {"a": deep}
+    carrier = thinking(wrap(PART, HYDROGEN, pack({"toolCall": {"args": deep}})))
+    part = translated(user("go"), assistant(carrier), user("more"))[1]["parts"][0]
+    assert json.loads(json.dumps(part))["toolCall"]["args"].keys() == {"a"}
+    assert str(part).count("{'") == MAX_DEPTH
 
 
 def test_what_a_trace_replays_is_not_told_again() -> None:

@@ -385,6 +385,19 @@ def test_blocks_of_other_servers_are_warned_of() -> None:
     )
 
 
+def test_blocks_that_are_nested_too_deeply_are_warned_of() -> None:
+    deep: Any = {}
+    for _ in range(300):
+        deep = {"a": [deep]}
+    turns = [*MINIMAL["messages"], assistant(use("t", "Bash", deep))]
+    translation = translate({**MINIMAL, "messages": turns}, {})
+    assert translation.warnings == ("Nested too deeply, so shown to the model as text: Bash.",)
+    assert isinstance(deep["a"][0]["a"], list)
+    sent = translation.request["contents"][1]["parts"][0]["functionCall"]["args"]
+    assert sent == translation.messages[1]["content"][0]["input"]
+    assert json.loads(json.dumps(sent))["a"][0].keys() == {"a"}
+
+
 def test_known_blocks_that_lose_something_are_warned_of() -> None:
     found = [{"type": "web_search_result", "url": "u", "title": "t", "encrypted_content": "x"}]
     content = [

@@ -296,6 +296,13 @@ def test_past_block_is_mended_never_refused(given: Any, becomes: Any) -> None:
     assert shown == becomes
 
 
+def test_past_block_may_nest_without_end() -> None:
+    content: Any = "So."
+    for _ in range(2_000):
+        content = [{"type": "document", "source": {"type": "content", "content": content}}]
+    assert [block["type"] for block in past(*content)] == ["unknown"]
+
+
 @pytest.mark.parametrize("content", [None, "-", []])
 def test_turn_of_the_model_may_hold_nothing(content: Any) -> None:
     turn = {"role": "assistant", "content": content}

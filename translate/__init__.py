@@ -8,8 +8,8 @@
       |-- tools, json_schema, openapi,              |-- tool_calls, pending_signatures,
       |       schema_merging                        |       partial_args, tool_call_repair, integers
       |-- thinking, overrides                       |-- finish, continuation, usage, grounding
-      |-- media, inline_media, unknown_blocks       |-- message, google_errors, media_errors,
-      |                                             |       model_errors
+      |-- media, inline_media, unknown_blocks,      |-- message, google_errors, media_errors,
+      |       nesting                               |       model_errors
       `-- safeguards                                `-- json_answer, verdicts
     ------------------------------------------------------------------------------------------
     both stand on       translation     signatures     models     errors     wire

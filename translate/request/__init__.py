@@ -16,7 +16,7 @@ from ..errors import ApiError
 from ..models import CHECKED, DEVELOPER, Model, Platform
 from ..translation import Translation, domains
 from ..wire import Block, GenerateContentRequest, Json, MessagesRequest, Part
-from . import json_schema, messages, tools, validation
+from . import json_schema, messages, nesting, tools, validation
 from .overrides import NO_OVERRIDES, RESPONSE_FORMAT_FIELDS, RequestOverrides
 from .thinking import headroom, thinking_config, wants_thinking, with_default_thinking
 from .unknown_blocks import lossy_types
@@ -67,7 +67,7 @@ def translate(
     remembers. overrides: what is different after a refusal. today: an ISO date. is_claude_code: a
     client that leaves `thinking` out where it wants none. Raises ApiError for a bad request.
     """
-    request = _validate(body, counting, is_claude_code)
+    request, deep = _limit_depth(_validate(body, counting, is_claude_code))
     model, warnings = models.choose(
         request["model"],
         model_settings,
@@ -85,7 +85,7 @@ def translate(
     if not counting:
         config = _generation_config(request, model, schema)
         gemini_request = _with_settings(gemini_request, config, platform, safety, overrides)
-    warnings += _warn_of_schemas(declared, answer)
+    warnings += deep + _warn_of_schemas(declared, answer)
     return _translation(request, model, tool_set, gemini_request, overrides, warnings, answer)
 
 
@@ -95,6 +95,16 @@ def _validate(body: object, counting: bool, is_claude_code: bool) -> MessagesReq
     if request.get("thread") is not None:
         raise ApiError(400, NO_THREADS, error_code="thread_unsupported_request")
     return request if is_claude_code else with_default_thinking(request)
+
+
+def _limit_depth(request: MessagesRequest) -> tuple[MessagesRequest, tuple[str, ...]]:
+    """The request, and a warning of the blocks that are not sent as they are nested."""
+    limited, deep = nesting.limit_messages(request["messages"])
+    if not deep:
+        return request, ()
+    return {**request, "messages": limited}, (
+        f"Nested too deeply, so shown to the model as text: {_names(deep)}.",
+    )
 
 
 def _translation(

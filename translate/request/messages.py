@@ -18,6 +18,7 @@ from ..models import Model
 from ..signatures import call_id
 from ..wire import Block, Content, FunctionCall, FunctionResponse, Json, Message, Part, Source
 from .inline_media import InvalidMedium, inline_part, linked_part
+from .nesting import limit_depth
 from .tools import function_name
 from .unknown_blocks import held_text, without_compacted, without_encrypted
 from .validation import InvalidValue
@@ -146,7 +147,7 @@ class ModelTurn:
         if found.kind == signatures.CALL:
             self._signature = found.value
         elif part := signatures.carried_part(found):
-            self._parts.append(part)
+            self._parts.append(limit_depth(part))
             self._has_trace = self._has_trace or found.kind == signatures.PART
 
     def drop(self, block: Block) -> None:
