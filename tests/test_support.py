@@ -15,7 +15,7 @@ from tests.servers import ROOT
 from tests.test_messages import BECOMES
 from tests.test_tools import fan
 from translate import ApiError, collect, translate
-from translate.request import json_schema, messages, tools, validation
+from translate.request import json_schema, messages, nesting, tools, validation
 from translate.translation import Domains
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -59,6 +59,20 @@ def is_refused(path: str, **fields: Any) -> bool:
 
 def is_ignored(**fields: Any) -> bool:
     return bool(sent(**fields) == sent())
+
+
+def nested_history() -> bool:
+    """A call whose arguments nest deeper than Google takes them."""
+    deep: Any = {}
+    for _ in range(nesting.MAX_DEPTH):
+        deep = {"a": deep}
+    use = {"type": "tool_use", "id": "t", "name": "Bash", "input": deep}
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": [use]}]
+    body = {"model": "claude-opus-5", "max_tokens": 9, "messages": turns}
+    translation = translate(body, {})
+    (part,) = translation.request["contents"][1]["parts"]
+    is_text = str(part).count("'{\"a\": {}}'") == 1
+    return is_text and "Nested too deeply" in translation.warnings[0] and nesting.MAX_DEPTH == 32
 
 
 def history() -> bool:
@@ -269,6 +283,7 @@ PARTLY: dict[str, Callable[[], bool]] = {
         and list(sent(model=OLDER, tools=[SEARCH, BASH])["tools"][0]) == ["functionDeclarations"]
     ),
     "schemas of tools and answers": schemas_within_bounds,
+    "calls and results in history that nest": nested_history,
     "`strict` tools": lambda: (
         sent(tools=[{**BASH, "strict": True}])["toolConfig"]
         == {"functionCallingConfig": {"mode": "VALIDATED"}}
