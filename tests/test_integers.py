@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from translate.response import integers
-from translate.response.integers import fit_integers
+from translate.response.integers import SchemaPath, fit_integers
 
 INTEGER, NUMBER = {"type": "integer"}, {"type": "number"}
 
@@ -82,3 +82,25 @@ def test_unions_are_looked_at_up_to_a_number(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(integers, "MAX_ALTERNATIVES", 3)
     schema = of({"anyOf": [INTEGER, *[{"type": "string"} for _ in range(3)]]})
     assert repr(fit_integers({"a": 1.0}, schema)) == "{'a': 1.0}"
+
+
+def test_place_in_a_document_has_its_schema() -> None:
+    path = SchemaPath(of({"type": "array", "items": INTEGER}, additionalProperties=INTEGER))
+    assert path.fit_scalar("1.0") == "1.0"
+    path.open()
+    path.start_member("b")
+    assert path.fit_scalar("1.0") == "1"
+    path.next_element()
+    path.start_member("a")
+    path.open()
+    assert [path.fit_scalar(text) for text in ("1.0", "true", "-2", "1.5")] == [
+        *("1", "true", "-2", "1.5")
+    ]
+    path.next_element()
+    assert path.fit_scalar("-1e1") == "-10"
+    path.open()
+    assert path.fit_scalar("1.0") == "1.0"
+    path.close()
+    assert path.fit_scalar("1.0") == "1"
+    path.reset()
+    assert path.fit_scalar("1.0") == "1.0"

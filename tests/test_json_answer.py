@@ -119,6 +119,46 @@ def test_pythons_words_become_those_of_json() -> None:
     assert in_all_sizes("True", {"type": "boolean"}) == ""
 
 
+COUNTED: Any = {
+    "type": "object",
+    "properties": {
+        "n": {"type": "integer"},
+        "é\n": {"type": ["integer", "null"]},
+        "x": {"type": "number"},
+        "list": {"type": "array", "items": {"properties": {"n": {"type": "integer"}}}},
+        "pair": {"type": "array", "prefixItems": [{"type": "number"}, {"type": "integer"}]},
+        "any": {"anyOf": [{"type": "integer"}, {"type": "string"}]},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "expected"),
+    [
+        (COUNTED, '{"n": 1.0, "x": 1.0}', '{"n": 1, "x": 1.0}'),
+        (COUNTED, '{"n": 1e3,"x": 2E0,"any":-3.00}', '{"n": 1000,"x": 2E0,"any":-3}'),
+        (COUNTED, '{"n": 1.5, "any": "1.0", "m": 1.0}', '{"n": 1.5, "any": "1.0", "m": 1.0}'),
+        (COUNTED, '{"n": 1e400, "any": 1e300}', '{"n": 1e400, "any": 1e300}'),
+        (COUNTED, '{"list": [{"n": 2.0}, {"x": 1.0, "n": 3.0},]}',
+            '{"list": [{"n": 2}, {"x": 1.0, "n": 3}]}'),
+        (COUNTED, '{"pair": [1.0, 2.0, 3.0], "n": 4.0}', '{"pair": [1.0, 2, 3.0], "n": 4}'),
+        (COUNTED, '{"\\u00e9\n": 1.0, "é\\n": True}', '{"\\u00e9\\u000a": 1, "é\\n": true}'),
+        (COUNTED, '{"list" {"n": 1.0}', '{"n": 1}'),
+        ({"type": "array", "items": {"type": "integer"}}, "So: [1.0, [2.0], -0.0]",
+            "[1, [2.0], 0]"),
+        ({"type": "integer"}, "12.0", "12"),
+        ({"type": "integer"}, "1e2 apples", "100"),
+        ({"type": "number"}, "12.0", "12.0"),
+    ],
+)  # fmt: skip
+def test_integers_come_as_integers(schema: Any, text: str, expected: str) -> None:
+    assert in_all_sizes(text, schema) == expected
+
+
+def test_number_that_was_cut_is_shown_as_it_came() -> None:
+    assert in_all_sizes('{"n": 1.0', COUNTED, is_cut=True) == '{"n": 1.0'
+
+
 NOT_JSON = [
     "",
     "I cannot do that.",

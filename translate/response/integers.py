@@ -1,6 +1,7 @@
-"""Numbers of a call's arguments as the tool's schema has them: 1.0 is 1 where it says integer.
+"""Numbers as a schema has them: 1.0 is 1 where it says integer.
 
-Google keeps arguments in a Struct, which has floats only; many a client checks for integers.
+Google keeps arguments of calls in a Struct, which has floats only, and a model writes what it likes
+into an answer; many a client checks for integers.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ MAX_ALTERNATIVES = 20
 
 MAX_REFERENCE = 1_000
 """Characters of a reference: it is a path of a few names."""
+
+FRACTION_STARTS = (".", "e", "E")
+"""What follows the digits of a number that is written as a float."""
 
 UNIONS = ("anyOf", "oneOf", "allOf")
 
@@ -59,7 +63,7 @@ class _Fitter:
 
     def fit(self, value: Any, schemas: Iterable[Any]) -> Any:
         """schemas: those that the value may have to fit."""
-        alternatives, want_integer = self._alternatives([*schemas])
+        alternatives, want_integer = self.alternatives([*schemas])
         if isinstance(value, dict):
             fitted: Any = {
                 name: self.fit(item, _of_member(name, alternatives)) for name, item in value.items()
@@ -72,7 +76,7 @@ class _Fitter:
             return value
         return int(value) if want_integer else value
 
-    def _alternatives(self, schemas: list[Any]) -> Alternatives:
+    def alternatives(self, schemas: list[Any]) -> Alternatives:
         key = tuple(map(id, schemas))
         if key not in self._found:
             found = _find_alternatives(schemas, self._root)
@@ -80,6 +84,55 @@ class _Fitter:
             want_integer = "integer" in types and "number" not in types
             self._found[key] = Alternatives(found, want_integer)
         return self._found[key]
+
+
+class SchemaPath:
+    """The place in a document that comes in pieces, and whether its schema wants an integer there.
+
+    schema: as for `fit_integers`.
+    """
+
+    def __init__(self, schema: Json) -> None:
+        self._schema = schema
+        self._fitter = _Fitter(schema)
+        self._levels: list[tuple[list[Json], str | int]] = []
+        """For each object and array that is open, its schemas, and the member or the position."""
+
+    def open(self) -> None:
+        """An object or an array begins."""
+        self._levels.append((self._here().schemas, 0))
+
+    def close(self) -> None:
+        self._levels.pop()
+
+    def start_member(self, name: str) -> None:
+        self._levels[-1] = (self._levels[-1][0], name)
+
+    def next_element(self) -> None:
+        """A comma: in an object the name of a member follows."""
+        schemas, position = self._levels[-1]
+        if isinstance(position, int):
+            self._levels[-1] = (schemas, position + 1)
+
+    def reset(self) -> None:
+        """Another document begins."""
+        self._levels.clear()
+
+    def fit_scalar(self, text: str) -> str:
+        """A number, or any other scalar, as it is to stand here."""
+        if text.lstrip("-0123456789")[:1] not in FRACTION_STARTS:
+            return text
+        value = float(text)
+        if not value.is_integer() or abs(value) > MAX_EXACT or not self._here().want_integer:
+            return text
+        return str(int(value))
+
+    def _here(self) -> Alternatives:
+        if not self._levels:
+            return self._fitter.alternatives([self._schema])
+        schemas, step = self._levels[-1]
+        inner = _of_element(step, schemas) if isinstance(step, int) else _of_member(step, schemas)
+        return self._fitter.alternatives([*inner])
 
 
 def _has_changed(before: Iterable[Any], after: Iterable[Any]) -> bool:

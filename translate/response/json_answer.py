@@ -3,18 +3,20 @@
 A model that is only told the form puts it into a fence, or writes a sentence before it. Where a
 document begins is seen from its first characters, so it is shown as it comes; each character is
 looked at once. What has one reading is repaired: a comma before an end, a line break in a string,
-Python's words.
+Python's words, an integer that is written as a float.
 Source: RFC 8259.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from enum import Enum, auto
 
 from ..wire import Json
 from .chunks import MAX_DEPTH
+from .integers import SchemaPath
 
 MAX_UNCERTAIN = 4_096
 """Characters that may be kept back until a `:`, a `,` or the end says that this is JSON and no
@@ -90,8 +92,9 @@ class JsonAnswer:
         self._prelude = ""
         self._closers: list[str] = []
         """Of the objects and arrays that are open."""
-        self._is_key = False
-        """Whether the open string is the key of a member."""
+        self._path = SchemaPath(schema)
+        self._key: list[str] | None = None
+        """What was read of the key of a member; None where the open string is a value."""
         self._hex_digits = 0
         """Those that an escape still needs."""
         self._scalar = ""
@@ -127,7 +130,7 @@ class JsonAnswer:
         what looks like the beginning of the document is one."""
         if not (is_cut or self._is_certain or self.is_whole):
             return ""
-        self._keep(self._scalar)
+        self._keep(self._scalar if is_cut else self._path.fit_scalar(self._scalar))
         self._scalar = ""
         return self._drain()
 
@@ -175,6 +178,7 @@ class JsonAnswer:
         self._closers.clear()
         self._pieces.clear()
         self._comma.clear()
+        self._path.reset()
         self._scalar, self._uncertain = "", 0
 
     def _read_structure(self, text: str, at: int) -> int:
@@ -192,6 +196,7 @@ class JsonAnswer:
         if may_end and character == (self._closers or [""])[-1]:
             self._comma = self._comma[1:]
             self._keep(self._closers.pop())
+            self._path.close()
             self._end_value()
         elif (action := ACTIONS.get((self._state, character))) is not None:
             action(self, character)
@@ -209,11 +214,12 @@ class JsonAnswer:
             self._break()
             return
         self._keep(bracket)
+        self._path.open()
         self._closers.append(CLOSERS[bracket])
         self._state = State.FIRST_KEY if bracket == "{" else State.FIRST_VALUE
 
     def _open_string(self, quote: str) -> None:
-        self._is_key = self._state in (State.KEY, State.FIRST_KEY)
+        self._key = [] if self._state in (State.KEY, State.FIRST_KEY) else None
         self._keep(quote)
         self._state = State.STRING
 
@@ -224,6 +230,7 @@ class JsonAnswer:
 
     def _add_comma(self, comma: str) -> None:
         self._comma.append(comma)
+        self._path.next_element()
         self._is_certain = True
         self._state = State.KEY if self._closers[-1] == "}" else State.VALUE
 
@@ -235,22 +242,32 @@ class JsonAnswer:
         plain = PLAIN.match(text, at)
         assert plain is not None  # it matches nothing, too
         at = plain.end()
-        self._keep(plain[0])
+        self._keep_in_string(plain[0])
         if at == len(text):
             return at
         character = text[at]
         if character == "\\":
-            self._keep(character)
+            self._keep_in_string(character)
             self._state = State.ESCAPE
         elif character != '"':
-            self._keep(f"\\u{ord(character):04x}")
+            self._keep_in_string(f"\\u{ord(character):04x}")
         else:
             self._keep(character)
-            if self._is_key:
-                self._state = State.COLON
-            else:
-                self._end_value()
+            self._end_string()
         return at + 1
+
+    def _keep_in_string(self, text: str) -> None:
+        self._keep(text)
+        if self._key is not None:
+            self._key.append(text)
+
+    def _end_string(self) -> None:
+        if self._key is None:
+            self._end_value()
+            return
+        key = "".join(self._key)
+        self._path.start_member(json.loads(f'"{key}"') if "\\" in key else key)
+        self._state = State.COLON
 
     def _read_escape(self, text: str, at: int) -> int:
         character = text[at]
@@ -263,7 +280,7 @@ class JsonAnswer:
             self._hex_digits = 0
             self._break()
             return at
-        self._keep(character)
+        self._keep_in_string(character)
         if not self._hex_digits:
             self._state = State.STRING
         return at + 1
@@ -278,7 +295,7 @@ class JsonAnswer:
             if not SCALAR.fullmatch(self._scalar):
                 self._break()
                 return word.end()
-            self._keep(self._scalar)
+            self._keep(self._path.fit_scalar(self._scalar))
             self._scalar = ""
             self._end_value()
         elif len(self._scalar) > MAX_SCALAR:
