@@ -159,6 +159,42 @@ def test_number_that_was_cut_is_shown_as_it_came() -> None:
     assert in_all_sizes('{"n": 1.0', COUNTED, is_cut=True) == '{"n": 1.0'
 
 
+NEEDS_A: Any = {"type": "object", "properties": {"a": {}}, "required": ["a"]}
+LIST_OF_OBJECTS: Any = {"type": "array", "items": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "expected"),
+    [
+        (NEEDS_A, 'Not {}, but {"a": 1}', '{"a": 1}'),
+        (NEEDS_A, '{"b": {"c": 1}, "\\u0061": 1}', '{"b": {"c": 1}, "\\u0061": 1}'),
+        (NEEDS_A, "So: {}", ""),
+        (LIST_OF_OBJECTS, 'As in [1] and [ "2"]: [ {"a": 1}]', '[ {"a": 1}]'),
+        (LIST_OF_OBJECTS, "None: []", "[]"),
+        (LIST_OF_OBJECTS, "[[1]]", ""),
+        ({"type": "array", "items": {"type": "boolean"}}, "[1] [ True]", "[ true]"),
+    ],
+)
+def test_wrong_document_is_none_if_nothing_of_it_was_shown(
+    schema: Any, text: str, expected: str
+) -> None:
+    assert in_all_sizes(text, schema) == expected
+
+
+@pytest.mark.parametrize("text", ['{"b": 1}', '{"b": {"a": 1}}', '{"b": 1} {"a": 1}'])
+def test_document_without_a_required_member_is_not_whole(text: str) -> None:
+    answer = JsonAnswer(NEEDS_A)
+    shown = "".join(map(answer.add, text))
+    assert text.startswith(shown)
+    assert (answer.is_whole, answer.flush(is_cut=False)) == (False, "")
+
+
+@pytest.mark.parametrize(("schema", "text"), [(NEEDS_A, '{"b": 1}'), (LIST_OF_OBJECTS, "[1]")])
+def test_document_is_taken_where_gemini_has_the_schema(schema: Any, text: str) -> None:
+    answer = JsonAnswer(schema, is_enforced=True)
+    assert (answer.add(text), answer.is_whole) == (text, True)
+
+
 NOT_JSON = [
     "",
     "I cannot do that.",
@@ -265,7 +301,22 @@ def _is_json(text: str) -> bool:
     return True
 
 
-HOSTILE = ["[", "{", '{"', '{"a":', '["x" ', "[1 ", "```", '"', "\\", "1", '{"a"[']
+HOSTILE = [
+    "{}",
+    "[1",
+    '{"a":1}',
+    "[",
+    "{",
+    '{"',
+    '{"a":',
+    '["x" ',
+    "[1 ",
+    "```",
+    '"',
+    "\\",
+    "1",
+    '{"a"[',
+]
 
 
 @pytest.mark.parametrize("unit", HOSTILE)

@@ -456,6 +456,18 @@ def test_json_that_is_none_ends_with_an_error(given: Any, cause: Cause) -> None:
     assert (caught.value.cause, caught.value.message) == (cause, EXPLANATIONS[cause])
 
 
+NEEDS_A: Any = {"response_schema": {"type": "object", "required": ["a"]}}
+ENFORCED: Any = {**NEEDS_A, "request": {"generationConfig": {"responseJsonSchema": {}}}}
+
+
+@pytest.mark.parametrize(("fields", "cause"), [(NEEDS_A, Cause.NO_JSON), (ENFORCED, None)])
+def test_json_without_a_required_member_is_none(fields: Any, cause: Cause | None) -> None:
+    """Unless Gemini itself holds the answer to the schema."""
+    machine = translator(**fields)
+    machine.feed(chunk(text('{"b": 1}'), finish="STOP"))
+    assert (machine.shortfall, machine.has_emitted_answer) == (cause, cause is None)
+
+
 # --- Ends -------------------------------------------------------------------------------------
 
 

@@ -83,3 +83,10 @@ def test_built_in_tools_are_all_but_functions(tools: Any, expected: bool) -> Non
 )
 def test_sources_come_from_search_and_fetch(tools: Any, expected: bool) -> None:
     assert translation(request={"tools": tools}).has_sources is expected
+
+
+def test_schema_is_enforced_where_it_is_a_field() -> None:
+    config = {"generationConfig": {"responseJsonSchema": {}}}
+    requests: Any = ({}, {"generationConfig": {}}, config)
+    enforced = [translation(request=request).is_schema_enforced for request in requests]
+    assert enforced == [False, False, True]

@@ -3,7 +3,8 @@
     request/    a Messages request ->             response/   Gemini's chunks ->
                 a GenerateContent request                     events, or one message
       translate                                     stream
-      |-- validation                                |-- chunks, surrogates, json_answer
+      |-- validation                                |-- chunks, surrogates, json_answer,
+      |                                             |       answer_schema
       |-- messages                                  |-- events, output_limit, stop_finder
       |-- tools, json_schema, openapi,              |-- tool_calls, pending_signatures,
       |       schema_merging                        |       partial_args, tool_call_repair, integers

@@ -121,6 +121,11 @@ class Translation(NamedTuple):
     warnings: tuple[str, ...] = ()
 
     @property
+    def is_schema_enforced(self) -> bool:
+        """Whether Gemini holds the answer to its schema itself; else only the prompt has it."""
+        return "responseJsonSchema" in self.request.get("generationConfig", {})
+
+    @property
     def has_built_in(self) -> bool:
         """Whether Google's own tools may work on the answer, in rounds."""
         return any(name != "functionDeclarations" for name in self._tools)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from ..wire import Json
+from .answer_schema import PYTHON_WORDS, SCALAR_STARTS, AnswerSchema
 from .chunks import MAX_DEPTH
 from .integers import SchemaPath
 
@@ -25,20 +26,10 @@ brace of a sentence. A key is much shorter; what has held for so long is JSON.""
 MAX_SCALAR = 1_024
 """Characters of a number: 309 digits are all that a double has."""
 
-BRACKETS = {"object": "{", "array": "["}
-SCALAR_STARTS = {
-    "string": '"',
-    "number": "-0123456789",
-    "integer": "-0123456789",
-    "boolean": "tf",
-    "null": "n",
-}
-"""Type of a schema -> how its documents begin."""
-
-TYPES = BRACKETS.keys() | SCALAR_STARTS.keys()
 CLOSERS = {"{": "}", "[": "]"}
 
 BLANKS = re.compile(r"[ \t\n\r]*")
+BLANKS_OR_END = " \t\n\r]"
 BLANKS_AND_BOM = " \t\n\r\ufeff"
 FENCE = re.compile(r"```\w{0,16}\s+")
 FENCE_SO_FAR = re.compile(r"`{0,2}|```\w{0,16}\s*")
@@ -49,7 +40,6 @@ WORD = re.compile(r"[-+.\w]*", re.ASCII)
 SCALAR = re.compile(
     r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null", re.ASCII
 )
-PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
 SCALAR_START = frozenset("".join(SCALAR_STARTS.values()))
 VALUE_START = SCALAR_START | {word[0] for word in PYTHON_WORDS}
 """Of a scalar within a document."""
@@ -77,21 +67,25 @@ class State(Enum):
     SCALAR = auto()
     END = auto()
     BROKEN = auto()
-    """It is no JSON after all, and some of it was shown."""
+    """It is no JSON after all, or wrong, and some of it was shown."""
 
 
 class JsonAnswer:
-    """Finds the first document in a text that comes in pieces. schema: of the document."""
+    """Finds the first document in a text that comes in pieces.
 
-    def __init__(self, schema: Json) -> None:
-        kinds = _kinds(schema)
-        brackets = "".join(BRACKETS[kind] for kind in BRACKETS if kind in kinds)
+    schema: of the document. is_enforced: whether Gemini itself was given it (see answer_schema.py).
+    """
+
+    def __init__(self, schema: Json, *, is_enforced: bool = False) -> None:
+        self._schema = AnswerSchema(schema, is_enforced=is_enforced)
+        brackets = self._schema.brackets
         self._start = re.compile(f"[{re.escape(brackets)}]" if brackets else "(?!)")
-        self._scalar_start = frozenset("".join(SCALAR_STARTS.get(kind, "") for kind in kinds))
-        self._state = State.PRELUDE if self._scalar_start else State.START
+        self._state = State.PRELUDE if self._schema.scalar_starts else State.START
         self._prelude = ""
         self._closers: list[str] = []
         """Of the objects and arrays that are open."""
+        self._names: set[str] = set()
+        """Of the members of the document itself."""
         self._path = SchemaPath(schema)
         self._key: list[str] | None = None
         """What was read of the key of a member; None where the open string is a value."""
@@ -150,7 +144,7 @@ class JsonAnswer:
             return len(text)
         if fence := FENCE.match(rest):
             text_start += fence.end()
-        is_scalar = text[text_start] in self._scalar_start
+        is_scalar = text[text_start] in self._schema.scalar_starts
         self._state = State.VALUE if is_scalar else State.START
         return text_start
 
@@ -179,6 +173,7 @@ class JsonAnswer:
         self._pieces.clear()
         self._comma.clear()
         self._path.reset()
+        self._names.clear()
         self._scalar, self._uncertain = "", 0
 
     def _read_structure(self, text: str, at: int) -> int:
@@ -197,7 +192,7 @@ class JsonAnswer:
             self._comma = self._comma[1:]
             self._keep(self._closers.pop())
             self._path.close()
-            self._end_value()
+            self._end_container(character)
         elif (action := ACTIONS.get((self._state, character))) is not None:
             action(self, character)
         elif self._state in (State.VALUE, State.FIRST_VALUE) and character in VALUE_START:
@@ -208,6 +203,15 @@ class JsonAnswer:
             # The next document may begin with it.
             return at
         return at + 1
+
+    def _read_first_value(self, text: str, at: int) -> int:
+        """As `_read_structure`; in a document that is an array, its first element tells whether it
+        is one: an `[1]` of a sentence is not."""
+        is_first = len(self._closers) == 1 and text[at] not in BLANKS_OR_END
+        if is_first and not self._schema.allows_first_item(text[at]):
+            self._break()
+            return at
+        return self._read_structure(text, at)
 
     def _open(self, bracket: str) -> None:
         if len(self._closers) == MAX_DEPTH:
@@ -238,6 +242,13 @@ class JsonAnswer:
         self._state = State.COMMA if self._closers else State.END
         self._is_certain = self._is_certain or self._state is State.END
 
+    def _end_container(self, closer: str) -> None:
+        is_object = closer == "}" and not self._closers
+        if is_object and not self._schema.allows_members(self._names):
+            self._break()
+        else:
+            self._end_value()
+
     def _read_string(self, text: str, at: int) -> int:
         plain = PLAIN.match(text, at)
         assert plain is not None  # it matches nothing, too
@@ -266,7 +277,10 @@ class JsonAnswer:
             self._end_value()
             return
         key = "".join(self._key)
-        self._path.start_member(json.loads(f'"{key}"') if "\\" in key else key)
+        name = json.loads(f'"{key}"') if "\\" in key else key
+        self._path.start_member(name)
+        if len(self._closers) == 1:
+            self._names.add(name)
         self._state = State.COLON
 
     def _read_escape(self, text: str, at: int) -> int:
@@ -303,19 +317,6 @@ class JsonAnswer:
         return word.end()
 
 
-def _kinds(schema: Json) -> set[str]:
-    """The types that a schema allows its document; all, where it does not say which, or names some
-    that nobody knows."""
-    for key in ("anyOf", "oneOf"):
-        alternatives = schema.get(key)
-        if alternatives and "type" not in schema:
-            return set().union(*map(_kinds, alternatives))
-    given = schema.get("type", "object" if "properties" in schema else None)
-    kinds = given if isinstance(given, list) else [given]
-    known = {kind for kind in kinds if isinstance(kind, str) and kind in TYPES}
-    return known if known and len(known) == len(kinds) else {*TYPES}
-
-
 MAY_END = (State.FIRST_KEY, State.FIRST_VALUE, State.COMMA)
 """Where an object or an array may be closed."""
 
@@ -337,7 +338,8 @@ ACTIONS: dict[tuple[State, str], Action] = {
 
 STEPS: dict[State, Callable[[JsonAnswer, str, int], int]] = {
     State.START: JsonAnswer._find_start,
-    **dict.fromkeys((State.VALUE, State.FIRST_VALUE, State.KEY), JsonAnswer._read_structure),
+    **dict.fromkeys((State.VALUE, State.KEY), JsonAnswer._read_structure),
+    State.FIRST_VALUE: JsonAnswer._read_first_value,
     **dict.fromkeys((State.FIRST_KEY, State.COLON, State.COMMA), JsonAnswer._read_structure),
     State.STRING: JsonAnswer._read_string,
     State.ESCAPE: JsonAnswer._read_escape,

@@ -54,7 +54,8 @@ class StreamTranslator:
         self._limit = OutputLimit(translation.stop_sequences, translation.max_tokens)
         self._grounding = Grounding(translation.domains)
         schema = translation.response_schema
-        self._json = None if schema is None else JsonAnswer(schema)
+        is_enforced = translation.is_schema_enforced
+        self._json = None if schema is None else JsonAnswer(schema, is_enforced=is_enforced)
         """What the text of the answer is, where that has to be JSON."""
 
         self._events: Events = previous._events if previous else Events(self._limit)
