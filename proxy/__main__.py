@@ -11,11 +11,15 @@ if sys.version_info < (3, 11):  # noqa: UP036 - what is imported below has no se
     sys.exit("Python 3.11 or later is needed: https://www.python.org/downloads/")
 
 import os
+import signal
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from . import config, endpoints, listening, outbound, reachability
 from .banner import banner
+
+IS_WINDOWS = os.name == "nt"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -45,6 +49,9 @@ def serve(*, is_quiet: bool = False) -> None:
     command = [sys.executable, "-m", "functions_framework", "--target=messages"]
     source = Path(__file__).parent.parent / "main.py"
     command += [f"--source={source}", f"--host={settings.host}", f"--port={settings.port}"]
+    if IS_WINDOWS:  # an exec would end this process there, and with it what others wait for
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # is the server's
+        sys.exit(subprocess.call(command))
     os.execv(command[0], command)
 
 

@@ -123,6 +123,10 @@ Python; what is no boolean stops it."""
 STARTED_BY = "MESSAGES_STARTED_BY"
 """What `python -m proxy` leaves for the server that it becomes."""
 
+ENDS_WITH_STDIN = "MESSAGES_ENDS_WITH_STDIN"
+"""Set by a program that starts a server with a pipe as its standard input, and keeps the other end
+for itself: the server ends when that program does."""
+
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 OFF = "off"
@@ -273,6 +277,11 @@ def set_framework_variables(workers: int, environ: MutableMapping[str, str] = os
 def is_started_by_us(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether `python -m proxy` has become this server, and has printed how to use it."""
     return STARTED_BY in environ
+
+
+def ends_with_stdin(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the program that started this server holds the other end of its standard input."""
+    return ENDS_WITH_STDIN in environ
 
 
 def request_memory(environ: Mapping[str, str] = os.environ) -> int:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import math
+import os
 import signal
 import sys
+import threading
+from collections.abc import Callable
 from typing import Any
 
 from . import config
@@ -38,6 +41,9 @@ DEBUG = (
     "everybody who reaches it. Unset it, or start with `python -m proxy`, which does."
 )
 
+
+STDIN, STDIN_BYTES = 0, 1_024
+"""Its file descriptor, and how much of it is read at once: nobody writes anything."""
 
 M_MMAP_THRESHOLD = -3
 """glibc's number for the size from which a block of memory is the system's own (mallopt(3))."""
@@ -92,28 +98,45 @@ def _command() -> Any:
 
 
 def use_worker(stop_seconds: float) -> None:
-    """Have gunicorn start our worker, and end as it should. On Windows there is no gunicorn, and
-    nothing to do.
+    """Have gunicorn start our worker, and end as it should. On Windows there is no gunicorn: this
+    process serves.
 
     stop_seconds: how long answers may go on after SIGTERM.
     """
     if COMMAND not in sys.modules:
         return
-    with contextlib.suppress(ImportError):
+    try:
         import gunicorn
         from gunicorn.config import GracefulTimeout, WhenReady, WorkerClass
+    except ImportError:
+        end_with_starter(lambda: os._exit(0))
+        return
+    is_known = gunicorn.version_info[:2] == GUNICORN
+    if not is_known:
+        print(f"gemini-messages: {OTHER_GUNICORN.format(gunicorn.__version__)}", file=sys.stderr)
+    WorkerClass.default = BUFFERING_WORKER if is_known else WORKER
+    GracefulTimeout.default = math.ceil(stop_seconds) + REST_SECONDS
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        WhenReady.default = staticmethod(ignore_hangup)
+    else:
+        WhenReady.default = staticmethod(end_on_hangup)
 
-        is_known = gunicorn.version_info[:2] == GUNICORN
-        if not is_known:
-            print(
-                f"gemini-messages: {OTHER_GUNICORN.format(gunicorn.__version__)}", file=sys.stderr
-            )
-        WorkerClass.default = BUFFERING_WORKER if is_known else WORKER
-        GracefulTimeout.default = math.ceil(stop_seconds) + REST_SECONDS
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-            WhenReady.default = staticmethod(ignore_hangup)
-        else:
-            WhenReady.default = staticmethod(end_on_hangup)
+
+def end_with_starter(end: Callable[[], object]) -> None:
+    """Call `end` once the program that started this server is gone, where one has arranged for it:
+    the other end of standard input is closed when that program ends, by SIGKILL too.
+
+    Not before a fork, which a thread does not survive: each worker of gunicorn's watches by itself.
+    """
+    if config.ends_with_stdin():
+        threading.Thread(target=_end_after_stdin, args=(end,), daemon=True).start()
+
+
+def _end_after_stdin(end: Callable[[], object]) -> None:
+    with contextlib.suppress(OSError):  # closed
+        while os.read(STDIN, STDIN_BYTES):
+            pass
+    end()
 
 
 def ignore_hangup(_: Any) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from gunicorn import util
 from gunicorn.workers.gthread import ThreadWorker
 
-from . import config, http_errors, liveness, request_body, request_log
+from . import config, http_errors, liveness, request_body, request_log, server
 
 LAST_SECONDS = 1
 """In which clients take the end of their answers, when a process is stopped."""
@@ -33,6 +33,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         request_log.write_in_background()
         request_body.watch(max(1, self.cfg.threads // SLOW_BODY_SHARE))
         self._stop_waits = liveness.prepare_stop()
+        server.end_with_starter(lambda: os.kill(self.ppid, signal.SIGTERM))
         super().init_process()
 
     def run(self) -> None:

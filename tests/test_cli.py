@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
+import subprocess
 from typing import Any
 
 import pytest
@@ -112,6 +114,23 @@ def test_the_process_becomes_the_server(
     assert command[1:4] == ["-m", "functions_framework", "--target=messages"]
     assert command[5:] == ["--host=127.0.0.1", f"--port={port}"]
     assert os.environ["WORKERS"] == "3"
+
+
+def test_windows_keeps_the_process_that_others_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROXY_LISTEN_ADDR", f"127.0.0.1:{servers.free_port()}")
+    monkeypatch.setenv("WORKERS", "1")
+    monkeypatch.setenv(config.STARTED_BY, "")
+    monkeypatch.setattr(cli, "IS_WINDOWS", True)
+    monkeypatch.setattr(os, "execv", None)
+    monkeypatch.setattr(subprocess, "call", lambda command: len(command))
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            cli.serve(is_quiet=True)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert caught.value.code == 7
 
 
 def test_quiet_start_prints_and_asks_nothing(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import os
 import platform
 import runpy
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +76,35 @@ def test_without_the_command_nothing_is_changed(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_without_gunicorn_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On Windows."""
+    """On Windows. This process ends with the one that has started it."""
+    starters: list[Any] = []
+    monkeypatch.setattr(server, "end_with_starter", starters.append)
+    monkeypatch.setattr(os, "_exit", starters.append)
     monkeypatch.setitem(sys.modules, server.COMMAND, sys)
     monkeypatch.setitem(sys.modules, "gunicorn.config", None)
     server.use_worker(8)
     assert WorkerClass.default == "sync"
+    starters[0]()
+    assert starters[1] == 0
+
+
+def test_server_ends_with_its_starter(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    ours, starters = os.pipe()
+    monkeypatch.setattr(server, "STDIN", ours)
+    monkeypatch.setenv(config.ENDS_WITH_STDIN, "1")
+    server.end_with_starter(ended.set)
+    os.write(starters, b"x")
+    assert not ended.is_set()
+    os.close(starters)
+    assert ended.wait(30)
+    os.close(ours)
+
+
+def test_server_without_a_starter_reads_no_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(config.ENDS_WITH_STDIN, raising=False)
+    monkeypatch.setattr(threading, "Thread", None)
+    server.end_with_starter(lambda: None)
 
 
 # --- What ends the start ----------------------------------------------------------------------

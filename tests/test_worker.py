@@ -41,6 +41,22 @@ def test_process_is_prepared_and_writes_its_log_to_the_end(monkeypatch: pytest.M
     assert done == ["log", 64, "stop", "process", "run", "flushed"]
 
 
+def test_worker_ends_its_master_with_the_starter(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[Any] = []
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(worker.server, "end_with_starter", ends.append)
+    monkeypatch.setattr(os, "kill", lambda *arguments: killed.append(arguments))
+    for module, name in ((request_log, "write_in_background"), (liveness, "prepare_stop")):
+        monkeypatch.setattr(module, name, lambda: None)
+    monkeypatch.setattr(request_body, "watch", lambda _: None)
+    monkeypatch.setattr(ThreadWorker, "init_process", lambda _: None)
+    serving = object.__new__(Worker)
+    serving.cfg, serving.ppid = Config(), 77
+    serving.init_process()
+    ends[0]()
+    assert killed == [(77, signal.SIGTERM)]
+
+
 def test_stop_gives_answers_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """And then their clients a while more; a second signal changes nothing."""
     done: list[str] = []

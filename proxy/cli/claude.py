@@ -1,7 +1,8 @@
 """`python -m proxy claude`: a proxy of its own, and Claude Code at it, for one session.
 
 The proxy listens on a free port of this machine and takes a token that only this session has. It
-ends with the session, however that ends.
+ends with the session, however that ends: its standard input is a pipe from here, which the system
+closes when this process is gone, and the server watches (proxy/server.py).
 """
 
 from __future__ import annotations
@@ -186,12 +187,15 @@ def _end(process: subprocess.Popen[bytes]) -> None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.kill()
             process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
 
 
 def _spawn(environ: Mapping[str, str], port: int, log: Path) -> subprocess.Popen[bytes]:
     """In a session of its own: a Ctrl-C at the terminal is Claude Code's."""
     own = {**environ, "PROXY_LOG_FORMAT": "json", "PROXY_WORKERS": "1"}
     own["PROXY_LISTEN_ADDR"] = f"127.0.0.1:{port}"
+    own[config.ENDS_WITH_STDIN] = "1"
     if sys.flags.ignore_environment:  # so does the server's Python
         own = {name: value for name, value in own.items() if not name.startswith("PYTHON")}
     with log.open("wb") as output:
@@ -199,7 +203,7 @@ def _spawn(environ: Mapping[str, str], port: int, log: Path) -> subprocess.Popen
             [sys.executable, "-m", "proxy", "serve", "--quiet"],
             cwd=ROOT,
             env=own,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # this end is not inherited: not by `claude`, nor another server
             stdout=output,
             stderr=output,
             start_new_session=True,

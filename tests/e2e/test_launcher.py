@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import pty
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -15,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -88,6 +92,32 @@ def test_ctrl_c_during_the_start_leaves_no_process(waiting: Session, processes: 
     wait_for(lambda: len(processes_of(waiting.folder)) >= processes or waiting.seen.exists())
     os.killpg(process.pid, signal.SIGINT)
     process.wait(30)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc")
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_sigkill_during_the_start_leaves_no_server(waiting: Session, processes: int) -> None:
+    process = waiting.start()
+    wait_for(lambda: len(processes_of(waiting.folder)) >= processes or waiting.seen.exists())
+    process.kill()
+    process.wait(30)
+    wait_for(lambda: len(processes_of(waiting.folder)) <= 1)
+    with contextlib.suppress(ProcessLookupError):  # Claude Code, where it has begun
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc")
+def test_sigkill_in_a_session_leaves_no_server(waiting: Session) -> None:
+    """Claude Code itself goes on: its terminal is another's now, so it ends when it reads there."""
+    process = waiting.start()
+    wait_for(waiting.seen.exists)
+    address = urlsplit(waiting.seen.read_text())
+    process.kill()
+    process.wait(30)
+    wait_for(lambda: len(processes_of(waiting.folder)) == 1)
+    with socket.socket() as client:
+        assert client.connect_ex((address.hostname, address.port)) == errno.ECONNREFUSED
+    os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_two_sessions_at_once(waiting: Session) -> None:
