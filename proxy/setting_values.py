@@ -13,6 +13,7 @@ class BadSetting(SystemExit):
 
     def __init__(self, name: str, problem: str) -> None:
         super().__init__(f"{name}: {problem}")
+        self.name = name
 
 
 def is_loopback(host: str) -> bool:

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from proxy.cli import client_checks
+from proxy.cli import client_checks, fixes
 from proxy.cli.findings import Finding, Status
+from tests.crosses import crosses
+
+__all__ = ["crosses"]
 
 URL = {"ANTHROPIC_BASE_URL": "http://127.0.0.1:8080"}
 
@@ -48,7 +51,7 @@ def test_version_is_compared_with_the_oldest_tried(tmp_path: Path) -> None:
 
 def test_missing_program_is_a_cross(tmp_path: Path) -> None:
     found = client_checks.check_version({"PATH": str(tmp_path)})
-    assert (found.status, found.fix) == (Status.BAD, client_checks.INSTALL)
+    assert (found.status, found.fix) == (Status.BAD, fixes.INSTALL_CLAUDE)
 
 
 def test_nothing_disturbs(tmp_path: Path) -> None:
@@ -74,7 +77,7 @@ def test_nothing_disturbs(tmp_path: Path) -> None:
         (
             {"ANTHROPIC_BASE_URL": "http://me:s3cret@127.0.0.1:8080/v1/"},
             "ANTHROPIC_BASE_URL in the environment ends with /v1",
-            "ANTHROPIC_BASE_URL=http://127.0.0.1:8080",
+            "export ANTHROPIC_BASE_URL=http://127.0.0.1:8080",
         ),
         (
             {"HTTP_PROXY": "http://proxy.example:3128"},
@@ -96,7 +99,7 @@ def test_variable_that_disturbs_is_a_cross(
 def test_setting_that_disturbs_is_a_cross(key: str, tmp_path: Path, managed: Path) -> None:
     write(managed, {key: "s3cret"})
     (found,) = settings(tmp_path)
-    assert (found.status, found.fix) == (Status.BAD, f"remove {key} from {managed}")
+    assert (found.status, found.fix) == (Status.BAD, f"sudoedit {managed}")
     assert "s3cret" not in found.detail
 
 
@@ -104,8 +107,9 @@ def test_variable_in_a_file_is_found_there(tmp_path: Path) -> None:
     path = tmp_path / "project/.claude/settings.local.json"
     write(path, {"env": {"ANTHROPIC_API_KEY": "x", "ANTHROPIC_BASE_URL": "http://h/v1"}})
     first, second = settings(tmp_path)
-    assert first.fix == f"remove ANTHROPIC_API_KEY from env in {path}"
+    assert first.fix == fixes.edit(path)
     assert second.detail.startswith(f"ANTHROPIC_BASE_URL in {path} ends with /v1")
+    assert second.fix == fixes.edit(path)
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
@@ -113,7 +117,7 @@ def test_file_that_is_no_json_is_a_cross(text: str, tmp_path: Path) -> None:
     path = tmp_path / ".claude/settings.json"
     write(path, text)
     (found,) = settings(tmp_path)
-    assert (found.status, found.fix) == (Status.BAD, f"correct {path}")
+    assert (found.status, found.fix) == (Status.BAD, fixes.edit(path))
 
 
 def test_login_is_found_where_the_person_keeps_it(tmp_path: Path) -> None:
@@ -129,4 +133,4 @@ def test_login_is_found_where_the_person_keeps_it(tmp_path: Path) -> None:
 def test_missing_base_url_is_not_checked(tmp_path: Path) -> None:
     (found,) = settings(tmp_path, ANTHROPIC_BASE_URL="")
     assert found.status is Status.UNKNOWN
-    assert found.fix.startswith("python -m proxy claude")
+    assert found.fix == "python -m proxy claude"

@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 
 from proxy import clock, config
-from proxy.cli import checks, client_checks, doctor, main
+from proxy.cli import checks, client_checks, doctor, fixes, main
 from proxy.cli.findings import Finding, Status, good
 from proxy.config import read
 from tests import servers
+from tests.crosses import crosses
 from tests.servers import Emulator
-from translate import ApiError
+from translate import ApiError, Cause
 from translate.models import CHECKED
+
+__all__ = ["crosses"]
 
 FREE = {
     "code": 429,
@@ -93,9 +96,9 @@ def test_refused_key_leaves_the_rest_unchecked(
 ) -> None:
     found = examine({**environ, "GEMINI_API_KEY": "bad-s3cret"}, capsys)
     assert found["key"]["detail"].startswith("Google refused the API key: ")
-    assert found["key"]["fix"].startswith("export GEMINI_API_KEY=")
+    assert found["key"]["fix"] == fixes.ask("GEMINI_API_KEY")
     assert found["tier"]["status"] == found["gemini-4-hydrogen"]["status"] == "not checked"
-    assert found["claude code"]["fix"] == client_checks.INSTALL
+    assert found["claude code"]["fix"] == fixes.INSTALL_CLAUDE
 
 
 def test_unknown_name_of_the_endpoint(
@@ -169,6 +172,10 @@ def test_old_python_is_a_cross() -> None:
 def test_slips_in_settings_are_a_cross() -> None:
     found = checks.check_slips({"PROXY_TOKNE": "x"})
     assert (found.status, "PROXY_TOKNE" in found.detail) == (Status.BAD, True)
+    assert found.fix == "unset PROXY_TOKNE"
+    found = checks.check_slips({"PROXY_TOKNE": "x", "PROXY_X": "", "GEMINI_API_KEY": "'k'"})
+    assert found.fix == "unset PROXY_TOKNE PROXY_X"
+    assert checks.check_slips({"GEMINI_API_KEY": "'k'"}).fix == fixes.ask("GEMINI_API_KEY")
 
 
 def test_taken_port_is_a_cross(environ: dict[str, str], emulator: Emulator) -> None:
@@ -228,9 +235,9 @@ def test_clock_is_compared_with_the_endpoints(
 
 def test_missing_key_is_a_cross(environ: dict[str, str]) -> None:
     environ["GEMINI_API_KEY"] = ""
-    assert gemini(environ).check_key().detail == "none found"
+    assert gemini(environ).check_key().detail.startswith("none found; ")
     environ["ANTHROPIC_AUTH_TOKEN"] = "somebody-elses"
-    assert gemini(environ).check_key().detail == "none found"
+    assert gemini(environ).check_key().detail.startswith("none found; ")
     environ["ANTHROPIC_AUTH_TOKEN"] = "AIza-a-key"
     assert gemini(environ).check_key() == good("key", "accepted")
 
@@ -298,11 +305,21 @@ def test_models_are_those_that_a_session_meets(environ: dict[str, str]) -> None:
     }
 
 
+def test_vertex_wants_a_login(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> Finding:
+        raise ApiError(401, "No Google Cloud credentials found", cause=Cause.KEY)
+
+    monkeypatch.setattr(checks.GeminiChecks, "check_key", fail)
+    settings = read({**environ, "GEMINI_BACKEND": "vertex", "GOOGLE_CLOUD_PROJECT": "p"})
+    found = {each.name: each for each in checks.check_gemini(settings, environ, time.time())}
+    assert found["key"].fix == fixes.GOOGLE_LOGIN
+
+
 @pytest.mark.parametrize(
     ("reply", "detail", "fix"),
     [
         ({"status": FREE}, "This key's tier", "export X=gemini-3.8-flash"),
-        ({"status": {"code": 500, "status": "INTERNAL", "message": "Odd."}}, "Odd.", ""),
+        ({"status": {"code": 500, "status": "INTERNAL", "message": "Odd."}}, "Odd.", fixes.AGAIN),
         ({"chunks": [{"text": ""}]}, "", "export X=gemini-3.8-flash"),
     ],
 )

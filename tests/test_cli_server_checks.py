@@ -18,8 +18,11 @@ from proxy import __version__
 from proxy.cli import http_client, main, server_checks
 from proxy.cli.findings import Finding, Status
 from tests import servers
+from tests.crosses import crosses
 from tests.servers import Emulator
 from translate import ApiError
+
+__all__ = ["crosses"]
 
 SLOW = {
     "repeat": True,
@@ -129,6 +132,7 @@ def test_refused_token_is_a_cross(proxy: str) -> None:
     assert found["models"].status is Status.GOOD
     assert found["message"].detail.startswith("401 Google refused the API key")
     assert found["streaming"].status is Status.BAD
+    assert found["message"].fix == f"python -m proxy doctor --token-stdin --url {proxy}"
 
 
 def test_all_at_once_is_a_cross(
@@ -136,7 +140,7 @@ def test_all_at_once_is_a_cross(
 ) -> None:
     monkeypatch.setattr(server_checks, "MIN_SPREAD_SECONDS", 60)
     found = stream(proxy, emulator, key, QUICK)
-    assert (found.status, found.fix) == (Status.BAD, server_checks.BUFFER_FIX)
+    assert (found.status, found.fix) == (Status.BAD, f"curl -v {proxy}/")
 
 
 def test_short_answer_does_not_tell(
@@ -158,13 +162,20 @@ def test_server_that_is_none_is_a_cross() -> None:
         assert found[name].status is Status.UNKNOWN
 
 
+def test_failure_of_the_server_stands_in_its_log(proxy: str, emulator: Emulator, key: str) -> None:
+    odd = {"code": 400, "status": "INVALID_ARGUMENT", "message": "Odd."}
+    emulator.script(key, {"status": odd, "repeat": True})
+    found = examine(proxy, key)["message"]
+    assert (found.status, found.fix) == (Status.BAD, f"curl -v {proxy}/")
+
+
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}"])
 def test_other_server_is_a_cross(body: bytes, serve: Serve) -> None:
     checked = server_checks.ServerChecks(serve(body), "token")
     assert checked.check_health().detail == "something answers, but not this proxy"
     assert checked.check_models().detail == "the list is empty"
-    assert checked.check_message().detail == "the answer is no message"
-    assert checked.check_streaming().detail == "the stream has no end"
+    assert checked.check_message().detail == f"the answer is no message{server_checks.IN_LOG}"
+    assert checked.check_streaming().detail == f"the stream has no end{server_checks.IN_LOG}"
 
 
 def test_other_version_is_said(serve: Serve) -> None:
@@ -172,7 +183,7 @@ def test_other_version_is_said(serve: Serve) -> None:
         serve(b'{"status": "ok", "api": "/v1/messages", "version": "0.0.1"}'), ""
     )
     assert checked.check_health().status is Status.GOOD
-    assert checked.check_version().detail == f"0.0.1; this one is {__version__}"
+    assert checked.check_version().detail == f"0.0.1; this one is {__version__}: deploy it anew"
 
 
 def test_long_answer_is_not_read_to_its_end(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import email.utils
 import functools
 import json
+import re
 import socket
 import sys
 import time
@@ -24,8 +25,8 @@ from ..config import BadSetting, Settings
 from ..connections import Timeouts
 from ..gemini import Gemini
 from ..liveness import SILENCE, Poller
-from . import credentials, http_client
-from .findings import FIXES, KEY_PAGE, Finding, Status, bad, bounded, good, unknown
+from . import credentials, fixes, http_client
+from .findings import Finding, Status, bad, bounded, good, unknown
 
 SECONDS = 5.0
 MODEL_SECONDS = 20.0
@@ -36,11 +37,6 @@ MAX_CLOCK_SECONDS = 300
 
 OLDEST_PYTHON = (3, 11)
 
-CLOCK_FIXES = {
-    "darwin": "sudo sntp -sS time.apple.com",
-    "linux": "sudo timedatectl set-ntp true",
-    "win32": "w32tm /resync",
-}
 PROMPT = {"role": "user", "content": "Hi"}
 GEMINI_PROMPT = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
 
@@ -59,13 +55,20 @@ def check_python(version: tuple[int, ...]) -> Finding:
     shown = ".".join(map(str, version))
     if version >= OLDEST_PYTHON:
         return good("python", shown)
-    return bad("python", f"{shown} is too old", "https://www.python.org/downloads/ (3.11 or later)")
+    detail = f"{shown} is too old: 3.11 or later is needed, https://www.python.org/downloads/"
+    return bad("python", detail, fixes.PYTHON.get(sys.platform, fixes.DEBIAN_PYTHON))
 
 
 def check_slips(environ: Mapping[str, str]) -> Finding:
     """Of settings that can be used, but are probably not what was meant."""
     slips = config.warnings(environ)
-    return bad("settings", " ".join(slips), SLIPS_FIX) if slips else good("settings", "read")
+    if not slips:
+        return good("settings", "read")
+    names = [SLIP_NAME.split(slip)[0] for slip in slips]
+    secrets = [name for name in names if name in config.SECRETS]
+    unknown_names = [name for name in names if name not in secrets]
+    fix = fixes.unset(unknown_names) if unknown_names else fixes.ask(secrets[0])
+    return bad("settings", ". ".join(slips), fix)
 
 
 def check_port(settings: Settings) -> Finding:
@@ -99,7 +102,7 @@ def check_name(url: str) -> Finding:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "not a name"
-        return bad("name look-up", f"{host}: {reason}", f"nslookup {host}")
+        return bad("name look-up", f"{host}: {reason}", fixes.look_up(host))
     return good("name look-up", f"{host} is {found[0][4][0]}")
 
 
@@ -159,13 +162,14 @@ class GeminiChecks:
             return good("clock", "agrees with the endpoint's")
         side = "ahead of" if ahead > 0 else "behind"
         detail = f"{abs(ahead) / 60:.0f} minutes {side} the endpoint's"
-        return bad("clock", detail, CLOCK_FIXES.get(sys.platform, "set the clock"))
+        return bad("clock", detail, fixes.CLOCK.get(sys.platform, fixes.NTP_CLOCK))
 
     def check_key(self) -> Finding:
         """One countTokens for each key."""
         self.keys = _find_keys(self._settings, self._environ)
         if not self.keys:
-            return bad("key", "none found", f"export GEMINI_API_KEY=...  (a free one: {KEY_PAGE})")
+            detail = f"none found; a free one: {fixes.KEY_PAGE}"
+            return bad("key", detail, fixes.ask("GEMINI_API_KEY"))
         model = self._resolve("opus").name
         for number, key in enumerate(self.keys, 1):
             try:
@@ -234,7 +238,8 @@ class GeminiChecks:
         except ApiError as error:
             fix = f"export {setting}={other_model(name)}"
             is_models = error.cause in ACCEPTED | {Cause.BILLING}
-            return bad(name, error.message, fix if is_models else FIXES.get(error.cause, ""))
+            other = fixes.OF_CAUSES.get(error.cause, fixes.AGAIN)
+            return bad(name, error.message, fix if is_models else other)
         finally:
             stream.close()
         if shortfall := translator.shortfall_error:
@@ -255,22 +260,21 @@ def check_gemini(settings: Settings, environ: Mapping[str, str], now: float) -> 
     checks = GeminiChecks(settings, environ)
     url = endpoints.from_settings(settings).base_url
     yield bounded("name look-up", SECONDS, lambda: check_name(checks.way_url()))
-    yield bounded(
-        "HTTP proxy", SECONDS, lambda: check_http_proxy(url, environ), "export HTTPS_PROXY=..."
-    )
-    yield bounded("certificates", SECONDS, lambda: check_certificates(environ), CA_FIX)
-    reached = bounded("endpoint", SECONDS, checks.reach, f"curl -v {url}/")
+    yield bounded("HTTP proxy", SECONDS, lambda: check_http_proxy(url, environ))
+    yield bounded("certificates", SECONDS, lambda: check_certificates(environ))
+    reached = bounded("endpoint", SECONDS, checks.reach, fixes.fetch(f"{url}/"))
     yield checks.check_clock(now)
     yield reached
-    yield from _check_answers(checks, is_reached=reached.status is Status.GOOD)
+    login = fixes.GOOGLE_LOGIN if settings.is_vertex else ""
+    yield from _check_answers(checks, login, is_reached=reached.status is Status.GOOD)
 
 
-def _check_answers(checks: GeminiChecks, *, is_reached: bool) -> Iterator[Finding]:
-    """Key, tier and models; each as far as it makes sense."""
+def _check_answers(checks: GeminiChecks, key_fix: str, *, is_reached: bool) -> Iterator[Finding]:
+    """Key, tier and models; each as far as it makes sense. key_fix: "" where the cause has one."""
     used = checks.models()
     reason = "" if is_reached else NOT_REACHED
     if not reason:
-        key = bounded("key", SECONDS, checks.check_key)
+        key = bounded("key", SECONDS, checks.check_key, key_fix)
         reason = "" if key.status is Status.GOOD else "there is no key that Google takes"
         yield key
     else:
@@ -283,8 +287,8 @@ def _check_answers(checks: GeminiChecks, *, is_reached: bool) -> Iterator[Findin
         yield bounded(name, MODEL_SECONDS, functools.partial(checks.check_model, name, setting))
 
 
-SLIPS_FIX = "README.md, Configuration, has all settings"
-CA_FIX = "unset REQUESTS_CA_BUNDLE CURL_CA_BUNDLE"
+SLIP_NAME = re.compile(r"\W")
+"""What ends the variable with which a sentence about it begins."""
 
 
 def _find_keys(settings: Settings, environ: Mapping[str, str]) -> list[Key]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,9 +18,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from .. import config
+from . import fixes
 from .findings import Finding, bad, good, unknown
 
-INSTALL = "npm install -g @anthropic-ai/claude-code"
 SECONDS = 5.0
 OLDEST = (2, 1, 197)
 """The oldest Claude Code that this server is tried with (tests/e2e/)."""
@@ -63,7 +64,7 @@ def check_version(environ: Mapping[str, str]) -> Finding:
     name = "claude code"
     program = shutil.which("claude", path=environ.get("PATH", ""))
     if program is None:
-        return bad(name, "no `claude` on the PATH", INSTALL)
+        return bad(name, "no `claude` on the PATH", fixes.INSTALL_CLAUDE)
     answer = subprocess.run(
         [program, "--version"],
         capture_output=True,
@@ -74,7 +75,8 @@ def check_version(environ: Mapping[str, str]) -> Finding:
     )
     found = VERSION.search(answer.stdout.decode(errors="replace"))
     if found is None:
-        return bad(name, f"`claude --version` tells none (exit code {answer.returncode})", INSTALL)
+        detail = f"`claude --version` tells none (exit code {answer.returncode})"
+        return bad(name, detail, fixes.INSTALL_CLAUDE)
     if tuple(map(int, found.groups())) < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         return unknown(
@@ -96,7 +98,7 @@ def check_settings(environ: Mapping[str, str], home: Path, folder: Path) -> Iter
             sources.append(_read(path))
         except (OSError, ValueError) as error:
             if not isinstance(error, FileNotFoundError):
-                found.append(bad(name, f"{path} cannot be read as JSON", f"correct {path}"))
+                found.append(bad(name, f"{path} cannot be read as JSON", _edit(path)))
     for source in sources:
         found += [bad(name, *each) for each in _disturbing(source)]
     notes = Path(own or home) / ".claude.json"
@@ -113,7 +115,7 @@ def settings_files(own: Path, folder: Path) -> list[Path]:
         own / "settings.local.json",
         project / "settings.json",
         project / "settings.local.json",
-        Path(MANAGED.get(sys.platform, MANAGED_ELSEWHERE)),
+        managed_file(),
     ]
 
 
@@ -134,8 +136,8 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _disturbing(source: Source) -> Iterator[tuple[str, str]]:
-    """What disturbs, and the command or the setting that helps."""
-    where = f" in {source.path}" if source.path else ""
+    """What disturbs, and the command that helps."""
+    where = f" in env in {source.path}" if source.path else ""
     if source.variables.get("ANTHROPIC_API_KEY"):
         detail = "it is sent beside the token, and the terminal program asks about it"
         yield f"ANTHROPIC_API_KEY is set{where}: {detail}", _unset("ANTHROPIC_API_KEY", source)
@@ -144,11 +146,20 @@ def _disturbing(source: Source) -> Iterator[tuple[str, str]]:
             yield f"{name} is set{where}: Claude Code asks {instead}", _unset(name, source)
     for key, detail in KEYS.items():
         if source.keys.get(key):
-            yield f"{key} is set{where}: {detail}", f"remove {key} from {source.path}"
+            yield f"{key} is set in {source.path}: {detail}", _unset(key, source)
 
 
 def _unset(name: str, source: Source) -> str:
-    return f"remove {name} from env in {source.path}" if source.path else f"unset {name}"
+    return _edit(source.path) if source.path else fixes.unset([name])
+
+
+def _edit(path: Path) -> str:
+    return fixes.edit(path, is_managed=path == managed_file())
+
+
+def managed_file() -> Path:
+    """An administrator's settings for all who use this machine."""
+    return Path(MANAGED.get(sys.platform, MANAGED_ELSEWHERE))
 
 
 def _login(notes: Path) -> Iterator[tuple[str, str]]:
@@ -165,7 +176,7 @@ def _check_url(name: str, sources: Sequence[Source]) -> Iterator[Finding]:
     having = [each for each in sources if each.variables.get(setting)]
     if not having:
         detail = f"{setting} is not set here: Claude Code asks Anthropic"
-        yield unknown(name, detail, "python -m proxy claude  (or export it, as README.md shows)")
+        yield unknown(name, detail, "python -m proxy claude")
         return
     source = having[-1]
     url = source.variables[setting].strip()
@@ -173,7 +184,8 @@ def _check_url(name: str, sources: Sequence[Source]) -> Iterator[Finding]:
     where = f"in {source.path}" if source.path else "in the environment"
     if url.rstrip("/").endswith("/v1"):
         detail = f"{setting} {where} ends with /v1, which Claude Code adds itself"
-        yield bad(name, detail, f"{setting}={shown.rstrip('/').removesuffix('/v1')}")
+        export = f"export {setting}={shlex.quote(shown.rstrip('/').removesuffix('/v1'))}"
+        yield bad(name, detail, _edit(source.path) if source.path else export)
     variable, value = config.http_proxy(url, sources[0].variables)
     if value and config.is_loopback(host):
         detail = f"{variable} is set, and would get what is for {host}"

@@ -17,12 +17,12 @@ from urllib.parse import urlsplit
 
 from .. import config
 from ..config import BadSetting
-from . import checks, client_checks, server_checks
+from . import checks, client_checks, fixes, server_checks
 from .findings import Finding, Status, bad, bounded, clean, unknown
 
 DESCRIPTION = """\
-Find out why it does not work: one line for each thing that has to be right, with the command or
-the setting that helps where something is wrong. Asks Gemini for one token of each model; for a key
+Find out why it does not work: one line for each thing that has to be right, with the command
+that helps where something is wrong. Asks Gemini for one token of each model; for a key
 that pays this costs a fraction of a cent. The exit code is 1 where a check has failed.
 
     python -m proxy doctor
@@ -86,7 +86,7 @@ def check_here(environ: Mapping[str, str]) -> Iterator[Finding]:
     try:
         settings = config.read(environ)
     except BadSetting as error:
-        yield bad("settings", str(error), f"unset {str(error).partition(':')[0]}")
+        yield bad("settings", str(error), fixes.unset([error.name]))
         yield unknown("gemini", "the settings cannot be used")
     else:
         yield checks.check_slips(environ)

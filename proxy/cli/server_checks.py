@@ -6,16 +6,19 @@ It costs two short answers of the cheapest class.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from translate import ApiError
 from translate.models import CLASS_NAMES
 
 from .. import __version__
-from . import http_client
+from . import fixes, http_client
 from .checks import MODEL_SECONDS, SECONDS, check_name
 from .findings import Finding, Status, bad, bounded, good, unknown
 
@@ -28,9 +31,9 @@ MIN_SPREAD_SECONDS = 0.02
 """So many pieces, which Gemini sends one after the other, do not come within less."""
 
 NO_ANSWER = "the server does not answer"
-SEE_LOG = "the server's log has a line for this request"
-TOKEN_FIX = "python -m proxy doctor --url ... --token-stdin  (and type it)"
-BUFFER_FIX = "switch off buffering in front of the server (nginx: proxy_buffering off)"
+IN_LOG = "; the server's log has a line for this request"
+BUFFERED = "something in front of the server buffers (nginx: proxy_buffering off)"
+UNAUTHORIZED = (401, 403)
 
 
 class ServerChecks:
@@ -41,6 +44,9 @@ class ServerChecks:
         self._headers = {"anthropic-version": "2023-06-01", "content-type": "application/json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
+        self.ask_again = f"python -m proxy doctor --token-stdin --url {shlex.quote(self.url)}"
+        """With another token, which is typed."""
+        self.see_log = fixes.see_log(urlsplit(self.url).hostname or "", f"{self.url}/")
         self.version = ""
         self.latencies: dict[str, float] = {}
         """What was waited for -> seconds."""
@@ -50,19 +56,21 @@ class ServerChecks:
         health = self._ask("GET", "/")
         self.latencies["health takes"] = time.monotonic() - started
         if health.get("api") != "/v1/messages":
-            return bad("health", "something answers, but not this proxy", f"curl {self.url}/")
+            return bad(
+                "health", "something answers, but not this proxy", fixes.fetch(f"{self.url}/")
+            )
         self.version = str(health.get("version"))
         return good("health", str(health.get("status")))
 
     def check_version(self) -> Finding:
         if self.version == __version__:
             return good("version", self.version)
-        return unknown("version", f"{self.version}; this one is {__version__}", "deploy it anew")
+        return unknown("version", f"{self.version}; this one is {__version__}: deploy it anew")
 
     def check_models(self) -> Finding:
         listed = self._ask("GET", "/v1/models").get("data")
         if not isinstance(listed, list) or not listed:
-            return bad("models", "the list is empty", f"curl {self.url}/v1/models")
+            return bad("models", "the list is empty", fixes.fetch(f"{self.url}/v1/models"))
         return good("models", f"{len(listed)} are listed")
 
     def check_message(self) -> Finding:
@@ -71,7 +79,7 @@ class ServerChecks:
         message = self._ask("POST", "/v1/messages", _body("Hi", 1))
         self.latencies["a message takes"] = time.monotonic() - started
         if message.get("type") != "message":
-            return bad("message", "the answer is no message", SEE_LOG)
+            return bad("message", f"the answer is no message{IN_LOG}", self.see_log)
         return good("message", f"{message.get('model')} answers")
 
     def check_streaming(self) -> Finding:
@@ -83,18 +91,28 @@ class ServerChecks:
                 times.append(time.monotonic())
                 received += piece
         if not times or b"event: message_stop" not in received:
-            return bad("streaming", "the stream has no end", SEE_LOG)
+            return bad("streaming", f"the stream has no end{IN_LOG}", self.see_log)
         self.latencies["a stream begins after"] = times[0] - started
         deltas, spread = received.count(b"event: content_block_delta"), times[-1] - times[0]
         if spread >= MIN_SPREAD_SECONDS:
             return good("streaming", f"{deltas} pieces within {spread:.2f} s, as they come")
         if deltas < MIN_DELTAS:
             return unknown("streaming", "the answer was too short to tell")
-        return bad("streaming", f"all {deltas} pieces come at once, at the end", BUFFER_FIX)
+        detail = f"all {deltas} pieces come at once, at the end: {BUFFERED}"
+        return bad("streaming", detail, fixes.fetch(f"{self.url}/"))
 
     def check_latency(self) -> Finding:
         shown = [f"{what} {1000 * each:.0f} ms" for what, each in self.latencies.items()]
         return good("latency", ", ".join(shown)) if shown else unknown("latency", NO_ANSWER)
+
+    def run(self, name: str, check: Callable[[], Finding]) -> Finding:
+        """A check that needs a token."""
+        try:
+            return check()
+        except ApiError as error:
+            if error.status in UNAUTHORIZED:
+                return bad(name, error.message, self.ask_again)
+            raise
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
         """The JSON object of an answer. Raises ApiError with the sentence of one that is none."""
@@ -117,7 +135,7 @@ def check_server(url: str, token: str) -> Iterator[Finding]:
     """All of a server; without a token no more than what anybody may see."""
     checks = ServerChecks(url, token)
     yield bounded("name look-up", SECONDS, lambda: check_name(checks.url))
-    health = bounded("health", SECONDS, checks.check_health, f"curl -v {checks.url}/")
+    health = bounded("health", SECONDS, checks.check_health, fixes.fetch(f"{checks.url}/"))
     yield health
     reason = "" if health.status is Status.GOOD else NO_ANSWER
     if not reason:
@@ -130,9 +148,10 @@ def check_server(url: str, token: str) -> Iterator[Finding]:
     }
     for name, check in later.items():
         if reason:
-            yield unknown(name, reason, "" if token else TOKEN_FIX)
+            yield unknown(name, reason, "" if token else checks.ask_again)
         else:
-            yield bounded(name, MODEL_SECONDS, check, SEE_LOG)
+            authorized = functools.partial(checks.run, name, check)
+            yield bounded(name, MODEL_SECONDS, authorized, checks.see_log)
     yield checks.check_latency()
 
 
