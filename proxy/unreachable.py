@@ -10,7 +10,12 @@ import socket
 import ssl
 from typing import NamedTuple
 
-from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    LocationParseError,
+    NameResolutionError,
+    ReadTimeoutError,
+)
 
 from translate import Cause
 
@@ -54,7 +59,7 @@ def explain(error: Exception, address: str, setting: str) -> Problem:
     if tunnel := TUNNEL.match(str(error)):
         return _tunnel_problem(int(tunnel[1]), tunnel[2], setting, correct)
     # NewConnectionError, of a refused connection, is a ConnectTimeoutError too.
-    if type(error) is ConnectTimeoutError:
+    if type(error) in (ConnectTimeoutError, ReadTimeoutError):
         return Problem("no answer in time", _sentence(correct), passes=False)
     if isinstance(error.__cause__ or error, ConnectionRefusedError):
         return Problem("connection refused", _sentence(correct), passes=False)
@@ -62,6 +67,17 @@ def explain(error: Exception, address: str, setting: str) -> Problem:
         shown = reason.lower().replace("_", " ")
         return Problem(f"TLS failed ({shown})", _sentence(correct))
     return Problem(type(error).__name__, f"If it stays so, {correct}.")
+
+
+def innermost(error: Exception) -> Exception:
+    """The failure itself, which requests and urllib3 have wrapped: as an argument of another
+    exception, or as `reason` of a MaxRetryError."""
+    inner: Exception | None = error
+    while inner is not None:
+        error = inner
+        held = (getattr(error, "reason", None), *error.args)
+        inner = next((each for each in held if isinstance(each, Exception)), None)
+    return error
 
 
 def _certificate_problem(error: ssl.SSLCertVerificationError) -> Problem:

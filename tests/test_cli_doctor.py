@@ -113,7 +113,7 @@ def test_unknown_name_of_the_endpoint(
     found = examine({**environ, "GEMINI_ENDPOINT": "http://name.invalid"}, capsys)
     assert found["name look-up"]["detail"] == "name.invalid: Name or service not known"
     assert found["name look-up"]["fix"] == "nslookup name.invalid"
-    assert found["endpoint"]["detail"] == "name.invalid could not be reached."
+    assert found["endpoint"]["detail"] == "name.invalid could not be reached: name not known."
     assert found["clock"]["status"] == found["key"]["status"] == "not checked"
 
 

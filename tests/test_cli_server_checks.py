@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import io
 import json
+import ssl
 import sys
 import threading
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+from urllib3.exceptions import MaxRetryError, ProxyError, ReadTimeoutError, SSLError
 
 from proxy import __version__
 from proxy.cli import http_client, main, server_checks
@@ -157,7 +159,7 @@ def stream(proxy: str, emulator: Emulator, key: str, reply: Any) -> Finding:
 
 def test_server_that_is_none_is_a_cross() -> None:
     found = examine(f"http://127.0.0.1:{servers.free_port()}", "token")
-    assert found["health"].detail.endswith("could not be reached.")
+    assert found["health"].detail.endswith("could not be reached: connection refused.")
     for name in ("models", "message", "streaming", "latency"):
         assert found[name].status is Status.UNKNOWN
 
@@ -193,22 +195,38 @@ def test_long_answer_is_not_read_to_its_end(serve: Serve, monkeypatch: pytest.Mo
         assert sum(map(len, http_client.reads(response))) < len(body)
 
 
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (requests.exceptions.SSLError, "the certificate of h is not trusted here."),
-        (requests.exceptions.ProxyError, "the HTTP proxy does not let through to h."),
-        (requests.exceptions.ReadTimeout, "h did not answer in time."),
-        (requests.exceptions.ConnectionError, "h could not be reached."),
-        (requests.exceptions.InvalidURL, "h could not be asked."),
-    ],
-)
-def test_failed_connection_is_a_sentence(
-    error: type[Exception], sentence: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: Any, **__: Any) -> Any:
-        raise error("s3cret")
+LATE = ReadTimeoutError(None, "/", "late")  # type: ignore[arg-type]
+TUNNEL = OSError("Tunnel connection failed: 407 Proxy Authentication Required")
+UNTRUSTED = ssl.SSLCertVerificationError(1, "certificate verify failed")
+UNTRUSTED.verify_code, UNTRUSTED.verify_message = 18, "self-signed certificate"
 
+
+def retried(reason: Exception) -> MaxRetryError:
+    return MaxRetryError(None, "/", reason)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("error", "http_proxy", "sentence"),
+    [
+        (requests.exceptions.SSLError(retried(SSLError(UNTRUSTED))), "",
+            "h could not be reached: certificate verify failed (self-signed certificate)."),
+        (requests.exceptions.ProxyError(retried(ProxyError("s3cret", TUNNEL))),
+            "http://me:s3cret@p:1",
+            "h through the proxy http://p:1 could not be reached: the HTTP proxy wants a user and "
+            "a password (407)."),
+        (requests.exceptions.ReadTimeout(LATE), "", "h could not be reached: no answer in time."),
+        (requests.exceptions.InvalidURL("s3cret"), "", "h could not be reached: InvalidURL."),
+    ],
+)  # fmt: skip
+def test_failed_connection_is_a_sentence(
+    error: Exception, http_proxy: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the server's own reasons."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setenv("https_proxy", http_proxy)
     monkeypatch.setattr(requests.Session, "request", fail)
     with (
         pytest.raises(ApiError) as caught,

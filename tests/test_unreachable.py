@@ -9,8 +9,10 @@ import pytest
 from urllib3.exceptions import (
     ConnectTimeoutError,
     LocationParseError,
+    MaxRetryError,
     NameResolutionError,
     NewConnectionError,
+    ReadTimeoutError,
 )
 
 from proxy import unreachable
@@ -65,6 +67,7 @@ LATE = ConnectTimeoutError(None, "late")  # type: ignore[arg-type]
             "certificate verify failed (certificate has expired)",
             "Set the clock of the server's machine.", False),
         (LATE, "no answer in time", CORRECT, False),
+        (ReadTimeoutError(None, "/", "x"), "no answer in time", CORRECT, False),  # type: ignore[arg-type]
         (REFUSED, "connection refused", CORRECT, False),
         (ConnectionRefusedError(), "connection refused", CORRECT, False),
         (tls("WRONG_VERSION_NUMBER"), "TLS failed (wrong version number)", CORRECT, True),
@@ -115,3 +118,9 @@ def test_certificate_names_the_variable_that_is_set(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("CURL_CA_BUNDLE", "/etc/ca.pem")
     problem = unreachable.explain(untrusted(20, "unable to get local issuer."), HOST, "")
     assert "set CURL_CA_BUNDLE on" in problem.advice
+
+
+def test_failure_is_found_in_its_wrapping() -> None:
+    retried = MaxRetryError(None, "/", REFUSED)  # type: ignore[arg-type]
+    assert unreachable.innermost(OSError("Aborted.", retried)) is REFUSED
+    assert unreachable.innermost(REFUSED) is REFUSED

@@ -1,5 +1,5 @@
 """Plain HTTP for the doctor: through the environment's HTTP proxy, with its certificates, and with
-a sentence for each way in which a connection fails.
+the server's own words for each way in which a connection fails.
 
 Gemini itself is asked by gemini.py; this is for what that does not show, and for hosted servers.
 """
@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import requests
 
-from translate import ApiError, Cause
+from translate import ApiError
 
-from .. import config
+from .. import config, outbound, unreachable
 
 Response = requests.Response
 OK = 200
@@ -24,16 +24,6 @@ MAX_BYTES = 1_000_000
 
 READ_BYTES = 16_384
 """At most; of a stream, each chunk as it comes."""
-
-SENTENCES: tuple[tuple[type[Exception], str], ...] = (
-    (requests.exceptions.SSLError, "the certificate of {host} is not trusted here"),
-    (requests.exceptions.ProxyError, "the HTTP proxy does not let through to {host}"),
-    (requests.exceptions.Timeout, "{host} did not answer in time"),
-    (requests.exceptions.ConnectionError, "{host} could not be reached"),
-    (requests.exceptions.RequestException, "{host} could not be asked"),
-)
-"""An exception, the first that fits, and what it means. Its own text is long, and may hold a
-password of the proxy's."""
 
 
 @contextlib.contextmanager
@@ -49,7 +39,11 @@ def request(
     seconds: to connect in, and between two reads. No redirect is followed with a token in hand.
     """
     host = urlsplit(url).hostname or ""
-    with requests.Session() as session, _sentences(urlsplit(url).netloc.rpartition("@")[2]):
+    where = address = urlsplit(url).netloc.rpartition("@")[2]
+    _, http_proxy = config.http_proxy(url)
+    if http_proxy and not config.is_loopback(host):
+        where += f" through the proxy {outbound.show(http_proxy)}"
+    with requests.Session() as session, _sentences(where, address):
         session.trust_env = not config.is_loopback(host)
         session.auth = lambda prepared: prepared  # or there would be one from ~/.netrc
         session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
@@ -77,9 +71,11 @@ def reads(response: Response) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def _sentences(host: str) -> Iterator[None]:
+def _sentences(where: str, address: str) -> Iterator[None]:
+    """An exception's own text is long, and may hold a password of the proxy's."""
     try:
         yield
     except requests.RequestException as error:
-        sentence = next(text for kind, text in SENTENCES if isinstance(error, kind))
-        raise ApiError(502, f"{sentence.format(host=host)}.", cause=Cause.CONNECTION) from None
+        problem = unreachable.explain(unreachable.innermost(error), address, "")
+        message = f"{where} could not be reached: {problem.reason}."
+        raise ApiError(502, message, cause=problem.cause) from None
