@@ -15,6 +15,7 @@ import pytest
 
 from proxy.team.stores import Store
 from proxy.team.stores.sqlite import SqliteStore
+from tests.team_dynamodb import Dynamo
 
 
 def closing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -33,9 +34,11 @@ def closing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 class Backend(Protocol):
-    """One empty store. faults: which of "slow", "down" and "throttled" can happen to it."""
+    """One empty store. faults: which of "slow", "down" and "throttled" can happen to it.
+    fault_seconds: its deadline where they do."""
 
     faults: tuple[str, ...]
+    fault_seconds: float
 
     def __init__(self, folder: Path) -> None: ...
 
@@ -49,9 +52,12 @@ class Backend(Protocol):
         """While it lasts, a verb fails when it has written all but its end: what is written in one
         piece is not written, what is written in several is written in part."""
 
+    def close(self) -> None: ...
+
 
 class Sqlite:
     faults = ("slow", "down")
+    fault_seconds = 0.2
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "team.sqlite"
@@ -85,5 +91,8 @@ class Sqlite:
             for change in ("insert", "delete"):
                 db.execute(f"drop trigger fail_{change}")
 
+    def close(self) -> None:
+        """Each store is closed by who opened it."""
 
-BACKENDS: dict[str, type[Backend]] = {"sqlite": Sqlite}
+
+BACKENDS: dict[str, type[Backend]] = {"sqlite": Sqlite, "dynamodb": Dynamo}

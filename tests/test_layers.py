@@ -23,7 +23,8 @@ ONLY_IN = {
         *("proxy/buffering_worker.py", "proxy/client_connection.py"),
     },
     "google": {"proxy/google_auth.py"},
-    "boto3": {"proxy/aws/secret.py"},
+    "boto3": {"proxy/aws/secret.py", "proxy/team/stores/dynamodb_client.py"},
+    "botocore": {"proxy/team/stores/dynamodb_client.py"},
     "requests": {"proxy/gemini.py", "proxy/connections.py", "proxy/cli/http_client.py"},
     "urllib3": {
         *("proxy/gemini.py", "proxy/connections.py", "proxy/response_stream.py"),

@@ -28,8 +28,10 @@ DAY = "usd_day:2026-11-28"
 
 
 @pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    return BACKENDS[request.param](tmp_path)
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    backend = BACKENDS[request.param](tmp_path)
+    yield backend
+    backend.close()
 
 
 @pytest.fixture
@@ -319,7 +321,7 @@ def test_usage_is_summed_by_day_person_model_and_class(store: Store) -> None:
 )
 def test_store_fault_is_one_error_and_passes(backend: Backend, kind: str) -> None:
     """Complaint 13: it recovers by itself."""
-    store = backend.open(seconds=0.2)
+    store = backend.open(backend.fault_seconds)
     store.hold(hold("a", money(1)), NOW)
     verbs = (
         lambda: store.hold(hold("b", money(1)), NOW),
