@@ -131,6 +131,8 @@ def create_message(request: flask.Request, log_entry: RequestLog) -> flask.Respo
         else:
             response = json_response(answer.message())
         response.headers.extend(answer.headers())
+        if log_entry.warning:
+            response.headers["x-budget-warning"] = log_entry.warning
         if log_entry.stream:
             response.call_on_close(stack.pop_all().close)
     return response

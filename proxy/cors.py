@@ -13,7 +13,7 @@ from werkzeug.datastructures import Headers
 
 ANY = "*"
 
-EXPOSED = ("request-id", "retry-after", "x-should-retry", "x-proxy-version")
+EXPOSED = ("request-id", "retry-after", "x-should-retry", "x-proxy-version", "x-budget-warning")
 EXPOSED_PREFIX = "x-gemini-"
 """Response headers that a page may read: these, and all that begin like this."""
 

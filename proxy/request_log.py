@@ -55,8 +55,9 @@ class RequestLog:
     """What is known about one request by the end of it.
 
     request_class, agent: what Claude Code says the request is for, and which kind of agent's it is.
-    caller_id: see auth.py. person, plan: of an access token. model: as the client named it. gemini:
-    the one that was used. failed_attempts: their causes, oldest first. repairs: how many tool calls
+    caller_id: see auth.py. person, plan: of an access token. budget: the used share of theirs, once
+    it is large; warning: the same as a sentence. model: as the client named it. gemini: the one
+    that was used. failed_attempts: their causes, oldest first. repairs: how many tool calls
     were repaired, by kind. judge: of auto mode's verdict (see auto_mode.py): model, tokens,
     outcomes. usd: US dollars at list price, of all attempts and of the judge. started: seconds of
     time.monotonic().
@@ -71,6 +72,8 @@ class RequestLog:
     caller_id: str = ""
     person: str = ""
     plan: str = ""
+    budget: float | None = None
+    warning: str = ""
     model: str = ""
     gemini: str = ""
     stream: bool = False
@@ -128,6 +131,7 @@ class RequestLog:
             "caller_id": self.caller_id,
             "person": self.person,
             "plan": self.plan,
+            "budget": self.budget,
             "model": safe_identifier(self.model),
             "gemini": safe_identifier(self.gemini),
             "stream": self.stream,

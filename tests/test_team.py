@@ -361,3 +361,29 @@ def test_judge_of_auto_mode_is_paid(team: Team) -> None:
     assert rows["auto_mode"].model == "gemini-3.8-flash"
     total = sum(row.nano_usd for row in rows.values())
     assert team.counters()["usd_day:2026-11-28"] == total > COST
+
+
+# --- Soft marks --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("used", "share"), [(740, None), (760, 0.76), (960, 0.96)])
+def test_much_of_a_budget_is_warned_of(
+    team: Team, capsys: pytest.CaptureFixture[str], used: int, share: float | None
+) -> None:
+    team.store.mark("person:alice", "usd_day:2026-11-28", used * 10**6)
+    team.script(HELLO)
+    answer = team.post(stream=True)
+    answer.close()
+    (line,) = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+    assert line.get("budget") == share
+    warning = answer.headers.get("x-budget-warning")
+    assert warning == (
+        share
+        and f"{used // 10}%: $0.{used // 10} of $1.00 are used of alice's budget for this day"
+        " (2026-11-28). It is reset on Sun 29 Nov at 00:00 UTC, in 12 h 0 min."
+    )
+
+
+def test_plan_without_a_budget_is_not_warned_of(team: Team) -> None:
+    team.script(HELLO)
+    assert "x-budget-warning" not in team.post(access_token(plan="slow")).headers

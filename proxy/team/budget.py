@@ -15,7 +15,7 @@ from translate import ApiError
 
 from ..payers import Counting
 from . import counters, refusals
-from .holds import Member, Refused, Request, RequestHold, Spent, without_limits
+from .holds import Member, Refused, Request, RequestHold, Spent, used_share, without_limits
 from .plans import Plan, Plans
 from .stores import Hold, Store, StoreError
 from .stores import refusals as refusals_of
@@ -28,6 +28,9 @@ DOWN_SECONDS = 5
 MAX_KEPT = 1_000
 """Requests that have ended while the store was down, to be settled when it is back. What is beyond
 is charged as an abandoned hold is: by what was known."""
+
+SOFT_MARKS = (0.75, 0.95)
+"""Shares of a budget from which its person is warned: those of Claude Code's own notices."""
 
 KEPT_AT_ONCE = 10
 """Of them, settled with one later request: none of those pays for an outage."""
@@ -183,6 +186,15 @@ class Charge:
             self.hold.observe(self._store, spent, now, is_complete=is_complete)
         except Refused as error:
             raise self._budgets.explain(error, self.hold.member, now) from None
+
+    def warning(self, now: int) -> tuple[float, str] | None:
+        """The used share of the budget that is fullest, and a sentence about it, from the first of
+        SOFT_MARKS on."""
+        budget = self.hold.fullest()
+        if budget is None or (share := used_share(budget)) < SOFT_MARKS[0]:
+            return None
+        plan, plans = self.hold.member.token.plan, self._budgets.plans
+        return share, refusals.warn(budget, share, plan, plans, now)
 
     def settle(
         self, now: int, spent: Sequence[Spent] = (), *, is_error: bool = False, ms: int = 0

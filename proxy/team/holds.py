@@ -183,6 +183,17 @@ class RequestHold:
         *others, last = hold.usage
         return replace(hold, usage=(*others, last._replace(errors=int(is_error), ms=ms)))
 
+    def fullest(self) -> Refusal | None:
+        """The budget of which the greatest share was used (or held by others) when this hold was
+        last written, in the form of a refusal; None where there is none."""
+        entries = [line.entry(self._held) for line in self._lines if line.limit]
+        budgets = [
+            Refusal(entry, self.values.get(entry.key, 0), entry.amount)
+            for entry in entries
+            if counters.is_budget(entry)
+        ]
+        return max(budgets, key=lambda each: used_share(each), default=None)
+
     @property
     def nano_usd(self) -> int:
         """By what is known."""
@@ -240,6 +251,11 @@ class RequestHold:
                 nano_usd=money.cost(each.model, self._request.day, each.tokens),
                 saved=money.saved(each.model, self._request.day, each.tokens),
             )
+
+
+def used_share(budget: Refusal) -> float:
+    """Of a budget that has a limit, what is used of it but for what is held."""
+    return (budget.value - budget.held) / (budget.entry.limit or 1)
 
 
 def _lines(member: Member, now: int, zone: tzinfo) -> Iterator[Line]:

@@ -46,6 +46,8 @@ class MemberPayer:
 
     def charged(self, items: Items, requests: Requests, log_entry: RequestLog, size: int) -> Items:
         charge = self._admit(requests, log_entry, size)
+        if warning := charge.warning(clock.now()):
+            log_entry.budget, log_entry.warning = round(warning[0], 2), warning[1]
         is_error = False
         try:
             with contextlib.closing(items):

@@ -77,6 +77,11 @@ def explain(
     return _Explanation(plan, plans, now).choose(refusals)
 
 
+def warn(budget: Refusal, share: float, plan: str, plans: Plans, now: int) -> str:
+    """That so much of a budget is used, for who still has some of it."""
+    return _Explanation(plan, plans, now).warn(budget, share)
+
+
 class _Explanation:
     """Of the refusals of one request, which came `now`."""
 
@@ -113,6 +118,10 @@ class _Explanation:
             retry_after=ends - self._now,
             more_headers=spent_headers(refusal, ends),
         )
+
+    def warn(self, budget: Refusal, share: float) -> str:
+        ends = moment(self._ends(budget), self._now, self._zone)
+        return f"{int(100 * share)}%: {self._used(budget)} It is reset {ends}."
 
     def _too_large(self, refusal: Refusal) -> BudgetError:
         entry = refusal.entry
