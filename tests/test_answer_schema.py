@@ -75,3 +75,18 @@ A, B = {**OBJECT, "required": ["a"]}, {**OBJECT, "required": ["b"]}
 def test_members_that_a_document_must_have(schema: Any, names: str, expected: bool) -> None:
     assert AnswerSchema(schema).allows_members({*names}) is expected
     assert AnswerSchema(schema, is_enforced=True).allows_members({*names})
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "expected"),
+    [
+        ({"type": "string"}, "red", (True, False)),
+        ({"enum": ["red"]}, "red", (True, True)),
+        ({"enum": ["red"]}, "blue", (False, False)),
+        ({"type": "integer", "enum": [1]}, "red", (False, False)),
+    ],
+)
+def test_scalars_that_a_document_may_be(schema: Any, value: str, expected: Any) -> None:
+    found = AnswerSchema(schema)
+    assert (found.allows_scalar(value), found.allows_enum(value)) == expected
+    assert AnswerSchema({"enum": [1]}).allows_scalar(True) is False

@@ -86,7 +86,8 @@ def test_document_is_all_that_is_shown(text: str) -> None:
         ({"type": ["object", "null"]}, "It is null, or {}", "{}"),
         ({"type": "string"}, '"a"', '"a"'),
         ({"type": "string"}, '\ufeff```json\n"a"\n```', '"a"'),
-        ({"type": "string"}, 'It is "a"', ""),
+        ({"type": "string"}, 'It is "a"', '"a"'),
+        ({"type": "integer"}, "It is: 12.0", "12"),
         ({"type": "string"}, "no", ""),
         ({"type": "number"}, "-12.50", "-12.50"),
         ({"type": "number"}, "12 apples", "12"),
@@ -100,7 +101,7 @@ def test_document_is_all_that_is_shown(text: str) -> None:
     ],
 )
 def test_document_begins_as_its_schema_says(schema: Any, text: str, expected: str) -> None:
-    """A scalar counts at the very beginning only."""
+    """A scalar counts at the very beginning, or at the end of a sentence."""
     assert in_all_sizes(text, schema) == expected
 
 
@@ -157,6 +158,15 @@ def test_integers_come_as_integers(schema: Any, text: str, expected: str) -> Non
 
 def test_number_that_was_cut_is_shown_as_it_came() -> None:
     assert in_all_sizes('{"n": 1.0', COUNTED, is_cut=True) == '{"n": 1.0'
+
+
+def test_scalar_behind_a_sentence_is_shown_at_the_end() -> None:
+    answer = JsonAnswer({"type": "string"})
+    assert (answer.add('It is "a'), answer.is_whole, answer.add('".'), answer.is_whole) == (
+        *("", False),
+        *("", True),
+    )
+    assert (answer.flush(is_cut=True), answer.flush(is_cut=False)) == ("", '"a"')
 
 
 NEEDS_A: Any = {"type": "object", "properties": {"a": {}}, "required": ["a"]}

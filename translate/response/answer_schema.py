@@ -7,6 +7,7 @@ Source: JSON Schema 2020-12.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from functools import cached_property
 from typing import Any
@@ -49,6 +50,16 @@ class AnswerSchema:
         self.brackets = "".join(BRACKETS[kind] for kind in BRACKETS if kind in kinds)
         """That a document may begin with."""
         self.scalar_starts = frozenset("".join(SCALAR_STARTS.get(kind, "") for kind in kinds))
+
+    def allows_scalar(self, value: Any) -> bool:
+        """Whether a document may be that string, number, truth value or null."""
+        enum = _list(self._schema.get("enum"))
+        begins_so = json.dumps(value)[0] in self.scalar_starts
+        return begins_so and (not enum or (type(value), value) in [(type(e), e) for e in enum])
+
+    def allows_enum(self, value: str) -> bool:
+        """Whether it is one of the strings that a document must be."""
+        return "enum" in self._schema and self.allows_scalar(value)
 
     def allows_first_item(self, start: str) -> bool:
         """Whether a document that is an array may have an element that begins so."""

@@ -18,6 +18,7 @@ from ..wire import Json
 from .answer_schema import PYTHON_WORDS, SCALAR_STARTS, AnswerSchema
 from .chunks import MAX_DEPTH
 from .integers import SchemaPath
+from .scalar_answer import MAX_SENTENCE, SCALAR, find_scalar
 
 MAX_UNCERTAIN = 4_096
 """Characters that may be kept back until a `:`, a `,` or the end says that this is JSON and no
@@ -37,9 +38,6 @@ FENCE_SO_FAR = re.compile(r"`{0,2}|```\w{0,16}\s*")
 PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
 """In a string: all but its end, an escape, and what JSON does not allow there."""
 WORD = re.compile(r"[-+.\w]*", re.ASCII)
-SCALAR = re.compile(
-    r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null", re.ASCII
-)
 SCALAR_START = frozenset("".join(SCALAR_STARTS.values()))
 VALUE_START = SCALAR_START | {word[0] for word in PYTHON_WORDS}
 """Of a scalar within a document."""
@@ -99,6 +97,8 @@ class JsonAnswer:
         self._uncertain = 0
         """Characters of them, as long as they may be no JSON."""
         self._is_certain = False
+        self._sentence = ""
+        """The text, as long as it may be one with a scalar at its end."""
         self.has_text = False
         """Whether there was any text but blanks."""
 
@@ -106,11 +106,22 @@ class JsonAnswer:
     def is_whole(self) -> bool:
         """Whether the document is complete, if the text ends here."""
         is_number = self._state is State.SCALAR and not self._closers
-        return self._state is State.END or (is_number and bool(SCALAR.fullmatch(self._scalar)))
+        if self._state is State.END or (is_number and bool(SCALAR.fullmatch(self._scalar))):
+            return True
+        return self._last_scalar is not None
+
+    @property
+    def _last_scalar(self) -> str | None:
+        """That behind a sentence, if the text ends here and nothing of it is a document."""
+        if self._state is not State.START:
+            return None
+        return find_scalar(self._sentence, self._schema)
 
     def add(self, text: str) -> str:
         """What of the document may be shown now."""
         self.has_text = self.has_text or bool(text.strip(BLANKS_AND_BOM))
+        if len(self._sentence) <= MAX_SENTENCE:
+            self._sentence += text[: MAX_SENTENCE + 1]
         at, size = 0, len(text)
         if self._state is State.PRELUDE:
             text = self._prelude + text
@@ -124,6 +135,8 @@ class JsonAnswer:
         what looks like the beginning of the document is one."""
         if not (is_cut or self._is_certain or self.is_whole):
             return ""
+        if not is_cut and (scalar := self._last_scalar) is not None:
+            return self._path.fit_scalar(scalar)
         self._keep(self._scalar if is_cut else self._path.fit_scalar(self._scalar))
         self._scalar = ""
         return self._drain()
