@@ -88,6 +88,7 @@ def test_document_is_all_that_is_shown(text: str) -> None:
         ({"type": "string"}, '\ufeff```json\n"a"\n```', '"a"'),
         ({"type": "string"}, 'It is "a"', '"a"'),
         ({"type": "integer"}, "It is: 12.0", "12"),
+        ({"type": "string"}, f'{"x" * 5_000} "a"', ""),
         ({"type": "string"}, "no", ""),
         ({"type": "number"}, "-12.50", "-12.50"),
         ({"type": "number"}, "12 apples", "12"),
@@ -158,6 +159,23 @@ def test_integers_come_as_integers(schema: Any, text: str, expected: str) -> Non
 
 def test_number_that_was_cut_is_shown_as_it_came() -> None:
     assert in_all_sizes('{"n": 1.0', COUNTED, is_cut=True) == '{"n": 1.0'
+
+
+@pytest.mark.parametrize(
+    "around", ["@", "So:\n```json\n@\n```", "$\\frac{\\nu}{\\u12}$: @", "@ @", '{"a" @']
+)
+@pytest.mark.parametrize("document", [DOCUMENT, json.dumps(json.loads(DOCUMENT), indent=1)])
+def test_document_within_a_string_is_taken_out(around: str, document: str) -> None:
+    assert in_all_sizes(around.replace("@", json.dumps(document))) == document
+    assert in_all_sizes(json.dumps('["a"]'), {"type": "array"}) == '["a"]'
+    assert in_all_sizes(json.dumps(document)[:-9], is_cut=True)
+
+
+def test_document_within_a_string_is_shown_as_it_comes() -> None:
+    answer = JsonAnswer(OBJECT)
+    shown = [answer.add(piece) for piece in ('"{\\', '"a\\"', ": ", '\\"b', "\\", '"}"', '"')]
+    assert shown == ["", "", '{"a": ', '"b', "", '"}', ""]
+    assert answer.is_whole
 
 
 def test_scalar_behind_a_sentence_is_shown_at_the_end() -> None:

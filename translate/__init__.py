@@ -4,7 +4,8 @@
                 a GenerateContent request                     events, or one message
       translate                                     stream
       |-- validation                                |-- chunks, surrogates, json_answer,
-      |                                             |       answer_schema, scalar_answer
+      |                                             |       answer_schema, scalar_answer,
+      |                                             |       escaped_json
       |-- messages                                  |-- events, output_limit, stop_finder
       |-- tools, json_schema, openapi,              |-- tool_calls, pending_signatures,
       |       schema_merging                        |       partial_args, tool_call_repair, integers

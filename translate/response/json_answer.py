@@ -17,6 +17,7 @@ from enum import Enum, auto
 from ..wire import Json
 from .answer_schema import PYTHON_WORDS, SCALAR_STARTS, AnswerSchema
 from .chunks import MAX_DEPTH
+from .escaped_json import unescape
 from .integers import SchemaPath
 from .scalar_answer import MAX_SENTENCE, SCALAR, find_scalar
 
@@ -97,6 +98,10 @@ class JsonAnswer:
         self._uncertain = 0
         """Characters of them, as long as they may be no JSON."""
         self._is_certain = False
+        self._is_escaped = False
+        """Whether the text is within a JSON string that holds the document."""
+        self._escape = ""
+        """One that was cut in two."""
         self._sentence = ""
         """The text, as long as it may be one with a scalar at its end."""
         self.has_text = False
@@ -126,9 +131,27 @@ class JsonAnswer:
         if self._state is State.PRELUDE:
             text = self._prelude + text
             at, size = self._skip_prelude(text), len(text)
-        while at < size and self._state not in (State.END, State.BROKEN):
-            at = STEPS[self._state](self, text, at)
+        elif self._escape:
+            text, self._escape = self._escape + text, ""
+            size = len(text)
+        while at < size and self._state not in ENDS:
+            read = self._read_escaped if self._is_escaped else self._read
+            at = read(text, at)
         return self._drain() if self._is_certain else ""
+
+    def _read(self, text: str, at: int) -> int:
+        return STEPS[self._state](self, text, at)
+
+    def _read_escaped(self, text: str, at: int) -> int:
+        unescaped = unescape(text, at)
+        place, size = 0, len(unescaped.text)
+        while place < size and self._state not in ENDS:
+            place = self._read(unescaped.text, place)
+        self._is_escaped = not unescaped.has_ended
+        if self._is_escaped:
+            self._escape = text[unescaped.end :]
+            return len(text)
+        return unescaped.end
 
     def flush(self, *, is_cut: bool) -> str:
         """What was kept back, when the text has ended. is_cut: whether more was to come, so that
@@ -217,10 +240,14 @@ class JsonAnswer:
             return at
         return at + 1
 
-    def _read_first_value(self, text: str, at: int) -> int:
-        """As `_read_structure`; in a document that is an array, its first element tells whether it
-        is one: an `[1]` of a sentence is not."""
-        is_first = len(self._closers) == 1 and text[at] not in BLANKS_OR_END
+    def _read_first(self, text: str, at: int) -> int:
+        """As `_read_structure`. A backslash tells that the document is within a string; and in one
+        that is an array, the first element whether it is one: an `[1]` of a sentence is not."""
+        if text[at] == "\\" and not self._is_escaped and not self._is_certain:
+            self._is_escaped = True
+            return at
+        is_array = self._state is State.FIRST_VALUE
+        is_first = is_array and len(self._closers) == 1 and text[at] not in BLANKS_OR_END
         if is_first and not self._schema.allows_first_item(text[at]):
             self._break()
             return at
@@ -330,6 +357,7 @@ class JsonAnswer:
         return word.end()
 
 
+ENDS = (State.END, State.BROKEN)
 MAY_END = (State.FIRST_KEY, State.FIRST_VALUE, State.COMMA)
 """Where an object or an array may be closed."""
 
@@ -352,8 +380,8 @@ ACTIONS: dict[tuple[State, str], Action] = {
 STEPS: dict[State, Callable[[JsonAnswer, str, int], int]] = {
     State.START: JsonAnswer._find_start,
     **dict.fromkeys((State.VALUE, State.KEY), JsonAnswer._read_structure),
-    State.FIRST_VALUE: JsonAnswer._read_first_value,
-    **dict.fromkeys((State.FIRST_KEY, State.COLON, State.COMMA), JsonAnswer._read_structure),
+    **dict.fromkeys((State.FIRST_VALUE, State.FIRST_KEY), JsonAnswer._read_first),
+    **dict.fromkeys((State.COLON, State.COMMA), JsonAnswer._read_structure),
     State.STRING: JsonAnswer._read_string,
     State.ESCAPE: JsonAnswer._read_escape,
     State.SCALAR: JsonAnswer._read_scalar,
