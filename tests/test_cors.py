@@ -24,7 +24,7 @@ ROUTES = {
     "/v1/models/claude-opus-5": "GET, HEAD",
 }
 REQUESTED = "anthropic-version,content-type,x-api-key,x-made-up"
-EXPOSED = {"request-id", "retry-after", "x-should-retry", "x-proxy-version"}
+EXPOSED = {"request-id", "retry-after", "x-should-retry", "x-proxy-version", "x-budget-warning"}
 
 
 def exposed(answer: TestResponse) -> set[str]:
