@@ -28,6 +28,10 @@ print([name for name in sys.modules if name.startswith("proxy.cli")])
 """
 
 
+WITHOUT_EXAMPLE = ("demo", "version")
+"""Commands whose usage is an example."""
+
+
 def run(*arguments: str) -> int:
     return main.main(arguments, {}, lambda is_quiet: print("quiet" if is_quiet else "serving"))
 
@@ -70,6 +74,8 @@ def test_each_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) ->
     assert code == 0
     assert text.startswith(f"usage: python -m proxy {name}")
     assert len(text.splitlines()) > 2
+    assert "messages api" not in text
+    assert f"    python -m proxy {name}" in text or name in WITHOUT_EXAMPLE
 
 
 def test_each_command_is_in_the_readme() -> None:

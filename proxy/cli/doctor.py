@@ -51,8 +51,12 @@ MIN_SECRET = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
-    parser.add_argument("--url", type=_url, help="check a server at this base URL")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON, for programs (default: lines)"
+    )
+    parser.add_argument(
+        "--url", type=_url, help="check a server at this base URL (default: this machine)"
+    )
     parser.add_argument(
         "--token-stdin",
         action="store_true",

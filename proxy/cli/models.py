@@ -20,12 +20,17 @@ List the Gemini models that are known by name: which can be used with a free key
 million tokens (input / cached input / output) today and next, tokens of context, when they retire
 and which then answers. SERVES says which of Claude Code's models each stands for, with the settings
 of this environment. Compared with Google's pages on {models.CHECKED}.
+
+    python -m proxy models
+    python -m proxy models --json
 """
 HEAD = ("MODEL", "SERVES", "FREE", "US$ PER MILLION", "NEXT", "CONTEXT", "RETIRES")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON, for programs (default: a table)"
+    )
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
