@@ -84,7 +84,7 @@ CLIENTS = Part(
     "the real Claude Code, the SDK and a browser",
     "tests/e2e/test_claude_code.py tests/e2e/test_histories.py tests/e2e/test_sdk.py "
     "tests/e2e/test_browser.py tests/e2e/test_page.py tests/e2e/test_auto_mode.py "
-    "tests/e2e/test_launcher.py tests/e2e/test_mistakes.py",
+    "tests/e2e/test_launcher.py tests/e2e/test_mistakes.py tests/e2e/test_team.py",
 )
 LIBRARIES = Part(
     "libraries",
@@ -100,7 +100,12 @@ RECOVERY = Part(
     "tests/e2e/test_recovery.py",
 )
 FAULTS = Part("faults", 36, "every fault of Gemini's", "tests/e2e/test_faults.py")
-LOAD = Part("load", 40, "hundreds of clients at once", "tests/e2e/test_load.py")
+LOAD = Part(
+    "load",
+    60,
+    "hundreds of clients at once, and a team of twenty",
+    "tests/e2e/test_load.py tests/e2e/test_team_load.py",
+)
 COVERED = Part(
     "unit",
     55,

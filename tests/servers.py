@@ -110,6 +110,11 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(STOP_SECONDS)
+    kill(process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """As `stop`, without a chance to do anything."""
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
