@@ -11,7 +11,6 @@ import itertools
 import json
 import os
 import pty
-import re
 import select
 import subprocess
 import sys
@@ -34,8 +33,6 @@ REST_SECONDS = 3.0
 MAX_SECONDS = 60.0
 QUESTION = "Which files are here?"
 FILES = ("README.md", "main.py", "pyproject.toml")
-NOT_KNOWN = re.compile(rb"\x1b\[[<>=][\d;]*u")
-"""Questions about the keyboard, which pyte would draw."""
 
 CELL, LINE, MARGIN, BAR = 8, 18, 16, 34
 PAPER, INK = "#14171c", "#d8dde4"
@@ -122,7 +119,7 @@ def _read(controller: int, stream: pyte.ByteStream, rest: float = REST_SECONDS) 
     """Draw what the programs write, until they rest."""
     deadline = time.monotonic() + MAX_SECONDS
     while time.monotonic() < deadline and select.select([controller], [], [], rest)[0]:
-        stream.feed(NOT_KNOWN.sub(b"", os.read(controller, 65_536)))
+        stream.feed(claude_code.NOT_KNOWN.sub(b"", os.read(controller, 65_536)))
 
 
 def svg(screen: pyte.Screen, title: str) -> str:

@@ -10,6 +10,7 @@ import functools
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -20,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyte
+
 from tests import npm
 
 NEWEST = "2.1.332"
@@ -29,6 +32,9 @@ VERSIONS = (NEWEST,) if os.environ.get("TEST_CLIENTS") == "newest" else (OLDEST,
 RUN_SECONDS = 150
 REST_SECONDS = 1.0
 RETYPE_SECONDS = 30.0
+COLUMNS, ROWS = 120, 60
+NOT_KNOWN = re.compile(rb"\x1b\[[<>=][\d;]*u")
+"""Questions about the keyboard, which pyte would draw."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +118,10 @@ class ClaudeCode:
             yield from (json.loads(line) for line in process.stdout if line.startswith("{"))
 
     def type_in(
-        self, proxy: str, prompt: str, until: Callable[[], bool], mode: str = "default"
+        self, proxy: str, prompt: str, until: Callable[[str], bool], mode: str = "default"
     ) -> str:
         """Type a prompt into the terminal program and leave it running until something is so.
-        Returns all that it has drawn.
+        until: takes what stands on the screen, its words parted by single spaces. Returns that.
 
         Its titles are only asked for where nonessential traffic is allowed; what would leave this
         machine is sent to a port where nobody listens.
@@ -128,7 +134,7 @@ class ClaudeCode:
             proxy, HTTPS_PROXY="http://127.0.0.1:9", NO_PROXY="127.0.0.1", TERM="xterm-256color"
         )
         controller, terminal = pty.openpty()
-        termios.tcsetwinsize(terminal, (40, 120))
+        termios.tcsetwinsize(terminal, (ROWS, COLUMNS))
         process = subprocess.Popen(
             [str(self._program), "--permission-mode", mode],
             cwd=self.folder,
@@ -164,24 +170,25 @@ class ClaudeCode:
         }
 
 
-def _converse(controller: int, prompt: str, until: Callable[[], bool]) -> str:
+def _converse(controller: int, prompt: str, until: Callable[[str], bool]) -> str:
     """Read the screen; when it has come to rest, type; if nothing comes of it, type again."""
     deadline = time.monotonic() + RUN_SECONDS
     type_at = 0.0
-    drawn = bytearray()
-    while not until():
+    screen = pyte.Screen(COLUMNS, ROWS)
+    stream = pyte.ByteStream(screen)
+    while not until(shown := " ".join(" ".join(screen.display).split())):
         now = time.monotonic()
         if now > deadline:
-            raise TimeoutError("the terminal program did not do what was waited for")
+            raise TimeoutError(f"the terminal program did not do what was waited for: {shown}")
         readable, _, _ = select.select([controller], [], [], REST_SECONDS)
         if readable:
-            drawn += os.read(controller, 65_536)
-        elif drawn and now >= type_at:
+            stream.feed(NOT_KNOWN.sub(b"", os.read(controller, 65_536)))
+        elif shown and now >= type_at:
             os.write(controller, prompt.encode())
             time.sleep(REST_SECONDS)
             os.write(controller, b"\r")
             type_at = now + RETYPE_SECONDS
-    return drawn.decode("utf-8", "replace")
+    return shown
 
 
 @functools.cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,13 +22,29 @@ VERDICTS = {**JUDGES, "chunks": [{"text": "{verdicts}"}]}
 MAKE = call("Bash", command="python3 -c \"open('made.txt', 'w')\"", description="Make it")
 PUSH = call("Bash", command="git push --force origin main", description="Push it")
 MAIN = {"when": {"tool": "Bash"}}
+BAD = {"code": 400, "message": "Bad.", "status": "INVALID_ARGUMENT"}
 REPLIES = (
     {**MAIN, "chunks": [{"text": "I make it."}, {**MAKE, "sign": True}]},
     {**MAIN, "chunks": [{**PUSH, "sign": True}]},
     {**MAIN, "chunks": [{"text": "That is all."}, {"sign": True}]},
 )
+TITLE = {
+    "when": {"json": True, "model": "gemini-4-hydrogen"},
+    "chunks": [{"text": '{"title": "Files"}'}],
+    "repeat": True,
+}
+"""What the terminal program asks for besides."""
+NOBODY_CHECKS = "your requests go through 127.0.0.1:"
+"""In either dialog of a session whose server gives no verdicts."""
+ASKS = "3 consecutive actions were blocked. Please review the transcript before continuing."
 PROMPT = f"Make it. {MARKER}"
 AUTO = ("--permission-mode", "auto")
+
+
+def own_check(text: str, **when: str) -> Any:
+    """What the client's own check of a call is answered, each time."""
+    when = {"system": "security monitor", **when}
+    return {"when": when, "chunks": [{"text": text}], "repeat": True}
 
 
 @pytest.fixture(scope="module")
@@ -49,21 +64,13 @@ def newest(claude: ClaudeCode) -> ClaudeCode:
 
 
 def results(emulator: Emulator, key: str) -> list[str]:
-    """What the model was told of each call."""
-    last = [request for request in emulator.journal(key) if request["model"] != JUDGE][-1]
-    parts = [part for content in last["body"]["contents"] for part in content["parts"]]
-    return [
-        json.dumps(part["functionResponse"]["response"])
-        for part in parts
-        if "functionResponse" in part
-    ]
-
-
-def without_spaces(drawn: str) -> str:
-    """What a terminal program has drawn, without its movements, which stand for spaces, too."""
-    return re.sub(r"\x1b\[[0-9;?>=<]*[a-zA-Z]|\x1b\][^\x07]*\x07|\s", "", drawn).replace(
-        "\u2019", "'"
-    )
+    """What the model was told of each call, by the last request that has some."""
+    found: list[str] = []
+    for request in emulator.journal(key):
+        parts = [part for content in request["body"]["contents"] for part in content["parts"]]
+        responses = [part["functionResponse"] for part in parts if "functionResponse" in part]
+        found = [json.dumps(each["response"]) for each in responses] or found
+    return found
 
 
 def test_verdicts_decide(newest: ClaudeCode, judging: str, emulator: Emulator, key: str) -> None:
@@ -99,22 +106,81 @@ def test_no_verdict_runs_nothing(
     assert "one more" in made or "once" in made
 
 
-def test_terminal_program_runs_silently(
+def test_terminal_program_runs_blocks_and_asks(
+    claude: ClaudeCode, judging: str, emulator: Emulator, key: str
+) -> None:
+    """The third blocked call in a row asks. 2.1.197 wants no verdicts from a server: it puts a
+    question of its own to the main model, whatever the server could judge."""
+    does_harm = "<block>yes</block><reason>It would do 'git push --force'.</reason>"
+    checks = own_check(does_harm, user_text="git push"), own_check("<block>no")
+    judges = [VERDICTS] if claude.version == NEWEST else checks
+    emulator.script(key, *judges, TITLE, *REPLIES[:2], *REPLIES[1:2] * 2)
+    shown = claude.type_in(judging, PROMPT, lambda screen: ASKS in screen, mode="auto")
+    assert (claude.folder / "made.txt").exists()
+    words = ("Blocked", "Auto mode:") if claude.version == NEWEST else ("Denied", "classifier ∙")
+    for word in words:
+        assert shown.count(word) == 2
+    assert shown.count("It would do 'git push --force'.") == 3
+    assert "Latest blocked action: It would do" in shown
+    assert "Allowed by auto mode" in shown
+    assert NOBODY_CHECKS not in shown
+    assert "auto mode classifier" in results(emulator, key)[1]
+    models = {request["model"] for request in emulator.journal(key)}
+    assert (JUDGE in models) is (claude.version == NEWEST)
+
+
+def test_terminal_program_asks_without_an_answer(
+    claude: ClaudeCode, judging: str, emulator: Emulator, key: str
+) -> None:
+    """No verdict runs nothing: what was not checked is not run, and the third time the person is
+    asked. After each `unavailable` of the server 2.1.332 puts its own question, as 2.1.197 does at
+    once; here that has no usable answer either."""
+    malformed = {**JUDGES, "repeat": False, "chunks": [{"text": "Fine, go on."}]}
+    refused = {**malformed, "chunks": [{"text": ""}], "finish": "SAFETY"}
+    failed = {
+        **malformed,
+        "status": {"code": 503, "message": "Overloaded.", "status": "UNAVAILABLE"},
+    }
+    emulator.script(
+        key, malformed, refused, failed, own_check("Fine, go on."), TITLE, *REPLIES[:1] * 3
+    )
+    shown = claude.type_in(judging, PROMPT, lambda screen: ASKS in screen, mode="auto")
+    assert "Latest blocked action: Auto mode could not evaluate this action" in shown
+    assert not (claude.folder / "made.txt").exists()
+    if claude.version == NEWEST:
+        assert shown.count("Not run · auto mode's check had no usable answer") == 2
+        assert [r["model"] for r in emulator.journal(key)].count(JUDGE) == 3
+    else:
+        assert shown.count("Denied by auto mode classifier") == 2
+
+
+def test_terminal_program_checks_where_no_judge_can(
     newest: ClaudeCode, judging: str, emulator: Emulator, key: str
 ) -> None:
-    """Without a verdict it would ask, and wait."""
-    emulator.script(key, VERDICTS, *REPLIES, {"repeat": True, "chunks": [{"text": "On."}]})
-
-    def has_ended() -> bool:
-        return [entry["reply"] for entry in emulator.journal(key)].count(3) > 0
-
-    drawn = newest.type_in(judging, PROMPT, has_ended, mode="auto")
+    """After `unavailable` its own question to the main model decides; where that fails, too, the
+    call is not run. (Not with CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1, as `-p` has it above.)"""
+    fails = {**own_check("", user_text="again"), "status": BAD}
+    does_harm = "<block>yes</block><category>Git Destructive</category><reason>It harms.</reason>"
+    checks = fails, own_check(does_harm, user_text="git push"), own_check("<block>no</block>")
+    again = call("Bash", command="python3 -c \"open('again.txt', 'w')\"", description="Again")
+    last = {**MAIN, "chunks": [{**again, "sign": True}]}
+    emulator.script(
+        key, {**JUDGES, "status": BAD}, *checks, TITLE, *REPLIES[:2], last, *REPLIES[2:]
+    )
+    shown = newest.type_in(judging, PROMPT, lambda screen: "That is all." in screen, mode="auto")
     assert (newest.folder / "made.txt").exists()
-    assert "auto mode classifier" in results(emulator, key)[1]
-    shown = without_spaces(drawn)
-    assert "Allowedbyautomode" in shown
-    assert "Itwoulddo'gitpush--force'" in shown
-    assert "can'tcheckactions" not in shown
+    assert "Auto mode: It harms." in shown
+    assert shown.count("Not run · auto mode's check had no usable answer") == 1
+    assert not (newest.folder / "again.txt").exists()
+
+
+def test_terminal_program_says_that_nobody_checks(
+    newest: ClaudeCode, proxy: str, emulator: Emulator, key: str
+) -> None:
+    """The dialog of a server without a judge."""
+    emulator.script(key, TITLE, *REPLIES[:1])
+    newest.type_in(proxy, PROMPT, lambda screen: NOBODY_CHECKS in screen, mode="auto")
+    assert not (newest.folder / "made.txt").exists()
 
 
 @pytest.mark.parametrize("is_harmless", [True, False])

@@ -270,7 +270,7 @@ def test_terminal_program_gets_a_title(
         {"chunks": [{"text": "Hello."}, {"sign": True}], "repeat": True},
     )
 
-    def has_both() -> bool:
+    def has_both(_: str) -> bool:
         done = {r["reply"] for r in emulator.journal(key) if r["closed"] == "complete"}
         return done >= {0, 1}
 
