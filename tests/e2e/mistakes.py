@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.e2e.claude_code import OLDEST
 from tests.faults import PER_DAY, google, retry_in
 
 TYPE = "type.googleapis.com/google.rpc."
@@ -43,7 +44,8 @@ def refused(code: int, status: str, message: str, reason: str = "") -> tuple[Any
 class Mistake:
     """shown: what Claude Code prints. replies: Gemini's. server: settings of a server of its own.
     client: variables of Claude Code's. path: behind the base URL. requests: how many it makes;
-    each beyond the first is one that makes a person wait. image: one goes with the prompt.
+    each beyond the first is one that makes a person wait. image: one goes with the prompt. older:
+    2.1.197's outcome, where it is another.
     """
 
     shown: str
@@ -53,6 +55,11 @@ class Mistake:
     path: str = ""
     requests: int = 1
     image: bool = False
+    older: tuple[str, int] | None = None
+
+    def outcome(self, version: str) -> tuple[str, int]:
+        """What a version prints, after how many requests."""
+        return self.older if self.older and version == OLDEST else (self.shown, self.requests)
 
 
 RECOVERS = "Hello."
@@ -128,7 +135,7 @@ MISTAKES: dict[str, Mistake] = {
     "an image that is refused": Mistake(
         RECOVERS,
         (google(400, "INVALID_ARGUMENT", "Unable to process input image."), HELLO),
-        image=True, requests=2),
+        image=True, requests=2, older=("API Error: 400 Unable to process input image.", 1)),
     # --- The server ---
     "a base URL with /v1": Mistake(RECOVERS, path="/v1"),
     "a base URL with a path": Mistake(
@@ -149,7 +156,8 @@ MISTAKES: dict[str, Mistake] = {
             "GOOGLE_APPLICATION_CREDENTIALS": f"{TEMPORARY}/login.json"}),
     "a server that is not started": Mistake(
         "API Error: Connection refused", path=CLOSED, requests=0,
-        client={"CLAUDE_CODE_MAX_RETRIES": "1"}),
+        client={"CLAUDE_CODE_MAX_RETRIES": "1"},
+        older=("API Error: Unable to connect to API (ConnectionRefused)", 0)),
     # --- The network ---
     "a machine that is offline": Mistake(
         f"{UNREACHED}name not known. Is the server's machine offline? If not, correct "

@@ -10,7 +10,8 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ import pytest
 
 from proxy import config
 from tests import servers
-from tests.e2e.claude_code import NEWEST, ClaudeCode
+from tests.e2e.claude_code import VERSIONS, ClaudeCode
 from tests.e2e.mistakes import AT_THE_START, MISTAKES, RECOVERS, WARNING, Mistake
 from tests.messages import PNG
 from tests.servers import ROOT, Emulator
@@ -100,9 +101,10 @@ class Stage:
         environ = {"GEMINI_ENDPOINT": emulator.url}
         self._proxy = stack.enter_context(servers.serving(servers.PROXY, environ))
 
-    def play(self, name: str) -> Shown:
-        mistake, key = MISTAKES[name], f"test-{name.replace(' ', '-')}"
-        self._emulator.script(key.replace("'", ""), *mistake.replies)
+    def play(self, name: str, versions: Sequence[str]) -> dict[tuple[str, str], Shown]:
+        """(mistake, version) -> what that version shows. All of them meet the same server."""
+        mistake, key = MISTAKES[name], re.sub("[^a-z]+", "-", f"test {name}".lower())
+        played = {}
         with contextlib.ExitStack() as stack:
             url = self._proxy
             if mistake.server is not None:
@@ -116,12 +118,15 @@ class Stage:
                 url = f"http://127.0.0.1:{self._values['closed']}"
             elif mistake.path:
                 url += mistake.path
-            return self._ask(mistake, name, url, key.replace("'", ""))
+            for version in versions:
+                self._emulator.script(key, *mistake.replies)
+                played[name, version] = self._ask(mistake, version, url, key)
+        return played
 
-    def _ask(self, mistake: Mistake, name: str, url: str, key: str) -> Shown:
-        base = self._folder / str(list(MISTAKES).index(name))
+    def _ask(self, mistake: Mistake, version: str, url: str, key: str) -> Shown:
+        base = self._folder / f"{key}-{version}"
         base.mkdir()
-        claude = ClaudeCode(NEWEST, base, key)
+        claude = ClaudeCode(version, base, key)
         environ = self._filled(mistake.client, key)
         if mistake.image:
             image = {"type": "image", "source": PNG}
@@ -142,18 +147,18 @@ class Stage:
 @pytest.fixture(scope="module")
 def shown(
     emulator: Emulator, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> dict[str, Shown]:
-    """Mistake -> what was shown, of those that are tested in this run. All servers have ended, so
-    that their logs are complete."""
-    wanted = [
-        item.callspec.params["name"]
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.originalname == MISTAKE_TEST
-    ]
+) -> dict[tuple[str, str], Shown]:
+    """Mistake and version -> what was shown, of those that are tested in this run. All servers have
+    ended, so that their logs are complete."""
+    wanted: dict[str, list[str]] = {}
+    for item in request.session.items:
+        if isinstance(item, pytest.Function) and item.originalname == MISTAKE_TEST:
+            row = item.callspec.params
+            wanted.setdefault(row["name"], []).append(row["version"])
     with contextlib.ExitStack() as stack:
         stage = Stage(tmp_path_factory.mktemp("mistakes"), emulator, stack)
         with ThreadPoolExecutor(CLIENTS) as pool:
-            return dict(zip(wanted, pool.map(stage.play, wanted), strict=True))
+            return dict(ChainMap(*pool.map(stage.play, wanted, wanted.values())))
 
 
 def requests_of(session: str) -> int:
@@ -167,13 +172,17 @@ MISTAKE_TEST = "test_mistake_is_shown_with_the_next_step"
 
 
 @pytest.mark.e2e
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", MISTAKES)
-def test_mistake_is_shown_with_the_next_step(name: str, shown: dict[str, Shown]) -> None:
-    mistake, got = MISTAKES[name], shown[name]
-    assert fits(mistake.shown, got.text), got.text
-    assert got.exit_code == (0 if mistake.shown == RECOVERS else 1)
-    if "421" not in mistake.shown:  # a path that may hold a key is not logged
-        assert requests_of(got.session) == mistake.requests
+def test_mistake_is_shown_with_the_next_step(
+    name: str, version: str, shown: dict[tuple[str, str], Shown]
+) -> None:
+    got = shown[name, version]
+    message, requests = MISTAKES[name].outcome(version)
+    assert fits(message, got.text), got.text
+    assert got.exit_code == (0 if message == RECOVERS else 1)
+    if "421" not in message:  # a path that may hold a key is not logged
+        assert requests_of(got.session) == requests
     assert "secret" not in got.text
 
 
