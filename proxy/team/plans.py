@@ -119,15 +119,15 @@ class Plans:
         """None where there is no such plan."""
         if (found := self.plans.get(plan)) is None:
             return None
-        raised = (each.limits for each in self.raises if each.person == person and now < each.ends)
-        return Plan(found.models, found.limits.raised(list(raised)))
+        raised = [each.limits for each in self.raises if each.person == person and now < each.ends]
+        return Plan(found.models, found.limits.raised(raised)) if raised else found
 
     def of_group(self, group: str, now: int) -> Limits | None:
         """None where there is no such group."""
         if (found := self.groups.get(group)) is None:
             return None
-        raised = (each.limits for each in self.raises if each.group == group and now < each.ends)
-        return found.raised(list(raised))
+        raised = [each.limits for each in self.raises if each.group == group and now < each.ends]
+        return found.raised(raised) if raised else found
 
 
 def parse(text: str, source: str) -> Plans:

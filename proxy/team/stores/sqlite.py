@@ -258,9 +258,11 @@ def _keep(
 
 def _sweep(db: sqlite3.Connection, now: int, but: str = "") -> None:
     """Settle what was abandoned, by what was known, and forget what was so long ago."""
-    db.execute("delete from holds where swept and ends <= ?", (now - SWEPT_SECONDS,))
     condition = "where not swept and ends <= ? and id != ? limit ?"
-    for row in db.execute(f"{READ_HOLD} {condition}", (now, but, MAX_SWEPT)).fetchall():
+    rows = db.execute(f"{READ_HOLD} {condition}", (now, but, MAX_SWEPT)).fetchall()
+    if rows:
+        db.execute("delete from holds where swept and ends <= ?", (now - SWEPT_SECONDS,))
+    for row in rows:
         recorded = _parse(row)
         _replace(db, recorded.amounts, recorded.finals)
         _add_totals(db, abandoned(recorded.usage))
@@ -277,12 +279,13 @@ def _write(db: sqlite3.Connection, hold: Hold, amounts: Mapping[Key, int]) -> Ou
     if refused := refusals(hold.entries, values, amounts):
         held = _held(db)
         return Outcome(tuple(each._replace(held=held[each.key]) for each in refused), values)
-    _replace(db, amounts, {entry.key: entry.amount for entry in hold.entries})
+    new = {entry.key: entry.amount for entry in hold.entries}
+    _replace(db, amounts, new)
     for account, names in counters.items():
-        stale = [(account, name) for name in stale_counters(names, hold.of(account))]
-        db.executemany("delete from counters where account = ? and name = ?", stale)
+        if stale := [(account, name) for name in stale_counters(names, hold.of(account))]:
+            db.executemany("delete from counters where account = ? and name = ?", stale)
     _keep(db, hold.id, hold.ends, hold.entries, hold.usage)
-    return Outcome((), _values(db, hold))
+    return Outcome((), {key: values.get(key, 0) + new[key] - amounts.get(key, 0) for key in new})
 
 
 def _held(db: sqlite3.Connection) -> Counter[Key]:
