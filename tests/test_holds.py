@@ -387,6 +387,21 @@ def test_revoked_token_is_refused_everywhere(counter: str, value: int) -> None:
     assert values(gate).keys() == {counter}
 
 
+def test_token_can_be_revoked_from_a_later_second() -> None:
+    """A rotated token is good for a while: the mark is written once, and time does the rest."""
+    store = SqliteStore(IN_MEMORY)
+    gate = budgets(store=store)
+    store.mark("person:alice", *counters.revocation("t1", NOW + 60, NOW))
+    gate.check_revoked(CI, NOW + 59)
+    admit(gate, token=CI)
+    assert refused(gate, token=CI, now=NOW + 60).message.startswith("The access token ci was")
+    with pytest.raises(BadToken, match="ci was revoked"):
+        gate.check_revoked(CI, NOW + 60)
+    store.mark("person:alice", *counters.revocation("t1", NOW, NOW))
+    with pytest.raises(BadToken, match="ci was revoked"):
+        gate.check_revoked(CI, NOW)
+
+
 def test_revoked_person_gets_a_new_token() -> None:
     store = SqliteStore(IN_MEMORY)
     gate = budgets(store=store)

@@ -100,7 +100,7 @@ class Budgets:
         except StoreError as error:
             self._note_down(error, now)
             return
-        if refusals_of(counters.marks(token), values, {}):
+        if refusals_of(counters.marks(token, now), values, {}):
             raise BadToken(refusals.REVOKED.format(token.id))
 
     def admit(self, member: Member, request: Request, now: int) -> Charge:

@@ -10,14 +10,16 @@ from typing import NamedTuple
 
 from .plans import Limits
 from .stores import Entry, kind_of
-from .tokens import Token
+from .tokens import LATEST, Token
 from .windows import Period, Window, window_at
 
 PERSON, GROUP = "person:", "group:"
 """How the accounts of people and of groups begin."""
 
-REVOKED, REVOKED_BEFORE = "revoked.", "revoked_before"
-"""Marks in a person's account: of a token's id, and the Unix second before which all are."""
+REVOKED, REVOKED_FROM, REVOKED_BEFORE = "revoked.", "revoked_from.", "revoked_before"
+"""Marks in a person's account: 1 for a token's id; for one that is good a while longer, LATEST less
+the Unix second from which it is revoked, so that the limit falls with time and the mark need not be
+written twice; and the second before which all were issued that are revoked."""
 
 
 class Kind(NamedTuple):
@@ -82,16 +84,24 @@ def lines(account: str, limits: Limits, now: int, zone: tzinfo) -> Iterator[Line
             yield Line(account, name, f"{name}{window}", limit)
 
 
-def marks(token: Token) -> Iterator[Entry]:
+def marks(token: Token, now: int) -> Iterator[Entry]:
     """That neither a token is revoked nor one that it was derived from."""
     account = f"{PERSON}{token.person}"
     for each in token.ids:
         yield Entry(account, f"{REVOKED}{each}", 0, 0)
+        yield Entry(account, f"{REVOKED_FROM}{each}", 0, LATEST - now - 1)
     yield Entry(account, REVOKED_BEFORE, 0, token.issued)
 
 
+def revocation(identity: str, second: int, now: int) -> tuple[str, int]:
+    """The mark, and its value, that revokes a token from a Unix second on."""
+    if second <= now:
+        return f"{REVOKED}{identity}", 1
+    return f"{REVOKED_FROM}{identity}", LATEST - second
+
+
 def is_mark(entry: Entry) -> bool:
-    return entry.counter.startswith(REVOKED) or entry.counter == REVOKED_BEFORE
+    return entry.counter.startswith((REVOKED, REVOKED_FROM)) or entry.counter == REVOKED_BEFORE
 
 
 def is_budget(entry: Entry) -> bool:

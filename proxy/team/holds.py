@@ -201,7 +201,7 @@ class RequestHold:
 
     def _hold(self, store: Store, now: int) -> Outcome:
         hold = self._to_hold(now)
-        marks = tuple(counters.marks(self.member.token))
+        marks = tuple(counters.marks(self.member.token, now))
         return store.hold(Hold(hold.id, (*marks, *hold.entries), hold.ends, hold.usage), now)
 
     def _accept(self, outcome: Outcome, now: int) -> None:

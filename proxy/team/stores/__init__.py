@@ -11,6 +11,7 @@ really took when that has ended. All else is put in these terms, so that one ato
     money a week        usd_week:2026-W48
     money a month       usd_month:2026-11
     a revoked token     revoked.<id>                nothing is added, and the limit is 0
+    the same, later     revoked_from.<id>           nothing is added, and the limit falls with time
     tokens revoked      revoked_before              nothing is added, and the limit is the second in
      by their age                                   which the token was issued
 
