@@ -14,6 +14,7 @@ from proxy.team.plans import BadPlan, Limits, Plan, Plans
 FILE = """
 zone = "Europe/Berlin"
 contact = "Ask Bob."
+operators = ["bob", "carol@example.com"]
 
 [plans.standard]
 models = ["gemini-*-flash", "claude-haiku-*"]
@@ -68,6 +69,7 @@ def problem(text: str) -> str:
 def test_plan_file_is_read_to_the_nano_dollar() -> None:
     """Complaint 18: a budget is accepted and not saved."""
     assert (READ.zone, READ.contact) == (ZoneInfo("Europe/Berlin"), "Ask Bob.")
+    assert READ.operators == {"bob", "carol@example.com"}
     assert READ.plans["standard"] == Plan(("gemini-*-flash", "claude-haiku-*"), LIMITS)
     assert READ.plans["open"] == Plan(("*",), Limits())
     assert READ.groups == {"core": Limits(usd_per_month=500 * NANO)}
@@ -154,6 +156,9 @@ def test_empty_file_has_no_plans() -> None:
         ("groups = []", "line 1: groups", "expected [groups.NAME]"),
         ("raises = 5", "line 1: raises", "expected [[raises]]"),
         ("raises = [5]", "line 1: raises[0]", "expected a table"),
+        ('operators = "bob"', "line 1: operators", "expected a list of people"),
+        ('operators = ["a b"]', "line 1: operators", "a name has letters"),
+        ("operators = [1]", "line 1: operators", "a name has letters"),
         ("contact = 5", "line 1: contact", "expected one line"),
         ('contact = "a\\nb"', "line 1: contact", "expected one line"),
         ('zone = "Europe/Berln"', "line 1: zone", "no time zone 'Europe/Berln'"),

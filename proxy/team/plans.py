@@ -2,6 +2,7 @@
 
     zone = "Europe/Berlin"                  # in which a day, a week and a month begin
     contact = "Ask Bob (bob@example.com)."  # who can raise a limit
+    operators = ["bob"]                     # who may see what the others have used
 
     [plans.standard]                        # of each person whose token names it
     models = ["gemini-*-flash*"]
@@ -53,6 +54,10 @@ MAX_TEXT = 1_000_000
 
 SIMILAR = 0.6
 """How alike a field and a slip are (difflib)."""
+
+
+NAME_FORM = "a name has letters, digits and . _ @ + -, 64 at most"
+SECTIONS = ("zone", "contact", "operators", "plans", "groups", "raises")
 
 
 class BadPlan(ValueError):
@@ -111,6 +116,7 @@ class Plans:
 
     zone: tzinfo = UTC
     contact: str = ""
+    operators: frozenset[str] = frozenset()
     plans: Mapping[str, Plan] = field(default_factory=dict)
     groups: Mapping[str, Limits] = field(default_factory=dict)
     raises: tuple[Raise, ...] = ()
@@ -150,11 +156,12 @@ class _Reader:
         self._zone: tzinfo = UTC
 
     def plans(self, document: dict[str, Any]) -> Plans:
-        self._check_names("", document, ("zone", "contact", "plans", "groups", "raises"))
+        self._check_names("", document, SECTIONS)
         self._zone = self._read_zone(document.get("zone", "UTC"))
         contact = document.get("contact", "")
         if not isinstance(contact, str) or not contact.isprintable() or len(contact) > 200:
             self._fail("contact", "expected one line of at most 200 characters")
+        operators = self._operators(document.get("operators", []))
         plans = {
             name: Plan(self._models(path, table.pop("models", ["*"])), self._limits(path, table))
             for path, name, table in self._tables(document, "plans")
@@ -171,7 +178,15 @@ class _Reader:
         read = tuple(
             self._raise(f"raises[{index}]", each, groups) for index, each in enumerate(raises)
         )
-        return Plans(self._zone, contact, plans, groups, read)
+        return Plans(self._zone, contact, operators, plans, groups, read)
+
+    def _operators(self, value: object) -> frozenset[str]:
+        if not isinstance(value, list):
+            self._fail("operators", 'expected a list of people like ["bob"]')
+        for each in value:
+            if not isinstance(each, str) or not NAME.fullmatch(each):
+                self._fail("operators", f"{each!r}: {NAME_FORM}")
+        return frozenset(value)
 
     def _tables(
         self, document: dict[str, Any], kind: str
@@ -183,7 +198,7 @@ class _Reader:
         for name, table in tables.items():
             path = f"{kind}.{name}"
             if not NAME.fullmatch(name):
-                self._fail(path, "a name has letters, digits and . _ @ + -, 64 at most")
+                self._fail(path, NAME_FORM)
             yield path, name, dict(self._table(path, table))
 
     def _table(self, path: str, value: object) -> dict[str, Any]:
@@ -202,7 +217,7 @@ class _Reader:
         if bool(person) == bool(group):
             self._fail(path, "expected either person or group")
         if group and group not in groups:
-            self._fail(f"{path}.group", f"no such group{_did_you_mean(group, groups)}")
+            self._fail(f"{path}.group", f"no such group{did_you_mean(group, groups)}")
         limits = self._limits(path, table)
         if limits == Limits():
             self._fail(path, "raises no limit")
@@ -256,14 +271,15 @@ class _Reader:
         for name in table:
             if name not in known:
                 where = f"{path}.{name}" if path else name
-                self._fail(where, f"is not a setting{_did_you_mean(name, known)}")
+                self._fail(where, f"is not a setting{did_you_mean(name, known)}")
 
     def _fail(self, path: str, problem: str) -> NoReturn:
         line = find_line(self._text, path)
         raise BadPlan(f"{self._source}{f', line {line}' if line else ''}: {path}: {problem}")
 
 
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """How an error ends about a name that is not known."""
     similar = difflib.get_close_matches(name, list(known), 1, SIMILAR)
     return spelling.did_you_mean(similar[0] if similar else None)
 
