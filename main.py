@@ -221,6 +221,16 @@ def show_model(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     return json_response(models.to_models_api(model, model_id, today=clock.today()))
 
 
+def show_usage(request: flask.Request, log_entry: RequestLog) -> flask.Response:
+    """GET /usage.json: what the holder of an access token has used, and what is left."""
+    from proxy.team import usage  # not where nobody is counted
+
+    payer = authenticate(request, log_entry).payer
+    response = json_response(usage.answer(payer, request.args, clock.now()))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def show_health(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """GET and HEAD / and /api/hello: no key needed. A browser gets a page."""
     if request.path == routes.HEALTH:
@@ -281,6 +291,7 @@ HANDLERS: dict[str, dict[str, Handler]] = {
     routes.COUNT_TOKENS: {"POST": count_tokens},
     routes.MODELS: {"GET": list_models, "HEAD": list_models},
     routes.MODEL: {"GET": show_model, "HEAD": show_model},
+    routes.USAGE: {"GET": show_usage, "HEAD": show_usage},
 }
 """Route -> method -> handler."""
 

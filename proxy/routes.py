@@ -16,8 +16,10 @@ COUNT_TOKENS = "/v1/messages/count_tokens"
 MODELS = "/v1/models"
 MODEL = "/v1/models/{id}"
 
+USAGE = "/usage.json"
+
 MODEL_PREFIX = "/v1/models/"
-EXACT = frozenset({HEALTH, HELLO, MESSAGES, COUNT_TOKENS, MODELS})
+EXACT = frozenset({HEALTH, HELLO, MESSAGES, COUNT_TOKENS, MODELS, USAGE})
 
 HEALTH_CHECKS = frozenset({HEALTH, HELLO})
 """Asked for every few seconds, and worth no line in the log."""

@@ -67,6 +67,11 @@ class Budgets:
             return Counting.SHARED
         return Counting.STORE_DOWN if self._serves_when_down else Counting.REFUSING
 
+    @property
+    def figures(self) -> Store:
+        """Where is counted while all is well: the store, or without one this process."""
+        return self._store or self._local
+
     def member(self, token: Token, now: int) -> Member:
         """Who presents a token. Raises BadToken where the plan file does not have its plan."""
         if not self.plans.plans:

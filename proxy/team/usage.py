@@ -1,0 +1,186 @@
+"""Who has used what: the totals of a store as tables, for `GET /usage.json` and for
+`python -m proxy usage`, and what is left of each budget.
+
+People and figures only. Sums are taken in whole nano-US$ and shown in US$.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from translate import ApiError
+
+from ..payers import Counting, Payer
+from . import counters
+from .budget import Budgets
+from .counters import GROUP, KINDS, PERSON
+from .money import NANO
+from .payer import MemberPayer
+from .plans import Limits
+from .stores import Store, StoreError, Usage
+from .tokens import NAME, Token
+from .windows import day_at, window_at
+
+Table = dict[str, Any]
+
+SINCE = "30d"
+MAX_DAYS = 400
+"""Of one report: a year and its month before; as rows of a store, some ten thousand for a team."""
+
+EVERYONE = "*"
+DAYS = re.compile(r"([1-9][0-9]{0,3})d")
+
+FIELDS = {"person": "person", "model": "model", "day": "day", "class": "request_class"}
+"""What a report can be by -> the field of Usage."""
+
+NOT_COUNTED = (
+    "Nothing is counted for this caller: figures are kept for access tokens (see PROXY_SECRET)."
+)
+NOT_AN_OPERATOR = (
+    "These are the figures of others: only operators, whom the plan file names, may see them, and "
+    "not with a derived token."
+)
+DOWN = "The figures cannot be read now: the store is down. Try again later."
+BAD_PERSON = "person: expected the name of a person, or * for everyone"
+
+
+class BadSince(ValueError):
+    """No first day of a report."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"since: expected days like 30d or a day like 2026-11-01, at most {MAX_DAYS} days ago"
+        )
+
+
+class Span(NamedTuple):
+    """The first and the last day of a report, ISO."""
+
+    since: str
+    until: str
+
+
+def read_span(since: str, today: date) -> Span:
+    """since: "30d" for the last 30 days, today among them, or the first day. Raises BadSince."""
+    try:
+        if found := DAYS.fullmatch(since):
+            first = today - timedelta(days=int(found[1]) - 1)
+        else:
+            first = date.fromisoformat(since)
+    except ValueError:
+        raise BadSince from None
+    if not 0 <= (today - first).days < MAX_DAYS:
+        raise BadSince
+    return Span(first.isoformat(), today.isoformat())
+
+
+def answer(payer: Payer, query: Mapping[str, str], now: int) -> Table:
+    """The report that an access token's holder gets. query: `since`, and `person`, which others
+    than operators may only give as their own. Raises ApiError."""
+    if not isinstance(payer, MemberPayer):
+        raise ApiError(404, NOT_COUNTED, retry=False)
+    payer.check()
+    budgets, token = payer.budgets, payer.member.token
+    person = query.get("person") or token.person
+    if person != token.person and not _is_operator(token, budgets):
+        raise ApiError(403, NOT_AN_OPERATOR, retry=False)
+    if person != EVERYONE and not NAME.fullmatch(person):
+        raise ApiError(400, BAD_PERSON)
+    try:
+        span = read_span(query.get("since") or SINCE, day_at(now, budgets.plans.zone))
+        found = read(budgets.figures, span, person)
+        lines = list(_budgets(payer, person, now))
+    except BadSince as error:
+        raise ApiError(400, str(error)) from None
+    except StoreError:
+        raise ApiError(503, DOWN) from None
+    is_local = budgets.counting is Counting.PER_INSTANCE
+    return {"scope": "instance" if is_local else "shared", **found, "budgets": lines}
+
+
+def read(store: Store, span: Span, person: str = EVERYONE) -> Table:
+    """A report of one person or everyone. Raises StoreError."""
+    rows = store.usage(*span, None if person == EVERYONE else person)
+    return {
+        "person": person,
+        **span._asdict(),
+        "total": _figures(_sum(rows)),
+        "by": {name: list(_groups(rows, name)) for name in FIELDS},
+    }
+
+
+def _is_operator(token: Token, budgets: Budgets) -> bool:
+    """A derived token is for its own figures: it was made to be narrower."""
+    return token.person in budgets.plans.operators and len(token.ids) == 1
+
+
+def _groups(rows: Iterable[Usage], name: str) -> Iterator[Table]:
+    groups: dict[str, list[Usage]] = {}
+    for row in rows:
+        groups.setdefault(getattr(row, FIELDS[name]), []).append(row)
+    for key in sorted(groups):
+        yield {name: key, **_figures(_sum(groups[key]))}
+
+
+def _sum(rows: Iterable[Usage]) -> Usage:
+    """Its names and day are empty."""
+    return Usage("", "", "", "", *map(sum, zip(*(row.figures for row in rows), strict=True)))
+
+
+def _figures(usage: Usage) -> Table:
+    return {
+        "requests": usage.requests,
+        "errors": usage.errors,
+        "input": usage.input,
+        "cached": usage.cached,
+        "output": usage.output,
+        "usd": usage.nano_usd / NANO,
+        "saved_usd": usage.saved / NANO,
+        "estimated_usd": usage.estimated / NANO,
+        "mean_ms": round(usage.ms / usage.requests) if usage.requests else 0,
+    }
+
+
+def _budgets(payer: MemberPayer, person: str, now: int) -> Iterator[Table]:
+    """What is used of each limit in its window, money that answers under way hold among it. For
+    everyone those of the groups. The limits of another person stand in no file: their token names
+    the plan."""
+    budgets, member = payer.budgets, payer.member
+    if person == EVERYONE:
+        for name in sorted(budgets.plans.groups):
+            yield from _lines(budgets, GROUP, name, budgets.plans.of_group(name, now), now)
+    elif person != member.token.person:
+        for line in _lines(budgets, PERSON, person, Limits(), now):
+            del line["limit"]
+            yield line
+    else:
+        yield from _lines(budgets, PERSON, person, member.plan.limits, now)
+        yield from _lines(budgets, GROUP, member.token.group, member.group, now)
+
+
+def _lines(
+    budgets: Budgets, kind: str, name: str, limits: Limits | None, now: int
+) -> Iterator[Table]:
+    """None, where there are no limits."""
+    if limits is None:
+        return
+    zone = budgets.plans.zone
+    values = budgets.figures.read(f"{kind}{name}")
+    for line in counters.lines(f"{kind}{name}", limits, now, zone):
+        field, period, is_money, _ = KINDS[line.kind]
+        used, limit = values.get(line.name, 0), line.limit
+        window = window_at(period, now, zone) if period else None
+        yield {
+            kind.rstrip(":"): name,
+            "budget": field,
+            "used": used / NANO if is_money else used,
+            "limit": limit / NANO if is_money and limit is not None else limit,
+            "resets_at": _moment(window.ends) if window else None,
+        }
+
+
+def _moment(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat().replace("+00:00", "Z")
