@@ -46,7 +46,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy/team/stores": (),
     "proxy/team": (*LANES, "proxy", "proxy/team/stores"),
     "proxy/aws": (*LANES, "proxy", "main.py"),
-    "proxy/cli": (*LANES, "proxy"),
+    "proxy/cli": (*LANES, "proxy", "proxy/team", "proxy/team/stores"),
     "proxy/__main__.py": (*LANES, "proxy", "proxy/cli"),
     "main.py": (*LANES, "proxy", "proxy/team"),
 }

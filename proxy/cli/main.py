@@ -30,6 +30,7 @@ COMMANDS = {
     "models": "list the Gemini models, with prices, contexts and dates",
     "translate": "show what a Messages request becomes at Gemini, or a recorded answer here",
     "count": "count the tokens of a Messages request",
+    "token": "make, show, replace and revoke the access tokens of a team",
     "version": "print the version",
 }
 """Command -> what it does, in a line."""

@@ -6,6 +6,7 @@ What is wrong ends the start with a sentence; a store that is only down does not
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from ..config import Settings
 from ..setting_values import BadSetting
 from . import people, plans
 from .budget import Budgets
-from .people import BadRevocation, People
+from .people import BadRevocation, People, Revocations
 from .plans import BadPlan, Plans
 from .stores import Store
 
@@ -35,11 +36,15 @@ def open_team(settings: Settings) -> People:
     assert team is not None
     found = read_plans(team.plans)
     budgets = Budgets(found, open_store(team.store), serves_when_down=team.serves_when_down)
+    return People(budgets, team.secrets, settings.token, read_revoked(team.revoked, found))
+
+
+def read_revoked(items: Iterable[str], found: Plans) -> Revocations:
+    """Of PROXY_REVOKED. Raises BadSetting."""
     try:
-        revocations = people.read_revocations(team.revoked, found.zone)
+        return people.read_revocations(items, found.zone)
     except BadRevocation as error:
         raise BadSetting("PROXY_REVOKED", str(error)) from None
-    return People(budgets, team.secrets, settings.token, revocations)
 
 
 def read_plans(value: str) -> Plans:

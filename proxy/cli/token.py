@@ -1,0 +1,334 @@
+"""`python -m proxy token ACTION`: access tokens are made, shown, narrowed, replaced and revoked.
+
+A token stands on standard output alone, once; words are on standard error. One that a command needs
+is read from standard input: what is an argument can be seen by others (`ps`), and a shell keeps it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import re
+import secrets
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
+from typing import Any, NoReturn
+
+from .. import clock
+from ..team import tokens
+from ..team.plans import NAME_FORM, did_you_mean
+from ..team.stores import StoreError
+from ..team.tokens import ID, LATEST, MAX_LENGTH, NAME, PATTERN, BadToken, Token
+from .token_registry import Registry, Signature, fail
+
+DESCRIPTION = """\
+Access tokens of a team: PROXY_SECRET signs them, PROXY_PLANS has what each plan allows, and with
+PROXY_STORE they can be listed, and revoked at once.
+
+    python -m proxy token create --person alice --plan standard
+    python -m proxy token list
+    python -m proxy token show < token
+    python -m proxy token derive --hours 8 --models 'gemini-3.8-*' < token
+    python -m proxy token rotate --grace 7d < token
+    python -m proxy token revoke 3f9a1c22 --person alice
+    python -m proxy token revoke --person alice --issued-before 2026-11-28
+    python -m proxy token log
+"""
+HOW_TO_USE = """\
+
+It is printed this once. Where Claude Code runs:
+
+    export ANTHROPIC_BASE_URL=https://...      # the server's address
+    export ANTHROPIC_AUTH_TOKEN={}...
+    claude
+"""
+HOUR_SECONDS, DAY_SECONDS = 3_600, 86_400
+UNITS = {"h": HOUR_SECONDS, "d": DAY_SECONDS}
+
+MAX_DAYS = 3_660
+"""Of a token, and of a grace: ten years."""
+
+AS_ARGUMENT = (
+    "an access token is not taken as an argument, which others can see: pipe it to standard input"
+)
+NO_ID = "a token's id has letters, digits, - and _, 32 at most"
+NO_LIST = "Access tokens are kept nowhere without PROXY_STORE; this is what PROXY_REVOKED has."
+NO_LOG = "Nothing is kept without PROXY_STORE: each command writes its line to standard error."
+TOKEN = re.compile(rf"{tokens.PREFIX}[A-Za-z0-9_.-]")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Of all actions."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    create = actions.add_parser("create", help="make a token and print it, once")
+    create.add_argument("--person", required=True, type=_name, help="whose it is")
+    create.add_argument("--plan", default="standard", type=_name, help="default: standard")
+    create.add_argument("--group", type=_name, help="whose budget it counts in, too")
+    create.add_argument("--days", default=90, type=_count, help="until it expires; default: 90")
+    actions.add_parser("list", help="the tokens that have not expired (with a store)")
+    actions.add_parser("show", help="what the token on standard input says")
+    derive = actions.add_parser("derive", help="a narrower, shorter token, made without a secret")
+    derive.add_argument("--hours", default=8, type=_count, help="until it expires; default: 8")
+    derive.add_argument("--models", nargs="+", default=[], type=_pattern, metavar="PATTERN")
+    rotate = actions.add_parser("rotate", help="a new token in place of that on standard input")
+    text = "how long the old one is good: 12h, 7d (the default), 0"
+    rotate.add_argument("--grace", default=7 * DAY_SECONDS, type=_duration, help=text)
+    revoke = actions.add_parser("revoke", help="have a token refused, or a person's older ones")
+    revoke.add_argument("id", nargs="?", type=_identity, metavar="ID")
+    revoke.add_argument("--person", type=_name, help="whose it is")
+    revoke.add_argument("--issued-before", default="", metavar="DAY", help="like 2026-11-28")
+    actions.add_parser("log", help="who has made and revoked which (with a store)")
+    for each in (parser, *actions.choices.values()):
+        _hide_tokens(each)
+
+
+def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    try:
+        return ACTIONS[arguments.action](arguments, environ)
+    except StoreError as error:
+        fail(f"The store cannot be asked: {error}.")
+
+
+def _create(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    registry, now = Registry(environ), clock.now()
+    ids, expires = (_new_id(),), now + arguments.days * DAY_SECONDS
+    token = Token(ids, arguments.person, arguments.plan, now, expires, arguments.group or "")
+    _hand_out(_issue(token, registry), token, registry.plans.zone)
+    return 0
+
+
+def _issue(token: Token, registry: Registry) -> str:
+    """Its text. Ends the command where the server would not take it."""
+    text = tokens.create(token, registry.secret)
+    plans = registry.plans
+    if plans.plans:
+        kinds = (("plan", token.plan, plans.plans), ("group", token.group, plans.groups))
+        for kind, name, known in kinds:
+            if name and name not in known:
+                fail(f"The plan file has no {kind} {name!r}{did_you_mean(name, known)}")
+    registry.remember(token)
+    registry.audit("create", token.id, token.person)
+    return text
+
+
+def _list(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    registry, now = Registry(environ), clock.now()
+    registry.require_team()
+    if not registry.store:
+        _say(NO_LIST)
+        for item in registry.revoked:
+            print(item)
+        return 0
+    rows = [("ID", "PERSON", "EXPIRES", "REVOKED")]
+    zone = registry.plans.zone
+    for each in registry.issues():
+        if each.expires > now:
+            token = Token((each.id,), each.person, "", each.issued, each.expires)
+            revoked = _revocation(registry.revoked_from(token), now, zone)
+            rows.append((each.id, each.person, moment(each.expires, zone), revoked))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+    return 0
+
+
+def _show(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Fails where the server would refuse the token."""
+    text, now = read_token(), clock.now()
+    token, registry = tokens.inspect(text), Registry(environ)
+    zone = registry.plans.zone
+    signature, revoked = registry.signature(text), registry.revoked_from(token)
+    has_expired = token.expires <= now
+    lines = {
+        "id": token.id,
+        "derived from": " < ".join(reversed(token.ids[:-1])),
+        "person": token.person,
+        "plan": token.plan,
+        "group": token.group,
+        "issued": moment(token.issued, zone),
+        "expires": moment(token.expires, zone) + (" (it has)" if has_expired else ""),
+        "models": " and ".join(" or ".join(patterns) for patterns in token.models),
+        "signature": signature.value,
+        "revoked": _revocation(revoked, now, zone) or "no, as far as is known here",
+    }
+    for name, value in lines.items():
+        if value:
+            print(f"{name:<13} {value}")
+    is_revoked = revoked is not None and revoked <= now
+    return int(signature is Signature.BAD or is_revoked or has_expired)
+
+
+def _derive(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    text, now = read_token(), clock.now()
+    parent = tokens.inspect(text)
+    if parent.expires <= now:
+        raise BadToken(tokens.EXPIRED.format(parent.id))
+    expires = now + arguments.hours * HOUR_SECONDS
+    try:
+        derived = tokens.derive(text, _new_id(), expires=expires, models=arguments.models)
+    except ValueError as error:
+        fail(f"{error}.")
+    _hand_out(derived, tokens.inspect(derived), UTC)
+    return 0
+
+
+def _rotate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    text, now = read_token(), clock.now()
+    registry = Registry(environ)
+    old = tokens.verify(text, [registry.secret, *registry.secrets[1:]], now)
+    if len(old.ids) > 1:
+        fail(f"The token {old.id} is derived from {old.ids[-2]}: rotate that, and derive anew.")
+    revoked = registry.revoked_from(old)
+    if revoked is not None:
+        fail(f"The token {old.id} is revoked already: make a new one with `token create`.")
+    new = replace(old, ids=(_new_id(),), issued=now, expires=now + old.expires - old.issued)
+    made, second = _issue(new, registry), now + arguments.grace
+    registry.revoke(old.id, old.person, second, now)
+    registry.audit("rotate", old.id, old.person)
+    _hand_out(made, new, registry.plans.zone)
+    when = f"from {moment(second, registry.plans.zone)} on" if arguments.grace else "now"
+    if registry.store:
+        _say(f"The old one, {old.id}, is refused {when}.")
+    else:
+        _say(f"To have {old.id} refused {when}: PROXY_REVOKED={registry.merged(old.id)}")
+    return 0
+
+
+def _revoke(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    registry, now = Registry(environ), clock.now()
+    registry.require_team()
+    identity, person, day = arguments.id or "", arguments.person or "", arguments.issued_before
+    if bool(identity) == bool(day) or (day and not person):
+        fail("Give the id of a token and its --person, or --person and --issued-before.")
+    if day:
+        second = registry.second_before(person, day)
+        registry.revoke_before(person, second)
+        item = f"{person}<{day}"
+        what = f"All tokens of {person} from before {moment(second, registry.plans.zone)}"
+    else:
+        person = _owner(registry, identity, person)
+        registry.revoke(identity, person, now, now)
+        item, what = identity, f"The token {identity}, and what is derived from it:"
+    registry.audit("revoke", identity or "-", person)
+    if registry.store:
+        _say(f"{what} refused from now on.")
+    else:
+        _say(f"{what} refused as soon as the server has this in PROXY_REVOKED:")
+        print(registry.merged(item))
+    return 0
+
+
+def _owner(registry: Registry, identity: str, person: str) -> str:
+    """Of a token; without a store its id is enough to have it refused."""
+    known = next((each.person for each in registry.issues() if each.id == identity), person)
+    if person and known != person:
+        fail(f"The token {identity} is {known}'s, not {person}'s.")
+    if registry.store and not known:
+        fail(f"The store does not know the token {identity}: give its --person, too.")
+    return known
+
+
+def _log(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    registry = Registry(environ)
+    registry.require_team()
+    if not registry.store:
+        _say(NO_LOG)
+    for second, act, identity, by, person in registry.acts():
+        when = moment(second, registry.plans.zone)
+        print(f"{when}  {act:<6}  {identity:<8}  of {person} by {by}")
+    return 0
+
+
+ACTIONS: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] = {
+    "create": _create,
+    "list": _list,
+    "show": _show,
+    "derive": _derive,
+    "rotate": _rotate,
+    "revoke": _revoke,
+    "log": _log,
+}
+
+
+def read_token() -> str:
+    """From standard input; at a terminal it is not shown. Raises BadToken for what is too long."""
+    if sys.stdin.isatty():
+        return getpass.getpass("Access token (it is not shown): ", sys.stderr).strip()
+    return sys.stdin.buffer.read(MAX_LENGTH + 2).decode("ascii", "replace").strip()
+
+
+def moment(second: int, zone: tzinfo) -> str:
+    """For a person. The last day of the year 9999 is not there in every zone."""
+    return f"{datetime.fromtimestamp(min(second, LATEST - DAY_SECONDS), zone):%Y-%m-%d %H:%M %Z}"
+
+
+def _revocation(second: int | None, now: int, zone: tzinfo) -> str:
+    if second is None:
+        return ""
+    return "yes" if second <= now else f"from {moment(second, zone)}"
+
+
+def _hand_out(text: str, token: Token, zone: tzinfo) -> None:
+    group = f", group {token.group}" if token.group else ""
+    _say(f"Token {token.id} of {token.person}, plan {token.plan}{group}")
+    _say(f"expires {moment(token.expires, zone)}")
+    _say(HOW_TO_USE.format(tokens.PREFIX))
+    print(text)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _new_id() -> str:
+    return secrets.token_hex(4)
+
+
+def _hide_tokens(parser: Any) -> None:
+    """argparse quotes what it does not take."""
+    fail_with: Callable[[str], NoReturn] = parser.error
+
+    def error(message: str) -> NoReturn:
+        fail_with(AS_ARGUMENT if TOKEN.search(message) else message)
+
+    parser.error = error
+
+
+def _name(value: str) -> str:
+    return _checked(NAME, value, NAME_FORM)
+
+
+def _identity(value: str) -> str:
+    return _checked(ID, value, NO_ID) if not tokens.is_token(value) else _refuse(AS_ARGUMENT)
+
+
+def _pattern(value: str) -> str:
+    return _checked(PATTERN, value, "expected names of models, or patterns like 'gemini-3.8-*'")
+
+
+def _checked(form: re.Pattern[str], value: str, problem: str) -> str:
+    return value if form.fullmatch(value) else _refuse(problem)
+
+
+def _count(value: str) -> int:
+    is_count = value.isascii() and value.isdecimal() and len(value) < 6
+    count = int(value) if is_count else 0
+    return count if 0 < count <= MAX_DAYS else _refuse(f"expected a number from 1 to {MAX_DAYS}")
+
+
+def _duration(value: str) -> int:
+    """Seconds."""
+    if value == "0":
+        return 0
+    return (
+        _count(value[:-1]) * UNITS[value[-1]]
+        if value[-1:] in UNITS
+        else _refuse("expected hours or days like 12h or 7d, or 0")
+    )
+
+
+def _refuse(problem: str) -> NoReturn:
+    raise argparse.ArgumentTypeError(problem)

@@ -1,0 +1,178 @@
+"""What the settings of a team know of its access tokens, for `python -m proxy token`: which were
+made, which are revoked, and who did it.
+
+A token itself is kept nowhere. With a store two accounts hold what can be shown of them, as
+counters whose names say all but a second:
+
+    tokens    <id>.<issued>.<person>      the Unix second in which it expires
+    audit     <act>.<id>.<by>.<person>    the Unix second in which it was done
+
+They have room for thousands: a document of Firestore for 1 MB, an item of DynamoDB for 400 KB.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import re
+import sys
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple, NoReturn
+
+from .. import clock, config
+from ..team import counters, opening, people, tokens
+from ..team.people import BadRevocation, Revocations
+from ..team.plans import Plans
+from ..team.tokens import LATEST, BadToken, Token
+
+TOKENS, AUDIT = "tokens", "audit"
+"""Accounts of the store."""
+
+NO_SECRET = "PROXY_SECRET is not set: set it to the server's, which signs access tokens with it."
+NO_TEAM = "PROXY_SECRET and PROXY_STORE are not set: set them to the server's."
+
+
+class Signature(StrEnum):
+    """Whether this server signed a token."""
+
+    GOOD = "good"
+    BAD = "not this server's: its secret did not sign it, or it is damaged"
+    NOT_CHECKED = "not checked (PROXY_SECRET is not set)"
+
+
+class Issue(NamedTuple):
+    """Of a token. issued, expires: Unix seconds."""
+
+    id: str
+    person: str
+    issued: int
+    expires: int
+
+
+def fail(sentence: str) -> NoReturn:
+    """End the command."""
+    raise SystemExit(sentence)
+
+
+class Registry:
+    """Of the team in the environment. Raises BadSetting; the methods that ask the store raise
+    StoreError."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        team = config.read(environ).team
+        self.secrets = team.secrets if team else ()
+        self.plans = opening.read_plans(team.plans) if team else Plans()
+        self.revoked = team.revoked if team else ()
+        """As PROXY_REVOKED has them."""
+        self.store = opening.open_store(team.store) if team else None
+        self._revocations = Revocations(frozenset(), {})
+        if team:
+            self._revocations = opening.read_revoked(team.revoked, self.plans)
+        self._is_team = team is not None
+
+    @property
+    def secret(self) -> str:
+        """What signs new tokens. Ends the command where there is none."""
+        return self.secrets[0] if self.secrets else fail(NO_SECRET)
+
+    def require_team(self) -> None:
+        if not self._is_team:
+            fail(NO_TEAM)
+
+    def signature(self, text: str) -> Signature:
+        if not self.secrets:
+            return Signature.NOT_CHECKED
+        try:
+            tokens.verify(text, self.secrets, now=-1)  # one that has expired, too
+        except BadToken:
+            return Signature.BAD
+        return Signature.GOOD
+
+    def remember(self, token: Token) -> None:
+        if self.store:
+            self.store.mark(TOKENS, f"{token.id}.{token.issued}.{token.person}", token.expires)
+
+    def issues(self) -> list[Issue]:
+        """Of all tokens that were remembered, by person and second."""
+        found = []
+        for name, expires in self._read(TOKENS).items():
+            identity, issued, person = name.split(".", 2)
+            found.append(Issue(identity, person, int(issued), expires))
+        return sorted(found, key=lambda issue: (issue.person, issue.issued, issue.id))
+
+    def revoke(self, identity: str, person: str, second: int, now: int) -> None:
+        if self.store:
+            account = f"{counters.PERSON}{person}"
+            self.store.mark(account, *counters.revocation(identity, second, now))
+
+    def revoke_before(self, person: str, second: int) -> None:
+        """What is revoked stays so."""
+        if self.store:
+            account = f"{counters.PERSON}{person}"
+            earlier = self.store.read(account).get(counters.REVOKED_BEFORE, 0)
+            self.store.mark(account, counters.REVOKED_BEFORE, max(second, earlier))
+
+    def revoked_from(self, token: Token) -> int | None:
+        """The Unix second from which it is; None where it is not."""
+        if self._revocations.has(token):
+            return 0
+        marks = self._read(f"{counters.PERSON}{token.person}")
+        seconds = [0 for each in token.ids if marks.get(f"{counters.REVOKED}{each}")]
+        for each in token.ids:
+            if value := marks.get(f"{counters.REVOKED_FROM}{each}"):
+                seconds.append(LATEST - value)
+        if marks.get(counters.REVOKED_BEFORE, 0) > token.issued:
+            seconds.append(0)
+        return min(seconds, default=None)
+
+    def second_before(self, person: str, day: str) -> int:
+        """That a day or a moment begins with, in the plans' zone. Ends the command where it is
+        none."""
+        try:
+            if "," in day:
+                raise BadRevocation(f"{day!r}: expected a day like 2026-11-28")
+            return people.read_revocations([f"{person}<{day}"], self.plans.zone).before[person]
+        except BadRevocation as error:
+            fail(f"{error}.")
+
+    def merged(self, item: str) -> str:
+        """PROXY_REVOKED with one more: of a person, the later of two days is enough."""
+        person, is_person, _ = item.partition("<")
+        kept = [each for each in self.revoked if each != item]
+        if is_person:
+            for each in [each for each in kept if each.startswith(f"{person}<")]:
+                kept.remove(each)
+                item = max(item, each, key=self._second)
+        return ",".join([*kept, item])
+
+    def _second(self, item: str) -> int:
+        return self.second_before(*item.split("<", 1))
+
+    def audit(self, act: str, identity: str, person: str) -> None:
+        """Write down who has done something, where an operator finds it."""
+        by = _user()
+        if self.store:
+            self.store.mark(AUDIT, f"{act}.{identity}.{by}.{person}", clock.now())
+        line = {"audit": f"token {act}", "id": identity, "person": person, "by": by}
+        print(json.dumps(line), file=sys.stderr)
+
+    def acts(self) -> list[tuple[int, str, str, str, str]]:
+        """Second, act, id, by and person, oldest first."""
+        found = []
+        for name, second in self._read(AUDIT).items():
+            act, identity, by, person = name.split(".", 3)
+            found.append((second, act, identity, by, person))
+        return sorted(found)
+
+    def _read(self, account: str) -> Mapping[str, int]:
+        return self.store.read(account) if self.store else {}
+
+
+def _user() -> str:
+    """Of this machine, without what a counter's name may not have."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # the last two before Python 3.13
+        name = ""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:32] or "unknown"
