@@ -31,6 +31,7 @@ COMMANDS = {
     "translate": "show what a Messages request becomes at Gemini, or a recorded answer here",
     "count": "count the tokens of a Messages request",
     "token": "make, show, replace and revoke the access tokens of a team",
+    "usage": "show who has used what: requests, tokens, US$",
     "version": "print the version",
 }
 """Command -> what it does, in a line."""
