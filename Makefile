@@ -89,7 +89,7 @@ raise-clients:  ## pin the newest Claude Code, and the newest of each other clie
 	.venv-clients/bin/pip freeze > tests/e2e/clients/requirements.txt
 
 # Hosting. What each line does, and what it costs: "Hosting" in README.md.
-.PHONY: setup-gcp deploy-gcp setup-aws deploy-aws check-aws-args
+.PHONY: setup-gcp deploy-gcp setup-aws deploy-aws check-aws-args token
 
 .venv-sam/done:
 	test -x .venv-sam/bin/pip || $(PYTHON) -m venv --clear .venv-sam
@@ -170,6 +170,22 @@ deploy-aws: check-aws-args build .venv-sam/done  ## to Lambda: REGION=... SECRET
 		--region $(REGION) --resolve-s3 --capabilities CAPABILITY_IAM \
 		--no-confirm-changeset --on-failure DELETE \
 		--parameter-overrides 'SecretArn="$(SECRET_ARN)" Deployed=$(NOW) $(PARAMETERS)'
+
+# What signs a team's access tokens: on Google Cloud a secret of its own, on AWS a field of the one that
+# there is. It goes from the cloud's tool through the shell into the environment of one command.
+SECRET_FIELD = import json, sys; held = sys.stdin.read(); \
+	print(json.loads(held).get("PROXY_SECRET", "") if held[:1] == "{" else "")
+GCP_SECRET = gcloud secrets versions access latest --secret proxy-secret --project $(PROJECT)
+AWS_SECRET = aws secretsmanager get-secret-value --region $(REGION) --secret-id gemini-messages \
+	--query SecretString --output text
+PLAN = standard
+
+token: .venv/run  ## print an access token, once: PROJECT=... or REGION=... (AWS), NAME=alice
+	$(call need,NAME)$(if $(PROJECT)$(REGION),,$(error token needs PROJECT=... or REGION=...))
+	@$(if $(PROJECT),secret=$$($(GCP_SECRET)),held=$$($(AWS_SECRET)) && \
+		secret=$$(printf %s "$$held" | $(BIN)/python -c '$(SECRET_FIELD)')) && \
+	PROXY_SECRET="$$secret" $(BIN)/python -m proxy token create --person '$(NAME)' --plan '$(PLAN)' \
+		$(if $(GROUP),--group '$(GROUP)') $(if $(DAYS),--days '$(DAYS)')
 
 # AWS Lambda
 
