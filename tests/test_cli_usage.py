@@ -18,7 +18,7 @@ from proxy.team.stores.sqlite import SqliteStore
 from tests.servers import free_port
 from tests.team_stores import closing
 from tests.test_team import DAY, NOW
-from tests.test_usage import ROWS, count
+from tests.test_team_usage import ROWS, count
 
 Run = Callable[..., tuple[Any, str, str]]
 TABLE = """\
@@ -199,5 +199,5 @@ def test_server_that_is_not_there_is_a_sentence(run: Run) -> None:
     address = f"http://127.0.0.1:{free_port()}"
     code, output, error = run("--url", address, ANTHROPIC_AUTH_TOKEN="gmp_secret")
     assert (code, output) == (1, "")
-    assert re.fullmatch(r"127\.0\.0\.1:\d+ could not be reached\.\n", error)
+    assert re.fullmatch(r"127\.0\.0\.1:\d+ could not be reached: connection refused\.\n", error)
     assert "gmp_secret" not in error
