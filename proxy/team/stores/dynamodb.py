@@ -11,8 +11,26 @@ all is written or nothing, also where the process dies. Each condition compares 
 with a constant (limit - growth). A transaction may be repeated though its answer was lost: the
 hold's item is there, has another version, or is gone.
 
-Who reads the table needs ACTIONS on it, and time-to-live on the attribute `expires`; an item that
+Who uses the table needs ACTIONS on it, and time-to-live on the attribute `expires`; an item that
 has expired and still stands there is ignored by its own time stamp.
+
+What it costs, at US$ 0.625 for a million write units and 0.125 for read units (on demand, since
+November 2024). Each item has less than 1 KB: 2 write units in a transaction, 1 read unit.
+
+    for a person in a group   round trips   write units   read units   US$ for 1,000
+    hold                                2             6            2          0.0040
+    change                              3             6            5          0.0044
+    settle                              2             8            1          0.0051
+
+A request is held, corrected once and settled: US$ 0.0135 for 1,000 of them, and 0.0044 for each
+step of output beyond the first. Without a group each verb writes one item less: US$ 0.0094. A page
+of usage is one query for each MB, which is 6,000 totals. A verb takes 1.1 ms of CPU, a change 1.7
+(one core of 2026, without the network).
+
+What bounds an item: an account has three windows of each kind of counter at most, since older ones
+are dropped, and a mark for each revoked token of a person, of which 12,000 fit into 400 KB; a hold
+and a total have names of at most 256 characters. Transactions on one account follow each other, and
+those that meet are tried again: it is the group's item that limits how fast a large group goes.
 """
 
 from __future__ import annotations
