@@ -17,10 +17,13 @@ from . import people, plans
 from .budget import Budgets
 from .people import BadRevocation, People, Revocations
 from .plans import BadPlan, Plans
-from .stores import Store
+from .stores import Store, StoreError
 
 IS_TEXT = re.compile(r"[\n=]")
 """In the value of PROXY_PLANS: it holds the plans themselves."""
+
+IS_TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+"""A name of DynamoDB's."""
 
 URLS = "sqlite:///path, dynamodb://table or firestore://project/collection"
 
@@ -76,4 +79,17 @@ def open_store(url: str) -> Store | None:
         from .stores.sqlite import SqliteStore  # each store only where it is used
 
         return SqliteStore(parts.path)
+    if parts.scheme == "dynamodb" and IS_TABLE.fullmatch(parts.netloc) and not parts.path:
+        return _open_dynamodb(parts.netloc)
     raise BadSetting(name, f"expected {URLS}, got {url!r}")
+
+
+def _open_dynamodb(table: str) -> Store:
+    try:
+        from .stores.dynamodb import DynamoStore
+    except ImportError:
+        raise BadSetting("PROXY_STORE", "DynamoDB needs boto3: pip install boto3") from None
+    try:
+        return DynamoStore(table)
+    except StoreError as error:
+        raise BadSetting("PROXY_STORE", str(error)) from None
