@@ -19,6 +19,7 @@ import boto3
 import pytest
 
 from proxy import config
+from proxy.team.stores.dynamodb import ACTIONS
 from tests import servers
 from tests.hosting import tools
 from tests.servers import ROOT
@@ -29,6 +30,8 @@ KEY = "the-gemini-key"
 STACK = "gemini-messages"
 OTHER_REGION = "us-east-1"
 LATER_REGION = "eu-west-1"
+TEAM_REGION = "eu-west-2"
+STORE = "dynamodb://gemini-messages"
 NEEDED_TO_READ = {"secretsmanager:GetSecretValue", "ssm:GetParameter"}
 MODELS = dict.fromkeys(config.MODEL_VARIABLES, "")
 
@@ -226,6 +229,7 @@ def test_secrets_cannot_be_read_without_one(bare: Deployed) -> None:
         "GEMINI_SAFETY": "OFF",
         "GEMINI_SECRET_ARN": "",
         "PROXY_LOG_LEVEL": "info",
+        "PROXY_STORE": "",
     }
     assert bare.function["Timeout"] == 60
 
@@ -237,6 +241,35 @@ def test_server_key_can_be_withdrawn(taken_back: Deployed) -> None:
     assert variables["ANTHROPIC_DEFAULT_OPUS_MODEL"] == ""
     # What is not named keeps its value.
     assert variables["GEMINI_FALLBACK_MODELS"] == "gemini-3.8-flash,gemini-3.6-flash"
+
+
+def test_team_store_is_made_and_may_be_used(home: Path, cloud: dict[str, str]) -> None:
+    """The actions are those that the store needs, and no others."""
+    stack = deploy(home, cloud, TEAM_REGION, "SECRET_ARN=", f"PARAMETERS=TeamStore={STORE}")
+    database = stack.client("dynamodb")
+    table = database.describe_table(TableName="gemini-messages")["Table"]
+    keys = [(key["AttributeName"], key["KeyType"]) for key in table["KeySchema"]]
+    assert keys == [("pk", "HASH"), ("sk", "RANGE")]
+    assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    expiry = of_type(stack.template, "AWS::DynamoDB::Table")[0]["TimeToLiveSpecification"]
+    assert expiry == {"AttributeName": "expires", "Enabled": True}
+    [statement] = stack.own_statements()
+    assert (statement["Effect"], statement["Resource"]) == ("Allow", table["TableArn"])
+    assert statement["Action"] == [f"dynamodb:{action}" for action in ACTIONS]
+    assert stack.function["Environment"]["Variables"]["PROXY_STORE"] == STORE
+
+
+def test_osls_makes_the_same_team_store(home: Path, lending: Deployed) -> None:
+    path = packaged(home, "--param", f"teamStore={STORE}")
+    linted = tools.run([tools.sam("cfn-lint"), str(path)], home, tools.alone(home))
+    assert linted.returncode == 0, linted.stdout
+    template = json.loads(path.read_text())
+    tables = [of_type(each, "AWS::DynamoDB::Table")[0] for each in (template, lending.template)]
+    assert template["Parameters"]["TeamStore"]["Default"] == STORE
+    assert tables[0] == tables[1]
+    [role] = of_type(template, "AWS::IAM::Role")
+    statements = [s for p in role["Policies"] for s in p["PolicyDocument"]["Statement"]]
+    assert [f"dynamodb:{action}" for action in ACTIONS] in [each["Action"] for each in statements]
 
 
 def test_stack_settings_are_understood_by_the_function(bare: Deployed) -> None:
