@@ -84,7 +84,8 @@ CLIENTS = Part(
     "the real Claude Code, the SDK and a browser",
     "tests/e2e/test_claude_code.py tests/e2e/test_histories.py tests/e2e/test_sdk.py "
     "tests/e2e/test_browser.py tests/e2e/test_page.py tests/e2e/test_auto_mode.py "
-    "tests/e2e/test_launcher.py tests/e2e/test_mistakes.py tests/e2e/test_team.py",
+    "tests/e2e/test_launcher.py tests/e2e/test_mistakes.py tests/e2e/test_team.py "
+    "tests/e2e/test_share.py",
 )
 LIBRARIES = Part(
     "libraries",

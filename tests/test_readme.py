@@ -7,6 +7,8 @@ from urllib.parse import unquote
 import pytest
 
 from proxy import config
+from proxy.payers import Counting
+from proxy.team import budget, holds, opening, plans, refusals
 from proxy.web import home
 from tests.e2e import claude_code
 from tests.servers import ROOT
@@ -198,3 +200,36 @@ def test_costs_are_those_of_the_picture() -> None:
     assert f"; {figures[2]} at Gemini" in drawn
     assert f"believes {figures[1]})" in drawn
     assert f"v{claude_code.NEWEST}" in drawn
+
+
+# --- A team ------------------------------------------------------------------------------------
+
+TEAM = README.split("## Share it with your team\n")[1].split("\n## ")[0]
+
+
+def rows(heading: str) -> list[list[str]]:
+    """Of the table under a heading of that section."""
+    lines = TEAM.split(f"### {heading}\n")[1].split("\n### ")[0].splitlines()
+    return [line.strip("| ").split(" | ") for line in lines if line.startswith("|")][2:]
+
+
+def test_fields_of_a_plan_have_rows() -> None:
+    fields = [name for row in rows("Plans") for name in quoted(row[0])]
+    of_file = [name for name in plans.SECTIONS if name not in ("plans", "groups", "raises")]
+    assert fields == [*of_file, "models", *plans.LIMITS]
+    assert "`[[raises]]`" in TEAM
+
+
+def test_bound_of_a_budget_is_the_one_in_the_code() -> None:
+    assert f"up to {holds.HELD_OUTPUT:,} tokens of\noutput" in TEAM
+    assert f"grows by {holds.STEP:,} tokens" in TEAM
+    assert f"one step of {holds.STEP:,} tokens" in TEAM
+    assert f"From {budget.SOFT_MARKS[0]:.0%}".replace("%", " %") in TEAM
+    assert f"`retry-after: {refusals.BUSY_SECONDS}`" in TEAM
+
+
+def test_stores_are_those_that_can_be_opened() -> None:
+    urls = [name for row in rows("Stores") for name in quoted(row[0])]
+    assert opening.URLS == "{}, {} or {}".format(*urls)
+    for counting in Counting:
+        assert not counting or f"`{counting}`" in TEAM
