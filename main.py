@@ -225,7 +225,7 @@ def show_usage(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """GET /usage.json: what the holder of an access token has used, and what is left."""
     from proxy.team import usage  # not where nobody is counted
 
-    payer = authenticate(request, log_entry).payer
+    payer = authenticate(request, log_entry, needs_key=False).payer
     response = json_response(usage.answer(payer, request.args, clock.now()))
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -361,8 +361,12 @@ def finish(response: flask.Response, log_entry: RequestLog) -> flask.Response:
     return response
 
 
-def authenticate(request: flask.Request, log_entry: RequestLog) -> auth.Caller:
-    caller = auth.authenticate(request.headers, request.remote_addr, settings, access_tokens)
+def authenticate(
+    request: flask.Request, log_entry: RequestLog, *, needs_key: bool = True
+) -> auth.Caller:
+    caller = auth.authenticate(
+        request.headers, request.remote_addr, settings, access_tokens, needs_key=needs_key
+    )
     log_entry.caller_id = caller.caller_id
     log_entry.person, log_entry.plan = caller.payer.person, caller.payer.plan
     return caller

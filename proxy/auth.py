@@ -108,9 +108,15 @@ class SharedToken:
 
 
 def authenticate(
-    headers: Headers, remote_address: str | None, settings: Settings, tokens: AccessTokens
+    headers: Headers,
+    remote_address: str | None,
+    settings: Settings,
+    tokens: AccessTokens,
+    *,
+    needs_key: bool = True,
 ) -> Caller:
-    """The caller, with the keys for it. Raises ApiError 401 where there are none.
+    """The caller, with the keys for it. Raises ApiError 401 where there are none. needs_key: not
+    for what only concerns this server: then an access token alone will do.
 
     Where access tokens are taken, a caller must present one, or, if PROXY_AUTH allows it, a key;
     for a token's holder the server's key is used (or, where it has none, the caller's second
@@ -124,6 +130,8 @@ def authenticate(
         server_keys = (Key("", IDENTITY_HINT),)
     if TOKEN in settings.accepts:
         if holder := tokens.find(presented):
+            if not server_keys and not needs_key:
+                return Caller(holder.caller_id, (), holder.payer)
             return _holder(holder, server_keys, headers, settings)
         if KEY not in settings.accepts:
             raise _unauthorized(TOKEN_HINT)

@@ -232,6 +232,17 @@ def test_own_key_has_no_figures(team: Team, key: str) -> None:
     assert message(get(team, "shared")) == (404, usage.NOT_COUNTED)
 
 
+def test_figures_need_no_key_beside_the_token(team: Team, key: str) -> None:
+    """Where the server has none, a request for an answer brings both."""
+    team.start(GEMINI_API_KEY="", PROXY_PLANS=PLANS)
+    team.script(HELLO)
+    token = access_token()
+    both = {"Authorization": f"Bearer {token}"}
+    assert team.post(key, headers=both).status_code == 200
+    assert team.post(token).status_code == 401
+    assert get(team, token).get_json()["total"]["requests"] == 1
+
+
 def test_report_holds_neither_prompts_nor_tokens(team: Team) -> None:
     team.script(HELLO)
     token = access_token()
