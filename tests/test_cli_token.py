@@ -140,6 +140,14 @@ def test_arguments_are_checked_and_no_token_shown(
     assert "gmp_" not in error
 
 
+@pytest.mark.parametrize("action", command.ACTIONS)
+def test_each_action_has_help_and_an_example(run: Run, action: str) -> None:
+    code, output, _ = run(action, "--help")
+    assert code == 0
+    assert f"\n    python -m proxy token {action}" in output
+    assert f"    python -m proxy token {action}" in command.DESCRIPTION
+
+
 # --- show --------------------------------------------------------------------------------------
 
 

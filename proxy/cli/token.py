@@ -23,19 +23,23 @@ from ..team.stores import StoreError
 from ..team.tokens import ID, LATEST, MAX_LENGTH, NAME, PATTERN, BadToken, Token
 from .token_registry import Registry, Signature, fail
 
+EXAMPLES = {
+    "create": "python -m proxy token create --person alice --plan standard",
+    "list": "python -m proxy token list",
+    "show": "python -m proxy token show < token",
+    "derive": "python -m proxy token derive --hours 8 --models 'gemini-3.8-*' < token",
+    "rotate": "python -m proxy token rotate --grace 7d < token",
+    "revoke": """python -m proxy token revoke 3f9a1c22 --person alice
+    python -m proxy token revoke --person alice --issued-before 2026-11-28""",
+    "log": "python -m proxy token log",
+}
+"""Action -> as it is typed."""
+
 DESCRIPTION = """\
 Access tokens of a team: PROXY_SECRET signs them, PROXY_PLANS has what each plan allows, and with
 PROXY_STORE they can be listed, and revoked at once.
 
-    python -m proxy token create --person alice --plan standard
-    python -m proxy token list
-    python -m proxy token show < token
-    python -m proxy token derive --hours 8 --models 'gemini-3.8-*' < token
-    python -m proxy token rotate --grace 7d < token
-    python -m proxy token revoke 3f9a1c22 --person alice
-    python -m proxy token revoke --person alice --issued-before 2026-11-28
-    python -m proxy token log
-"""
+""" + "".join(f"    {each}\n" for each in EXAMPLES.values())
 HOW_TO_USE = """\
 
 It is printed this once. Where Claude Code runs:
@@ -80,8 +84,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     revoke.add_argument("--person", type=_name, help="whose it is")
     revoke.add_argument("--issued-before", default="", metavar="DAY", help="like 2026-11-28")
     actions.add_parser("log", help="who has made and revoked which (with a store)")
-    for each in (parser, *actions.choices.values()):
+    for name, each in actions.choices.items():
+        each.description = f"    {EXAMPLES[name]}"
+        each.formatter_class = argparse.RawDescriptionHelpFormatter
         _hide_tokens(each)
+    _hide_tokens(parser)
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:

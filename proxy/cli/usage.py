@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", default=SINCE, help=text)
     text = f"of one only; {EVERYONE} for everyone: with --url the default is one's own"
     parser.add_argument("--person", default="", help=text)
-    parser.add_argument("--format", choices=tuple(FORMATS), default="table")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="table", help="default: table")
     parser.add_argument("--url", default="", help="of a server, in place of PROXY_STORE")
 
 
