@@ -230,6 +230,6 @@ def test_bound_of_a_budget_is_the_one_in_the_code() -> None:
 
 def test_stores_are_those_that_can_be_opened() -> None:
     urls = [name for row in rows("Stores") for name in quoted(row[0])]
-    assert opening.URLS == "{}, {} or {}".format(*urls)
+    assert "{}, {} or {}".format(*urls) == opening.URLS
     for counting in Counting:
         assert not counting or f"`{counting}`" in TEAM
