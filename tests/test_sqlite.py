@@ -3,6 +3,7 @@ a file that is none."""
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -239,3 +241,27 @@ def test_opening_of_others_is_waited_for_with_a_bound(path: str) -> None:
     for seconds, code in ((0, sqlite3.SQLITE_BUSY), (60, sqlite3.SQLITE_IOERR)):
         with pytest.raises(sqlite3.OperationalError):
             SqliteStore(path, seconds)._prepare(Opening(code))  # type: ignore[arg-type]
+
+
+def test_open_holds_of_others_cost_nothing(path: str) -> None:
+    """What each verb reads it finds by an index, however many holds are open."""
+    store = SqliteStore(path, 60)
+    hold = Hold("a", (Entry("person:a", DAY, 1, 9, 1),), END)
+    store.hold(Hold("0", hold.entries, NOW - 1), NOW - 9)  # it is abandoned
+    with transaction(store) as db:
+        read: list[str] = []
+        db.set_trace_callback(read.append)
+    store.hold(hold, NOW)
+    store.change(hold, NOW)
+    store.settle(hold, NOW)
+    with transaction(store) as db:
+        db.set_trace_callback(None)
+        found = [each for each in read if " from holds" in each]
+        assert len(found) >= 6
+        for statement in found:
+            ((_, _, _, plan), *_) = db.execute(f"explain query plan {statement}")
+            assert plan.startswith("SEARCH holds USING"), (statement, plan)
+
+
+def transaction(store: SqliteStore) -> contextlib.AbstractContextManager[Any]:
+    return store._transaction()

@@ -258,10 +258,10 @@ def _keep(
 
 def _sweep(db: sqlite3.Connection, now: int, but: str = "") -> None:
     """Settle what was abandoned, by what was known, and forget what was so long ago."""
-    condition = "where not swept and ends <= ? and id != ? limit ?"
+    condition = "where swept = 0 and ends <= ? and id != ? limit ?"
     rows = db.execute(f"{READ_HOLD} {condition}", (now, but, MAX_SWEPT)).fetchall()
     if rows:
-        db.execute("delete from holds where swept and ends <= ?", (now - SWEPT_SECONDS,))
+        db.execute("delete from holds where swept = 1 and ends <= ?", (now - SWEPT_SECONDS,))
     for row in rows:
         recorded = _parse(row)
         _replace(db, recorded.amounts, recorded.finals)
@@ -291,7 +291,7 @@ def _write(db: sqlite3.Connection, hold: Hold, amounts: Mapping[Key, int]) -> Ou
 def _held(db: sqlite3.Connection) -> Counter[Key]:
     """What open holds have taken and may give back."""
     held: Counter[Key] = Counter()
-    for row in db.execute(f"{READ_HOLD} where not swept"):
+    for row in db.execute(f"{READ_HOLD} where swept = 0"):
         recorded = _parse(row)
         held.update(recorded.amounts)
         held.subtract(recorded.finals)
