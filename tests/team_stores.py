@@ -16,6 +16,7 @@ import pytest
 from proxy.team.stores import Store
 from proxy.team.stores.sqlite import SqliteStore
 from tests.team_dynamodb import Dynamo
+from tests.team_firestore import Firestore
 
 
 def closing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -95,4 +96,8 @@ class Sqlite:
         """Each store is closed by who opened it."""
 
 
-BACKENDS: dict[str, type[Backend]] = {"sqlite": Sqlite, "dynamodb": Dynamo}
+BACKENDS: dict[str, type[Backend]] = {
+    "sqlite": Sqlite,
+    "dynamodb": Dynamo,
+    "firestore": Firestore,
+}

@@ -25,7 +25,10 @@ ONLY_IN = {
     "google": {"proxy/google_auth.py"},
     "boto3": {"proxy/aws/secret.py", "proxy/team/stores/dynamodb_client.py"},
     "botocore": {"proxy/team/stores/dynamodb_client.py"},
-    "requests": {"proxy/gemini.py", "proxy/connections.py", "proxy/cli/http_client.py"},
+    "requests": {
+        *("proxy/gemini.py", "proxy/connections.py", "proxy/cli/http_client.py"),
+        "proxy/team/stores/firestore_client.py",
+    },
     "urllib3": {
         *("proxy/gemini.py", "proxy/connections.py", "proxy/response_stream.py"),
         "proxy/unreachable.py",
