@@ -260,6 +260,11 @@ def cloud_variable(environ: Mapping[str, str] = os.environ) -> str:
     return next((name for name in names if environ.get(name)), "")
 
 
+def firestore_emulator(environ: Mapping[str, str] = os.environ) -> str:
+    """Host and port of Firestore's emulator, by the variable of Google's own tools; "" for none."""
+    return environ.get("FIRESTORE_EMULATOR_HOST", "").strip()
+
+
 def default_concurrency(threads: int) -> int:
     """As many answers as there are threads, less a few that stay free to refuse more."""
     return max(1, threads - max(1, threads // THREADS_PER_SPARE))

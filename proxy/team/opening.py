@@ -81,6 +81,10 @@ def open_store(url: str) -> Store | None:
         return SqliteStore(parts.path)
     if parts.scheme == "dynamodb" and IS_TABLE.fullmatch(parts.netloc) and not parts.path:
         return _open_dynamodb(parts.netloc)
+    if parts.scheme == "firestore":
+        from .firestore_opening import open_firestore
+
+        return open_firestore(url, config.firestore_emulator())
     raise BadSetting(name, f"expected {URLS}, got {url!r}")
 
 
