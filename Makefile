@@ -111,8 +111,13 @@ SECRETS = $(if $(IS_VERTEX),,GEMINI_API_KEY=gemini-api-key:latest$(COMMA))PROXY_
 CLOSED = $(if $(IS_VERTEX),$(if $(findstring PROXY_TOKEN,$(SECRETS)),,$(error BACKEND=vertex needs PROXY_TOKEN in SECRETS)))
 # More settings, as in SETTINGS='GEMINI_SAFETY=OFF;GEMINI_FALLBACK_MODELS=gemini-3.8-flash,gemini-3.6-flash'
 SETTINGS =
+# STORE=firestore counts what a team uses in the database (default), collection COLLECTION.
+STORE =
+IS_FIRESTORE = $(if $(STORE),$(or $(filter firestore,$(STORE)),$(error STORE may be firestore, or nothing)))
+COLLECTION = team
+STORE_URL = firestore://$(PROJECT)/$(COLLECTION)
 ACCOUNT = gemini-messages@$(PROJECT).iam.gserviceaccount.com
-APIS = iam run cloudbuild artifactregistry secretmanager $(if $(IS_VERTEX),aiplatform)
+APIS = iam run cloudbuild artifactregistry secretmanager $(if $(IS_VERTEX),aiplatform) $(IS_FIRESTORE)
 PROJECT_NUMBER = $$(gcloud projects describe $(PROJECT) --format 'value(projectNumber)')
 NEW_TOKEN = $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32), end="")'
 
@@ -126,8 +131,20 @@ gcloud secrets add-iam-policy-binding $(1) --project $(PROJECT) \
 	--member serviceAccount:$(ACCOUNT) --role roles/secretmanager.secretAccessor
 endef
 
+# What is never searched for is not indexed: an account has one field for each of its counters.
+# Rights on Firestore end at the database: no role is narrower that reads and writes documents.
+define setup-firestore
+$(call create-if-missing,firestore databases describe --database '(default)',gcloud firestore databases create --database '(default)' --type firestore-native --location $(REGION))
+gcloud firestore fields ttls update expires --collection-group $(COLLECTION) --database '(default)' \
+	--enable-ttl --async --project $(PROJECT)
+gcloud firestore indexes fields update counters --collection-group $(COLLECTION) --database '(default)' \
+	--disable-indexes --async --project $(PROJECT)
+gcloud projects add-iam-policy-binding $(PROJECT) --condition None \
+	--role roles/datastore.user --member serviceAccount:$(ACCOUNT)
+endef
+
 setup-gcp:  ## once per PROJECT: APIs, accounts and, from GEMINI_API_KEY, the secrets
-	$(call need,PROJECT $(if $(findstring GEMINI_API_KEY,$(SECRETS)),GEMINI_API_KEY))$(CLOSED)
+	$(call need,PROJECT $(if $(findstring GEMINI_API_KEY,$(SECRETS)),GEMINI_API_KEY) $(if $(IS_FIRESTORE),REGION))$(CLOSED)
 	$(NEED_PYTHON)
 	gcloud services enable $(APIS:%=%.googleapis.com) --project $(PROJECT)
 	gcloud projects add-iam-policy-binding $(PROJECT) --role roles/run.builder --condition None \
@@ -137,13 +154,14 @@ setup-gcp:  ## once per PROJECT: APIs, accounts and, from GEMINI_API_KEY, the se
 		--role roles/aiplatform.user --member serviceAccount:$(ACCOUNT))
 	$(if $(findstring GEMINI_API_KEY,$(SECRETS)),$(call create-secret,gemini-api-key,printf %s "$$GEMINI_API_KEY"))
 	$(if $(findstring PROXY_TOKEN,$(SECRETS)),$(call create-secret,proxy-token,$(NEW_TOKEN)))
+	$(if $(IS_FIRESTORE),$(setup-firestore))
 
 deploy-gcp:  ## to Cloud Run: PROJECT=... REGION=..., after setup-gcp
 	$(call need,PROJECT REGION)$(CLOSED)
 	gcloud run deploy messages --source . --function messages --base-image python313 \
 		--project $(PROJECT) --region $(REGION) --service-account $(ACCOUNT) \
 		$(if $(SECRETS),--set-secrets $(SECRETS),--clear-secrets) \
-		--set-env-vars '^;^THREADS=256$(if $(IS_VERTEX),;GEMINI_BACKEND=vertex)$(if $(SETTINGS),;$(SETTINGS))' \
+		--set-env-vars '^;^THREADS=256$(if $(IS_VERTEX),;GEMINI_BACKEND=vertex)$(if $(IS_FIRESTORE),;PROXY_STORE=$(STORE_URL))$(if $(SETTINGS),;$(SETTINGS))' \
 		--concurrency 250 --timeout 3600 --cpu 1 --memory 1Gi --cpu-boost --execution-environment gen2 \
 		--min-instances 0 --max-instances 5 --no-invoker-iam-check
 

@@ -86,7 +86,7 @@ def line(tmp_path: Path) -> list[str]:
 
 
 def test_gcloud_accepts_every_line_up_to_the_account(line: list[str], tmp_path: Path) -> None:
-    setup = asked_of_gcloud(tmp_path, "setup-gcp", "PROJECT=x", f"GEMINI_API_KEY={KEY}")
+    setup = asked_of_gcloud(tmp_path, "setup-gcp", *TARGET, f"GEMINI_API_KEY={KEY}", *STORE)
     # Lines of one form, as those of the two secrets are, are tried once.
     forms = {(*words[:2], *flags(words)): words for words, _ in setup}
     assert len(forms) >= 6
@@ -159,6 +159,41 @@ def test_vertex_without_a_token_is_refused(target: str, tmp_path: Path) -> None:
     given = (*TARGET, "BACKEND=vertex", "SECRETS=")
     made = tools.run(["make", target, *given], ROOT, tools.alone(tmp_path))
     assert (made.returncode, "needs PROXY_TOKEN in SECRETS" in made.stderr) == (2, True)
+
+
+STORE = ("STORE=firestore",)
+
+
+def test_firestore_is_set_up_as_its_store_needs_it(tmp_path: Path) -> None:
+    arguments = ("setup-gcp", *TARGET, "SECRETS=", *STORE)
+    first = [words for words, _ in asked_of_gcloud(tmp_path, *arguments)]
+    second = [words for words, _ in asked_of_gcloud(tmp_path, *arguments, is_new=False)]
+    assert "firestore.googleapis.com" in first[0]
+    [database] = [words for words in first if words[:3] == ["firestore", "databases", "create"]]
+    assert flags(database)["--location"] == "y"
+    assert flags(database)["--type"] == "firestore-native"
+    assert [words for words in first if words not in second and "iam" not in words] == [database]
+    [ttl] = [words for words in first if words[1:4] == ["fields", "ttls", "update"]]
+    assert (ttl[4], flags(ttl)["--collection-group"]) == ("expires", "team")
+    [index] = [words for words in first if words[1:4] == ["indexes", "fields", "update"]]
+    assert (index[4], flags(index)["--collection-group"]) == ("counters", "team")
+    roles = {flags(words).get("--role"): flags(words).get("--member") for words in first}
+    assert roles["roles/datastore.user"] == f"serviceAccount:{ACCOUNT}"
+    [(deploy, _)] = asked_of_gcloud(tmp_path, "deploy-gcp", *TARGET, *STORE)
+    variables = flags(deploy)["--set-env-vars"].split(";")
+    assert "PROXY_STORE=firestore://x/team" in variables
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ((*TARGET, "STORE=redis"), "STORE may be firestore"),
+        (("PROJECT=x", "SECRETS=", *STORE), "setup-gcp needs REGION="),
+    ],
+)
+def test_store_is_checked_by_make(arguments: tuple[str, ...], problem: str, tmp_path: Path) -> None:
+    made = tools.run(["make", "setup-gcp", *arguments], ROOT, tools.alone(tmp_path))
+    assert (made.returncode, problem in made.stderr) == (2, True)
 
 
 def test_setup_without_secrets_makes_none(tmp_path: Path) -> None:
