@@ -157,6 +157,8 @@ class Attempts:
         final_error = self.plan.final_error(error) if error or cause else None
         if final_error is None and not self._has_begun:
             final_error = self.translator.shortfall_error
+            if final_error is None and self._call.is_claude_code:
+                final_error = self.translator.blocked_error
         if final_error is not None:
             try:
                 raise self._explain(final_error)

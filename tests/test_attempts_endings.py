@@ -167,6 +167,31 @@ def test_refused_medium_is_named_in_the_clients_words(
     assert Ending(*[[refusal]] * attempts).error is refusal
 
 
+BLOCKED = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_blocked_prompt_is_an_error_for_claude_code(whole: bool) -> None:
+    """For a refusal it blames the Claude model that it has asked for."""
+    ending = Ending([BLOCKED], whole=whole, is_claude_code=True)
+    assert ending.error is not None
+    assert (ending.error.status, ending.error.retry) == (424, False)
+    assert ending.error.message.startswith("Gemini blocked this request: PROHIBITED_CONTENT. ")
+    assert len(ending.requests) == 1
+
+
+@pytest.mark.parametrize("fields", [{"is_claude_code": True, "begun": True}, {}])
+def test_blocked_prompt_is_a_refusal_elsewhere(fields: Any) -> None:
+    ending = Ending([BLOCKED], **fields)
+    assert collect(ending.events)["stop_reason"] == "refusal"
+
+
+def test_answer_that_is_stopped_is_a_refusal() -> None:
+    """Claude Code asks again, with a word of warning: that may help."""
+    ending = Ending([chunk(finish="RECITATION")], is_claude_code=True)
+    assert collect(ending.events)["stop_reason"] == "refusal"
+
+
 def test_call_is_shown_before_an_error_that_is_final() -> None:
     """Claude Code 2.1.197 runs it and goes on; else the answer would end with the error."""
     ending = Ending([chunk(text("I run."), SIGNED), OVERLOADED])

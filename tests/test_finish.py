@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from translate.errors import Cause
+from translate.errors import FAILED_DEPENDENCY, Cause
 from translate.response.finish import (
     EXPLANATIONS,
     SHORTFALLS,
@@ -63,6 +63,19 @@ def test_blocked_prompt_is_a_refusal() -> None:
     finish.block({"blockReason": "JAILBREAK"})
     assert finish.stop_reason(has_calls=False) == "refusal"
     assert finish.refusal == "Gemini blocked this request: JAILBREAK."
+
+
+def test_blocked_prompt_as_an_error_is_final() -> None:
+    finish = Finish()
+    assert finish.blocked_error is None
+    finish.block({"blockReason": "JAILBREAK"})
+    error = finish.blocked_error
+    assert error is not None
+    assert (error.status, error.retry) == (FAILED_DEPENDENCY, False)
+    assert error.message.startswith("Gemini blocked this request: JAILBREAK. Change the last")
+    finish.reset()
+    assert finish.blocked_error is None
+    assert finished("PROHIBITED_CONTENT").blocked_error is None
 
 
 @pytest.mark.parametrize("reason", [{}, {"blockReason": ""}, {"blockReason": None}])

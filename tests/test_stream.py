@@ -522,6 +522,13 @@ def test_refusal_of_a_blocked_prompt_says_so() -> None:
     ]
 
 
+def test_blocked_prompt_may_be_an_error() -> None:
+    machine = translator()
+    assert machine.blocked_error is None
+    machine.feed({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}})
+    assert machine.blocked_error is not None
+
+
 def test_refusal_needs_a_block_reason() -> None:
     feedback = {"promptFeedback": {"blockReason": "BLOCK_REASON_UNSPECIFIED"}}
     assert short_events({**feedback, **chunk(text("Hi"), finish="STOP")})[-2] == "end_turn"

@@ -74,6 +74,11 @@ ERROR_TYPES = {
 }
 """Status -> Anthropic error type (Messages API reference, "Errors")."""
 
+FAILED_DEPENDENCY = 424
+"""For what Gemini refuses for good and the client's next request cannot change. Claude Code 2.1.197
+and 2.1.332 print its message alone and send one request. Of a 400 the second sends six, for a 404
+both blame the selected model, and of a 5xx both say that it is usually temporary (2026-11-28)."""
+
 
 class ApiError(Exception):
     """A failure to be shown to the client.

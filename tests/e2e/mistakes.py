@@ -136,6 +136,13 @@ MISTAKES: dict[str, Mistake] = {
         RECOVERS,
         (google(400, "INVALID_ARGUMENT", "Unable to process input image."), HELLO),
         image=True, requests=2, older=("API Error: 400 Unable to process input image.", 1)),
+    "a prompt that Gemini blocks": Mistake(
+        "API Error: 424 Gemini blocked this request: PROHIBITED_CONTENT. Change the last message, "
+        "or start a new session.", ({"block_reason": "PROHIBITED_CONTENT", "repeat": True},)),
+    "an answer that Gemini stops": Mistake(
+        "API Error: …'s safeguards flagged this message", ({"chunks": [], "finish": "SAFETY",
+            "repeat": True},), requests=2,
+        older=("API Error: Claude Code is unable to respond to this request", 1)),
     # --- The server ---
     "a base URL with /v1": Mistake(RECOVERS, path="/v1"),
     "a base URL with a path": Mistake(

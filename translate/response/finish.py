@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ApiError, Cause
+from ..errors import FAILED_DEPENDENCY, ApiError, Cause
 from ..wire import Candidate
 
 STOP_REASONS = {
@@ -90,6 +90,7 @@ class Finish:
         self.reason: str | None = None
         """Gemini's finishReason; None while the answer goes on."""
         self._refusal = ""
+        self._is_blocked = False
 
     def set(self, reason: str, candidate: Candidate) -> None:
         """The candidate names a reason, and with a refusal the filters that were hit."""
@@ -108,15 +109,27 @@ class Finish:
         if reason not in NOT_BLOCKED:
             self.reason = BLOCKED_PROMPT
             self._refusal = f"Gemini blocked this request: {reason}."
+            self._is_blocked = True
 
     def reset(self) -> None:
         """The answer goes on after all."""
-        self.reason, self._refusal = None, ""
+        self.reason, self._refusal, self._is_blocked = None, "", False
 
     @property
     def refusal(self) -> str:
         """What the client is shown of a refusal."""
         return self._refusal or f"Gemini stopped this answer: {self.reason}."
+
+    @property
+    def blocked_error(self) -> ApiError | None:
+        """A blocked prompt as an error, for Claude Code: of any answer that ends with `refusal` it
+        says that the safeguards of the Claude model it has asked for flagged the message, and
+        2.1.332 asks again (seen 2026-11-28). Of an answer that Gemini stops that may help; a prompt
+        is blocked again."""
+        if not self._is_blocked:
+            return None
+        message = f"{self.refusal} Change the last message, or start a new session."
+        return ApiError(FAILED_DEPENDENCY, message, retry=False)
 
     def stop_reason(self, *, has_calls: bool) -> str:
         """The Anthropic stop_reason. Gemini says STOP after function calls too."""

@@ -115,6 +115,11 @@ class StreamTranslator:
         return shortfall_error(self.shortfall) if self.shortfall else None
 
     @property
+    def blocked_error(self) -> ApiError | None:
+        """That the prompt was blocked, for a client that was shown nothing."""
+        return self._finish.blocked_error
+
+    @property
     def repairs(self) -> Mapping[str, int]:
         """How often a call had to be repaired, by kind of slip."""
         return self._calls.repairs
