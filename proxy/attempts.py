@@ -24,7 +24,7 @@ from translate import (
 from translate.models import Platform
 from translate.request.media import media_places
 from translate.response.media_errors import explain_media_error
-from translate.response.model_errors import explain_model_error
+from translate.response.model_errors import explain_model_error, explain_setting_error
 from translate.response.usage import Billed
 from translate.translation import MediaPlace
 from translate.wire import Chunk, Event
@@ -90,6 +90,13 @@ class MessagesCall:
             overrides=changed,
             platform=self.platform,
             today=self.today,
+        )
+
+    @property
+    def model_setting(self) -> str | None:
+        """The setting that chooses the model, where the request does not."""
+        return models.setting_for(
+            self.body["model"], self.settings.model_settings, is_subagent=self.is_subagent
         )
 
     def new_translator(
@@ -181,6 +188,7 @@ class Attempts:
         """The error in words by which a client, or a person, can go on."""
         if self._call.platform == models.DEVELOPER:
             error = explain_model_error(error, self.plan.tried_models, self._call.today)
+        error = explain_setting_error(error, self._call.model_setting)
         return explain_media_error(error, self._media)
 
     def _media(self) -> Sequence[MediaPlace]:

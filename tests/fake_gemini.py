@@ -112,6 +112,7 @@ def make_case(
     keys: Sequence[str] = ("key",),
     client: Any = None,
     is_claude_code: bool = False,
+    is_subagent: bool = False,
     settings: dict[str, str] | None = None,
     **fields: Any,
 ) -> Case:
@@ -126,6 +127,7 @@ def make_case(
         "msg_0a1b2c3d",
         fallbacks=read.fallbacks,
         is_claude_code=is_claude_code,
+        is_subagent=is_subagent,
     )
     pairs = [Key(key) for key in keys]
     attempts = Attempts(call, gemini, pairs, poller, is_whole=whole)  # type: ignore[arg-type]

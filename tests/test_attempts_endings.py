@@ -167,6 +167,30 @@ def test_refused_medium_is_named_in_the_clients_words(
     assert Ending(*[[refusal]] * attempts).error is refusal
 
 
+@pytest.mark.parametrize(
+    ("model", "is_subagent", "status", "named"),
+    [
+        ("claude-opus-5-5", False, 424, "set ANTHROPIC_DEFAULT_OPUS_MODEL there"),
+        ("claude-haiku-5-5", False, 424, "set ANTHROPIC_DEFAULT_HAIKU_MODEL there"),
+        ("claude-opus-5-5", True, 424, "set CLAUDE_CODE_SUBAGENT_MODEL there"),
+        ("gemini-9", False, 404, CHOOSE_MODEL_HINT),
+    ],
+)
+def test_unknown_model_names_who_chose_it(
+    model: str, is_subagent: bool, status: int, named: str
+) -> None:
+    unknown = ApiError(404, f"model: No. {CHOOSE_MODEL_HINT}.", cause=Cause.MODEL)
+    settings = {
+        "ANTHROPIC_DEFAULT_OPUS_MODEL": "gemini-9",
+        "CLAUDE_CODE_SUBAGENT_MODEL": "gemini-9",
+        "GEMINI_FALLBACK_MODELS": "",
+    }
+    error = Ending([unknown], model=model, is_subagent=is_subagent, settings=settings).error
+    assert error is not None
+    assert error.status == status
+    assert named in error.message
+
+
 BLOCKED = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
 
 

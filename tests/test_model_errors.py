@@ -7,7 +7,11 @@ import pytest
 from translate import models
 from translate.errors import ApiError, Cause
 from translate.response.google_errors import CHOOSE_MODEL_HINT, RULES
-from translate.response.model_errors import explain_model_error, free_models
+from translate.response.model_errors import (
+    explain_model_error,
+    explain_setting_error,
+    free_models,
+)
 
 TODAY = models.CHECKED
 FREE = [name for name, model in models.TABLE.items() if model.is_free]
@@ -46,6 +50,22 @@ def test_free_models_stay_on_their_day(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unknown_model_names_the_one_that_was_meant() -> None:
     message = explain(Cause.MODEL, "gemini-4-hydrogn").message
     assert message == f"No. Did you mean gemini-4-hydrogen? {CHOOSE_MODEL_HINT}. So."
+
+
+def test_unknown_model_of_a_setting_names_the_setting() -> None:
+    error = explain_setting_error(explain(Cause.MODEL, "gemini-4-hydrogn"), "ANTHROPIC_MODEL")
+    assert error.message == (
+        "No. Did you mean gemini-4-hydrogen? This server chose the model, not the request: set "
+        "ANTHROPIC_MODEL there to another. So."
+    )
+    assert (error.status, error.cause, error.retry) == (424, Cause.MODEL, False)
+
+
+def test_setting_is_not_named_for_a_model_of_the_request() -> None:
+    unknown = explain(Cause.MODEL, "gemini-9")
+    assert explain_setting_error(unknown, None) is unknown
+    spent = explain(Cause.EXHAUSTED, "gemini-4-hydrogen")
+    assert explain_setting_error(spent, "ANTHROPIC_MODEL") is spent
 
 
 @pytest.mark.parametrize("cause", [cause for cause in Cause if cause is not Cause.EXHAUSTED])

@@ -14,6 +14,7 @@ from translate.models import (
     choose,
     google_name,
     resolve,
+    setting_for,
     suggest,
 )
 from translate.models.names import MAX_NAME_LENGTH
@@ -67,6 +68,22 @@ def test_the_most_specific_setting_wins(
 ) -> None:
     model_settings = {name: value for name, value in ALL.items() if name not in unset}
     assert resolve(requested, model_settings, is_subagent=is_subagent).name == expected
+
+
+@pytest.mark.parametrize(
+    ("requested", "is_subagent", "settings", "expected"),
+    [
+        ("claude-opus-5", False, ALL, "ANTHROPIC_DEFAULT_OPUS_MODEL"),
+        ("claude-opus-5", True, ALL, "CLAUDE_CODE_SUBAGENT_MODEL"),
+        ("some-model", False, {"ANTHROPIC_MODEL": "gemini-9"}, "ANTHROPIC_MODEL"),
+        ("claude-haiku-5", False, {}, "ANTHROPIC_DEFAULT_HAIKU_MODEL"),
+        ("anthropic/claude-gemini-9[1m]", True, ALL, None),
+    ],
+)
+def test_setting_for_a_request(
+    requested: str, is_subagent: bool, settings: dict[str, str], expected: str | None
+) -> None:
+    assert setting_for(requested, settings, is_subagent=is_subagent) == expected
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,11 @@ MISTAKES: dict[str, Mistake] = {
         "to it. Run --model to pick a different model.",
         refused(404, "NOT_FOUND", NO_MODEL),
         client={"ANTHROPIC_MODEL": "gemini-4-hydrogn"}, requests=2),
+    "a model of the server's that Google does not have": Mistake(
+        "API Error: 424 models/gemini-9-new is not found for API version v1beta… This server chose "
+        "the model, not the request: set ANTHROPIC_DEFAULT_OPUS_MODEL there to another; /v1/models "
+        "lists some.",
+        server={"ANTHROPIC_DEFAULT_OPUS_MODEL": "gemini-9-new"}),
     "a retired model": Mistake(RECOVERS, client={"ANTHROPIC_MODEL": "gemini-2.0-flash"}),
     "a model that free keys do not have": Mistake(
         "API Error: Request rejected (429) · This key's tier does not include this model. Free "

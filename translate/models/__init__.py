@@ -16,6 +16,7 @@ from .names import (
     google_name,
     is_claude,
     resolve,
+    setting_for,
     suggest,
 )
 from .table import (
@@ -77,6 +78,7 @@ __all__ = [
     "is_known",
     "resolve",
     "serving",
+    "setting_for",
     "successor",
     "suggest",
     "summary",

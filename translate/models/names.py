@@ -114,17 +114,32 @@ def resolve(
     ).model
 
 
+def setting_for(
+    requested: str, model_settings: Mapping[str, str], *, is_subagent: bool = False
+) -> str | None:
+    """The setting whose model serves a request, or where none is set the one that could change it;
+    None for a request that names a model of Google's itself."""
+    if google_name(requested):
+        return None
+    setting = _deciding_setting(requested, model_settings, is_subagent)
+    return setting or CLASS_SETTINGS[class_of(requested)]
+
+
 def _configured_name(requested: str, model_settings: Mapping[str, str], is_subagent: bool) -> str:
-    """Of a request that names no model of Google's. The most specific setting wins:
-    CLAUDE_CODE_SUBAGENT_MODEL for a subagent, then the class's own, then ANTHROPIC_MODEL, then the
-    default."""
+    """Of a request that names no model of Google's."""
+    setting = _deciding_setting(requested, model_settings, is_subagent)
+    return _from_setting(model_settings[setting]) if setting else DEFAULTS[class_of(requested)]
+
+
+def _deciding_setting(
+    requested: str, model_settings: Mapping[str, str], is_subagent: bool
+) -> str | None:
+    """The most specific one that is set: CLAUDE_CODE_SUBAGENT_MODEL for a subagent, then the
+    class's own, then ANTHROPIC_MODEL; None where the default holds."""
     settings = [CLASS_SETTINGS[class_of(requested)], "ANTHROPIC_MODEL"]
     if is_subagent:
         settings.insert(0, "CLAUDE_CODE_SUBAGENT_MODEL")
-    for setting in settings:
-        if model_settings.get(setting):
-            return _from_setting(model_settings[setting])
-    return DEFAULTS[class_of(requested)]
+    return next((setting for setting in settings if model_settings.get(setting)), None)
 
 
 def google_name(name: str) -> str | None:

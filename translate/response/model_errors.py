@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from .. import models
-from ..errors import ApiError, Cause
+from ..errors import FAILED_DEPENDENCY, ApiError, Cause
 from .google_errors import CHOOSE_MODEL_HINT
 
 MAX_NAMES = 3
@@ -30,6 +30,19 @@ def explain_model_error(error: ApiError, tried: Collection[str], today: str) -> 
     if message == error.message:
         return error
     return ApiError(error.status, message, cause=error.cause, retry=error.retry)
+
+
+def explain_setting_error(error: ApiError, setting: str | None) -> ApiError:
+    """The error of a model that Google does not have, where this server chose it.
+
+    setting: the server's by which it is chosen, None for a model that the request names. For a 404
+    clients blame that of the request, and do not show the message.
+    """
+    if error.cause is not Cause.MODEL or setting is None:
+        return error
+    hint = f"This server chose the model, not the request: set {setting} there to another"
+    message = error.message.replace(CHOOSE_MODEL_HINT, hint, 1)
+    return ApiError(FAILED_DEPENDENCY, message, cause=error.cause, retry=False)
 
 
 def free_models(today: str, tried: Collection[str] = ()) -> list[str]:
