@@ -106,9 +106,12 @@ IS_VERTEX = $(filter vertex,$(BACKEND))
 COMMA = ,
 # What the service reads from Secret Manager. With `SECRETS=` it reads nothing, and every caller
 # brings a Gemini key. The key is used for holders of PROXY_TOKEN only: the address is public.
-SECRETS = $(if $(IS_VERTEX),,GEMINI_API_KEY=gemini-api-key:latest$(COMMA))PROXY_TOKEN=proxy-token:latest
+SECRETS = $(if $(IS_VERTEX),,GEMINI_API_KEY=gemini-api-key:latest$(COMMA))PROXY_TOKEN=proxy-token:latest$(if $(TEAM),$(COMMA)PROXY_SECRET=proxy-secret:latest)
 # On Vertex AI no caller can bring a key: without a token, all would be refused.
 CLOSED = $(if $(IS_VERTEX),$(if $(findstring PROXY_TOKEN,$(SECRETS)),,$(error BACKEND=vertex needs PROXY_TOKEN in SECRETS)))
+# TEAM=yes: access tokens for each person, by the plans in plans.toml.
+TEAM =
+PLANS = $(if $(TEAM),$(wildcard plans.toml))
 # More settings, as in SETTINGS='GEMINI_SAFETY=OFF;GEMINI_FALLBACK_MODELS=gemini-3.8-flash,gemini-3.6-flash'
 SETTINGS =
 # STORE=firestore counts what a team uses in the database (default), collection COLLECTION.
@@ -154,6 +157,7 @@ setup-gcp:  ## once per PROJECT: APIs, accounts and, from GEMINI_API_KEY, the se
 		--role roles/aiplatform.user --member serviceAccount:$(ACCOUNT))
 	$(if $(findstring GEMINI_API_KEY,$(SECRETS)),$(call create-secret,gemini-api-key,printf %s "$$GEMINI_API_KEY"))
 	$(if $(findstring PROXY_TOKEN,$(SECRETS)),$(call create-secret,proxy-token,$(NEW_TOKEN)))
+	$(if $(findstring PROXY_SECRET,$(SECRETS)),$(call create-secret,proxy-secret,$(NEW_TOKEN)))
 	$(if $(IS_FIRESTORE),$(setup-firestore))
 
 deploy-gcp:  ## to Cloud Run: PROJECT=... REGION=..., after setup-gcp
@@ -161,13 +165,13 @@ deploy-gcp:  ## to Cloud Run: PROJECT=... REGION=..., after setup-gcp
 	gcloud run deploy messages --source . --function messages --base-image python313 \
 		--project $(PROJECT) --region $(REGION) --service-account $(ACCOUNT) \
 		$(if $(SECRETS),--set-secrets $(SECRETS),--clear-secrets) \
-		--set-env-vars '^;^THREADS=256$(if $(IS_VERTEX),;GEMINI_BACKEND=vertex)$(if $(IS_FIRESTORE),;PROXY_STORE=$(STORE_URL))$(if $(SETTINGS),;$(SETTINGS))' \
+		--set-env-vars '^;^THREADS=256$(if $(IS_VERTEX),;GEMINI_BACKEND=vertex)$(if $(IS_FIRESTORE),;PROXY_STORE=$(STORE_URL))$(if $(PLANS),;PROXY_PLANS=$(PLANS))$(if $(SETTINGS),;$(SETTINGS))' \
 		--concurrency 250 --timeout 3600 --cpu 1 --memory 1Gi --cpu-boost --execution-environment gen2 \
 		--min-instances 0 --max-instances 5 --no-invoker-iam-check
 
-# One secret holds both settings, so that there is one to rotate.
-NEW_SECRET = $(PYTHON) -c 'import json, os, secrets; \
-	print(json.dumps({"GEMINI_API_KEY": os.environ["GEMINI_API_KEY"], "PROXY_TOKEN": secrets.token_urlsafe(32)}))'
+# One secret holds all of them, so that there is one to rotate.
+NEW_SECRET = $(PYTHON) -c 'import json, os, secrets; new = lambda: secrets.token_urlsafe(32); \
+	print(json.dumps({"GEMINI_API_KEY": os.environ["GEMINI_API_KEY"], "PROXY_TOKEN": new()$(if $(TEAM),$(COMMA) "PROXY_SECRET": new())}))'
 # More parameters of template.yaml, as in PARAMETERS='GeminiSafety=OFF OpusModel=""'
 PARAMETERS =
 # A new one with each deployment, so that no instance goes on with an old secret.
@@ -187,7 +191,7 @@ deploy-aws: check-aws-args build .venv-sam/done  ## to Lambda: REGION=... SECRET
 	.venv-sam/bin/sam deploy --template-file template.yaml --stack-name gemini-messages \
 		--region $(REGION) --resolve-s3 --capabilities CAPABILITY_IAM \
 		--no-confirm-changeset --on-failure DELETE \
-		--parameter-overrides 'SecretArn="$(SECRET_ARN)" Deployed=$(NOW) $(PARAMETERS)'
+		--parameter-overrides 'SecretArn="$(SECRET_ARN)" Deployed=$(NOW) $(PLANS:%=Plans=%) $(PARAMETERS)'
 
 # What signs a team's access tokens: on Google Cloud a secret of its own, on AWS a field of the one that
 # there is. It goes from the cloud's tool through the shell into the environment of one command.

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from deploy import pythons
 from deploy.lock_lambda import ARCHITECTURES, LOCK, ROOT, pip, wheels_for
 
-SOURCES = ("main.py", "proxy/**/*.py", "proxy/web/templates/*", "translate/**/*.py")
+SOURCES = ("main.py", "plans.toml", "proxy/**/*.py", "proxy/web/templates/*", "translate/**/*.py")
 """No other file beside them goes into the zip: it may be somebody's secret."""
 
 WRAPPER = "bootstrap"

@@ -196,6 +196,16 @@ def test_store_is_checked_by_make(arguments: tuple[str, ...], problem: str, tmp_
     assert (made.returncode, problem in made.stderr) == (2, True)
 
 
+def test_team_has_a_secret_and_its_plans(tmp_path: Path) -> None:
+    arguments = (*TARGET, f"GEMINI_API_KEY={KEY}", "TEAM=yes", "PLANS=plans.toml")
+    setup = [words for words, _ in asked_of_gcloud(tmp_path, "setup-gcp", *arguments)]
+    made = [words[2] for words in setup if words[:2] == ["secrets", "create"]]
+    assert made == ["gemini-api-key", "proxy-token", "proxy-secret"]
+    [(deploy, _)] = asked_of_gcloud(tmp_path, "deploy-gcp", *arguments)
+    assert "PROXY_PLANS=plans.toml" in flags(deploy)["--set-env-vars"].split(";")
+    assert "PROXY_SECRET=proxy-secret:latest" in flags(deploy)["--set-secrets"].split(",")
+
+
 def test_setup_without_secrets_makes_none(tmp_path: Path) -> None:
     setup = asked_of_gcloud(tmp_path, "setup-gcp", "PROJECT=x", "SECRETS=")
     assert {words[0] for words, _ in setup} == {"services", "projects", "iam"}
