@@ -65,6 +65,12 @@ def test_container_answers_and_is_healthy(image: Image, emulator: Emulator, key:
     assert checked(image, PORT=port) != 0
 
 
+def test_container_has_the_page(image: Image) -> None:
+    files = (ROOT / "proxy/web/templates").iterdir()
+    names = {path.name for path in image.inside("/app/proxy/web/templates").iterdir()}
+    assert {path.name for path in files} <= names
+
+
 def test_image_holds_the_function_only(image: Image, context: Path) -> None:
     inside = {path.relative_to(image.inside()) for path in image.inside().rglob("*.py")}
     listed = {path.relative_to(context) for path in context.glob("*/**/*.py")}
