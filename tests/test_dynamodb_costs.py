@@ -49,7 +49,7 @@ def whole(
 
 
 def test_verbs_cost_what_is_documented(store: DynamoStore) -> None:
-    """Round trips, write units and read units."""
+    """Complaint 27: few writes, to one item a person. Round trips, write units and read units."""
     trips: list[tuple[str, dict[str, Any]]] = []
     expected = {
         store.hold: ("hold", 2, 6, 2),

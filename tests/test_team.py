@@ -151,6 +151,14 @@ def test_budget_is_settled_before_the_last_event(team: Team) -> None:
     assert team.counters()["usd_day:2026-11-28"] == COST
 
 
+def test_usage_is_real_from_the_first_event_on(team: Team) -> None:
+    """Complaint 23: what a client shows of its cost before the end."""
+    team.script(HELLO)
+    first = team.post(stream=True).get_data(as_text=True).partition("\n\n")[0]
+    message = json.loads(first.partition("data: ")[2])["message"]
+    assert message["usage"]["input_tokens"] == USAGE["promptTokenCount"]
+
+
 def test_client_that_leaves_pays_what_was_reported(team: Team) -> None:
     """Complaint 5."""
     usage = {"promptTokenCount": 1_000, "candidatesTokenCount": 2}

@@ -143,6 +143,7 @@ def test_span_is_bounded(since: str) -> None:
 
 
 def test_person_sees_own_figures_and_budgets(team: Team) -> None:
+    """Complaint 24."""
     team.script(HELLO)
     token = access_token(group="core")
     assert team.post(token).status_code == 200

@@ -59,6 +59,7 @@ def at(text: str) -> int:
 def test_window_has_the_name_of_its_date(
     zone: str, now: str, period: Period, name: str, ends: str
 ) -> None:
+    """Complaint 14."""
     window = window_at(period, at(now), ZoneInfo(zone))
     assert (window.name, datetime.fromtimestamp(window.ends, UTC)) == (
         name,
