@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -199,3 +200,14 @@ def test_slip_in_a_plan_file_is_refused_by_its_place(text: str, where: str, what
     assert message.startswith("plans.toml")
     assert where in message
     assert what in message
+
+
+def test_zones_are_known_where_the_system_has_none() -> None:
+    """AWS Lambda, and slim images."""
+    zoneinfo.reset_tzpath(())
+    ZoneInfo.clear_cache()
+    try:
+        assert str(plans.parse('zone = "Europe/Berlin"\n', "p").zone) == "Europe/Berlin"
+    finally:
+        zoneinfo.reset_tzpath()
+        ZoneInfo.clear_cache()

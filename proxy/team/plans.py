@@ -263,8 +263,7 @@ class _Reader:
         try:
             return ZoneInfo(str(value))
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            problem = f'no time zone {value!r}, like "Europe/Berlin" (where the system has none, '
-            self._fail("zone", f"{problem}install tzdata)")
+            self._fail("zone", f'no time zone {value!r}: expected one like "Europe/Berlin"')
 
     def _check_names(self, path: str, table: Mapping[str, Any], known: Iterable[str]) -> None:
         known = list(known)
