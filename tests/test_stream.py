@@ -828,6 +828,13 @@ def test_tokens_are_known_at_any_time() -> None:
     assert machine.tokens == {"in": 40, "cached": 60, "out": 25, "thoughts": 20}
 
 
+def test_bill_has_each_request_and_its_model() -> None:
+    machine = translator()
+    machine.feed({**chunk(text("a")), "usageMetadata": {"promptTokenCount": 7}})
+    (billed,) = machine.billed
+    assert (billed.model.name, billed.tokens.input) == ("gemini-4-hydrogen", 7)
+
+
 def test_tokens_that_are_null_count_nothing() -> None:
     machine = translator()
     machine.feed({"usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": None}})

@@ -131,13 +131,22 @@ ERRORS: dict[str, Any] = {
         anthropic.PaymentRequiredError, "billing_error", 1),
     "403": (google(400, "FAILED_PRECONDITION", "User location is not supported."),
         anthropic.PermissionDeniedError, "permission_error", 1),
-    "404": (google(404, "NOT_FOUND", "models/gemini-9 is not found."), anthropic.NotFoundError,
-        "not_found_error", 1),
+    "424, of the server's model": (google(404, "NOT_FOUND", "models/gemini-9 is not found."),
+        anthropic.APIStatusError, "invalid_request_error", 1),
     "413": (google(400, "INVALID_ARGUMENT", "Request payload size exceeds the limit: 9 bytes."),
         anthropic.RequestTooLargeError, "request_too_large", 1),
     "529": (google(503, "UNAVAILABLE", "The model is overloaded."), anthropic.OverloadedError,
         "overloaded_error", 3),
 }  # fmt: skip
+
+
+def test_model_of_the_request_is_not_found(
+    sdk: anthropic.Anthropic, emulator: Emulator, key: str
+) -> None:
+    emulator.script(key, google(404, "NOT_FOUND", "models/gemini-9 is not found."))
+    with pytest.raises(anthropic.NotFoundError) as caught:
+        sdk.messages.create(model="gemini-9", max_tokens=10, messages=ASK)
+    assert caught.value.type == "not_found_error"
 
 
 @pytest.mark.parametrize(("reply", "kind", "named", "attempts"), ERRORS.values(), ids=ERRORS)
