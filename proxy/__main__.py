@@ -16,9 +16,6 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import config, endpoints, listening, outbound, reachability
-from .banner import banner
-
 IS_WINDOWS = os.name == "nt"
 
 
@@ -36,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def serve(*, is_quiet: bool = False) -> None:
     """Print the banner, unless a program starts it, and replace this process with
     functions-framework."""
+    from . import config, endpoints, listening, outbound, reachability  # not for `--help`
+    from .banner import banner
+
     settings = config.read()
     outbound.check(endpoints.from_settings(settings).base_url)
     listening.check_free(settings)

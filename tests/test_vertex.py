@@ -19,9 +19,9 @@ import pytest
 from flask.testing import FlaskClient
 from google.auth import _helpers
 
-from proxy import __main__ as cli
 from proxy import config, endpoints, google_auth
 from proxy.auth import Key
+from proxy.banner import banner
 from proxy.concurrency import MemoryBudget
 from proxy.connections import Timeouts
 from proxy.gemini import Gemini
@@ -83,10 +83,10 @@ def test_no_name_leaves_its_place_in_the_path() -> None:
 
 
 def test_the_banner_shows_vertex_ai() -> None:
-    banner = cli.banner(config.read({"GEMINI_BACKEND": "vertex"}))
-    assert "  endpoint  https://aiplatform.googleapis.com\n" in banner
+    shown = banner(config.read({"GEMINI_BACKEND": "vertex"}))
+    assert "  endpoint  https://aiplatform.googleapis.com\n" in shown
     assert (
-        "  key       none: Vertex AI is asked with this server's Google Cloud credentials" in banner
+        "  key       none: Vertex AI is asked with this server's Google Cloud credentials" in shown
     )
 
 

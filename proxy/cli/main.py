@@ -18,8 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from translate import ApiError
-
 from .. import __version__
 
 COMMANDS = {
@@ -88,11 +86,14 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], serve: Callable[.
         return BROKEN_PIPE
     except KeyboardInterrupt:
         return INTERRUPTED
-    except ApiError as error:
-        print(error.message, file=sys.stderr)
-        return FAILED
     except Exception as error:  # noqa: BLE001 - no traceback for a person at a terminal
-        print(f"Internal error: {_describe(error)}. Please report it.", file=sys.stderr)
+        from translate import ApiError  # a help text takes twice the time with it
+
+        if isinstance(error, ApiError):
+            message = error.message
+        else:
+            message = f"Internal error: {_describe(error)}. Please report it."
+        print(message, file=sys.stderr)
         return FAILED
     return code
 
