@@ -29,6 +29,8 @@ HOW_TO_GET = (
     " cloud-firestore-emulator` (or apt's google-cloud-cli-firestore-emulator)."
 )
 READY_SECONDS = 120
+WITH_ME = '"$@" & read -r _; kill -9 $!'
+"""Runs a program until stdin ends, as it does when this process ends, in whatever way."""
 STATUSES = {"throttled": "RESOURCE_EXHAUSTED", "denied": "PERMISSION_DENIED"}
 Post = Callable[..., requests.Response]
 
@@ -52,11 +54,11 @@ def serve() -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = ["java", "-Duser.language=en", "-Xmx256m", "-cp", str(jar), MAIN, "start"]
+    java = ["java", "-Duser.language=en", "-Xmx256m", "-cp", str(jar), MAIN, "start"]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [*command, "--host=127.0.0.1", f"--port={port}"],
-            stdin=subprocess.DEVNULL,
+            ["/bin/sh", "-c", WITH_ME, "sh", *java, "--host=127.0.0.1", f"--port={port}"],
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             start_new_session=True,  # an interrupt is pytest's, which then ends it
@@ -73,8 +75,7 @@ def serve() -> str:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
+    process.communicate()
 
 
 class Clock:

@@ -15,6 +15,8 @@ from proxy.team.stores.firestore import MAX_SWEPT, FirestoreStore
 from proxy.team.stores.firestore_client import HOST
 from tests.team_firestore import Clock, Firestore, answered, intercepted
 
+pytestmark = pytest.mark.firestore
+
 NOW, SOON = 1_795_900_000, 1_795_903_600
 ALICE, GROUP = "person:alice", "group:core"
 DAY = "usd_day:2026-11-28"

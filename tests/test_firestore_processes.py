@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from proxy.team.stores import Entry, Hold
 from tests.servers import ROOT
 from tests.team_firestore import Firestore
+
+pytestmark = pytest.mark.firestore
 
 NOW, END = 1_795_900_000, 1_795_903_600
 PEOPLE, REQUESTS, LIMIT = 20, 2, 5
@@ -90,3 +95,31 @@ def test_sums_of_many_processes_are_exact(tmp_path: Path) -> None:
     assert [(row.requests, row.nano_usd) for row in rows] == [(LIMIT, 7 * LIMIT)] * PEOPLE
     assert sum(row.estimated for row in rows) == 7 * len(held)
     store.close()
+
+
+SERVE = """
+import sys
+from tests.team_firestore import serve
+
+print(serve(), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_emulator_ends_with_the_tests(is_killed: bool) -> None:
+    """Also where they are killed."""
+    command = [sys.executable, "-c", SERVE]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        host, _, port = process.stdout.readline().strip().partition(":")
+        with socket.create_connection((host, int(port))) as connection:
+            if is_killed:
+                process.kill()
+            else:
+                process.communicate(timeout=60)
+            connection.settimeout(60)
+            with contextlib.suppress(ConnectionError):
+                assert connection.recv(1) == b""
