@@ -84,6 +84,16 @@ def test_nothing_disturbs(tmp_path: Path) -> None:
             "HTTP_PROXY is set, and would get what is for 127.0.0.1",
             "export NO_PROXY=127.0.0.1,localhost",
         ),
+        (
+            {"HTTP_PROXY": "http://proxy.example:3128", "NO_PROXY": "intranet"},
+            "HTTP_PROXY is set, and would get what is for 127.0.0.1",
+            'export NO_PROXY="$NO_PROXY,127.0.0.1,localhost"',
+        ),
+        (
+            {"HTTP_PROXY": "http://proxy.example:3128", "no_proxy": "intranet", "NO_PROXY": "x"},
+            "HTTP_PROXY is set, and would get what is for 127.0.0.1",
+            'export no_proxy="$no_proxy,127.0.0.1,localhost"',
+        ),
     ],
 )
 def test_variable_that_disturbs_is_a_cross(

@@ -39,7 +39,8 @@ def test_sentence_and_placeholder_are_none(fix: str) -> None:
 @pytest.mark.parametrize(
     ("fix", "expected"),
     [
-        ("export NO_PROXY=127.0.0.1,localhost", '$env:NO_PROXY = "127.0.0.1,localhost"'),
+        (fixes.extend("NO_PROXY", "a,b", {}), '$env:NO_PROXY = "a,b"'),
+        (fixes.extend("NO_PROXY", "a,b", {"NO_PROXY": "x"}), '$env:NO_PROXY = "$env:NO_PROXY,a,b"'),
         (fixes.ask("A_KEY"), '$env:A_KEY = Read-Host "A_KEY"'),
         ("unset ANTHROPIC_API_KEY", "Remove-Item Env:ANTHROPIC_API_KEY"),
         ("unset A B", "Remove-Item Env:A, Env:B"),
@@ -53,6 +54,14 @@ def test_sentence_and_placeholder_are_none(fix: str) -> None:
 def test_fix_is_in_the_form_of_the_shell(fix: str, expected: str) -> None:
     assert for_shell(fix, "nt") == expected
     assert for_shell(fix, "posix") == fix
+
+
+@pytest.mark.parametrize(("before", "after"), [("x.test", "x.test,a,b"), ("", "a,b")])
+def test_list_is_extended_behind_what_it_has(before: str, after: str) -> None:
+    environ = {"NO_PROXY": before}
+    script = f'{fixes.extend("NO_PROXY", "a,b", environ)} && printf %s "$NO_PROXY"'
+    ran = subprocess.run(["bash", "-c", script], env=environ, capture_output=True, text=True)
+    assert ran.stdout == after
 
 
 def test_secret_is_typed_and_not_shown() -> None:

@@ -189,7 +189,9 @@ def _check_url(name: str, sources: Sequence[Source]) -> Iterator[Finding]:
     variable, value = config.http_proxy(url, sources[0].variables)
     if value and config.is_loopback(host):
         detail = f"{variable} is set, and would get what is for {host}"
-        yield bad(name, detail, "export NO_PROXY=127.0.0.1,localhost")
+        variables = sources[0].variables
+        taken = "no_proxy" if variables.get("no_proxy") else "NO_PROXY"  # as programs look
+        yield bad(name, detail, fixes.extend(taken, "127.0.0.1,localhost", variables))
 
 
 def _without_password(url: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from translate import Cause
@@ -62,6 +62,11 @@ def unset(names: Sequence[str]) -> str:
     return f"unset {' '.join(names)}"
 
 
+def extend(name: str, values: str, environ: Mapping[str, str]) -> str:
+    """Sets a variable that is a list with commas, and keeps what is in it."""
+    return f'export {name}="${name},{values}"' if environ.get(name) else f"export {name}={values}"
+
+
 def see_log(host: str, url: str) -> str:
     """The log of a server, where its host says whose it is; else what it answers."""
     if host.endswith(".run.app"):
@@ -84,6 +89,7 @@ OF_CAUSES: dict[Cause | None, str] = {
 
 POWERSHELL = (
     (re.compile(r"^read -rs (\w+) && .*"), r'$env:\1 = Read-Host "\1"'),
+    (re.compile(r'^export (\w+)="\$\1,(\S+)"$'), r'$env:\1 = "$env:\1,\2"'),
     (re.compile(r"^export (\w+)=(\S+)$"), r'$env:\1 = "\2"'),
     (re.compile(r"^sleep (\d+) && "), r"Start-Sleep \1; "),
     (re.compile(r"^(?:\$\{EDITOR:-vi\}|sudoedit) "), "notepad "),
