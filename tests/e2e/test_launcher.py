@@ -42,16 +42,24 @@ signal.pause()
 """
 
 
-def processes_of(folder: Path) -> list[str]:
-    """Command lines of all processes that have this session in their environment."""
-    found = []
+def processes_of(folder: Path) -> dict[int, str]:
+    """Id -> command line, of all processes that have this session in their environment."""
+    found = {}
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
             if f"SEEN={folder / 'seen'}".encode() in path.read_bytes():
-                found.append(path.with_name("cmdline").read_text().replace("\0", " "))
+                command = path.with_name("cmdline").read_text().replace("\0", " ")
+                found[int(path.parent.name)] = command
         except OSError:
             continue
     return found
+
+
+def end(folder: Path) -> None:
+    """Kill what a test that has failed leaves."""
+    for process in processes_of(folder):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -66,7 +74,10 @@ def waiting(session: Session) -> Iterator[Session]:
     """A Claude Code that runs until it is ended."""
     session.install(WAIT)
     yield session
-    wait_for(lambda: not processes_of(session.folder))
+    try:
+        wait_for(lambda: not processes_of(session.folder))
+    finally:
+        end(session.folder)
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc")
