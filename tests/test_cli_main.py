@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from proxy import __main__ as door
 from proxy import __version__
-from proxy.cli import claude, main, models
+from proxy.cli import claude, main, models, token
 from tests.servers import ROOT, clean_environ, free_port
 from translate import ApiError
 
@@ -95,6 +96,41 @@ def test_each_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) ->
     assert len(text.splitlines()) > 2
     assert "messages api" not in text
     assert f"    python -m proxy {name}" in text or name in WITHOUT_EXAMPLE
+
+
+def options(name: str, monkeypatch: pytest.MonkeyPatch) -> list[argparse.Action]:
+    """All that take a value and may be left out, those of a command's own actions, too."""
+    parsers: list[argparse.ArgumentParser] = []
+
+    def parse(parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        parsers.append(parser)
+        raise SystemExit
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
+    with pytest.raises(SystemExit):
+        run(name)
+    for action in parsers[0]._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            parsers += action.choices.values()
+    actions = [action for parser in parsers for action in parser._actions]
+    return [
+        each for each in actions if each.option_strings and each.nargs != 0 and not each.required
+    ]
+
+
+UNITS = ("days", "hours", "seconds")
+
+
+@pytest.mark.parametrize("name", sorted({*main.COMMANDS} - {*main.PASSING_ON}))
+def test_each_option_states_its_default(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a number its unit."""
+    for option in options(name, monkeypatch):
+        text = option.help or ""
+        assert "(default: " in text, option.option_strings
+        if option.default:
+            assert "(default: %(default)s" in text or option.type is token._duration
+        if isinstance(option.default, int):
+            assert any(unit in text for unit in UNITS), option.option_strings
 
 
 def test_each_command_is_in_the_readme() -> None:

@@ -68,21 +68,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     create = actions.add_parser("create", help="make a token and print it, once")
     create.add_argument("--person", required=True, type=_name, help="whose it is")
-    create.add_argument("--plan", default="standard", type=_name, help="default: standard")
-    create.add_argument("--group", type=_name, help="whose budget it counts in, too")
-    create.add_argument("--days", default=90, type=_count, help="until it expires; default: 90")
+    create.add_argument(
+        "--plan", default="standard", type=_name, help="what it allows (default: %(default)s)"
+    )
+    create.add_argument(
+        "--group", type=_name, help="whose budget it counts in, too (default: none)"
+    )
+    create.add_argument(
+        "--days", default=90, type=_count, help="until it expires (default: %(default)s days)"
+    )
     actions.add_parser("list", help="the tokens that have not expired (with a store)")
     actions.add_parser("show", help="what the token on standard input says")
     derive = actions.add_parser("derive", help="a narrower, shorter token, made without a secret")
-    derive.add_argument("--hours", default=8, type=_count, help="until it expires; default: 8")
-    derive.add_argument("--models", nargs="+", default=[], type=_pattern, metavar="PATTERN")
+    derive.add_argument(
+        "--hours", default=8, type=_count, help="until it expires (default: %(default)s hours)"
+    )
+    derive.add_argument(
+        "--models",
+        nargs="+",
+        default=[],
+        type=_pattern,
+        metavar="PATTERN",
+        help="those it is good for (default: the same as before)",
+    )
     rotate = actions.add_parser("rotate", help="a new token in place of that on standard input")
-    text = "how long the old one is good: 12h, 7d (the default), 0"
+    text = "how long the old one is good, in hours or days: 12h, 7d, 0 (default: 7d)"
     rotate.add_argument("--grace", default=7 * DAY_SECONDS, type=_duration, help=text)
-    revoke = actions.add_parser("revoke", help="have a token refused, or a person's older ones")
-    revoke.add_argument("id", nargs="?", type=_identity, metavar="ID")
-    revoke.add_argument("--person", type=_name, help="whose it is")
-    revoke.add_argument("--issued-before", default="", metavar="DAY", help="like 2026-11-28")
+    _add_revoke(actions.add_parser("revoke", help="have a token refused, or a person's older ones"))
     actions.add_parser("log", help="who has made and revoked which (with a store)")
     for name, each in actions.choices.items():
         each.description = f"    {EXAMPLES[name]}"
@@ -292,6 +304,14 @@ def _say(text: str) -> None:
 
 def _new_id() -> str:
     return secrets.token_hex(4)
+
+
+def _add_revoke(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", nargs="?", type=_identity, metavar="ID")
+    text = "whose it is (default: as the store has it)"
+    parser.add_argument("--person", type=_name, help=text)
+    text = "in place of an ID, all of a person's older ones: 2026-11-28 (default: that ID alone)"
+    parser.add_argument("--issued-before", default="", metavar="DAY", help=text)
 
 
 def _hide_tokens(parser: Any) -> None:

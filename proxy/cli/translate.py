@@ -65,7 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--response",
         metavar="FILE",
         type=Path,
-        help="a stream that Gemini has answered (SSE): print the events that a client gets",
+        help="a stream that Gemini has answered (SSE): print the events that a client gets "
+        "(default: none, the request is printed)",
     )
     parser.add_argument(
         "--claude-code",

@@ -61,13 +61,29 @@ COLUMNS: Mapping[str, Callable[[Table], str]] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--by", choices=tuple(FIELDS), default="person", help="default: person")
-    text = f"days like 30d, or the first day, like 2026-11-01; {MAX_DAYS} days at most"
+    parser.add_argument(
+        "--by",
+        choices=tuple(FIELDS),
+        default="person",
+        help="what a row is of (default: %(default)s)",
+    )
+    text = (
+        f"days like 30d, {MAX_DAYS}d at most, or the first, like 2026-11-01 (default: %(default)s)"
+    )
     parser.add_argument("--since", default=SINCE, help=text)
-    text = f"of one only; {EVERYONE} for everyone: with --url the default is one's own"
+    text = (
+        f"of one only, {EVERYONE} for everyone (default: everyone; with --url, whose token it is)"
+    )
     parser.add_argument("--person", default="", help=text)
-    parser.add_argument("--format", choices=tuple(FORMATS), default="table", help="default: table")
-    parser.add_argument("--url", default="", help="of a server, in place of PROXY_STORE")
+    parser.add_argument(
+        "--format",
+        choices=tuple(FORMATS),
+        default="table",
+        help="how it is printed (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--url", default="", help="a server's base URL (default: none, PROXY_STORE is read)"
+    )
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
