@@ -229,6 +229,7 @@ def test_secrets_cannot_be_read_without_one(bare: Deployed) -> None:
         "GEMINI_SAFETY": "OFF",
         "GEMINI_SECRET_ARN": "",
         "PROXY_LOG_LEVEL": "info",
+        "PROXY_PLANS": "",
         "PROXY_STORE": "",
     }
     assert bare.function["Timeout"] == 60
