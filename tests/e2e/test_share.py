@@ -17,7 +17,9 @@ from tests import servers
 from tests.e2e.claude_code import NEWEST, ClaudeCode
 from tests.servers import ROOT, Emulator
 
-SECTION = (ROOT / "README.md").read_text().split("## Share it with your team\n")[1].split("### ")[0]
+SECTION = (
+    (ROOT / "README.md").read_text().split("## Share it with your team\n")[1].split("**In a")[0]
+)
 ADDRESS = "http://127.0.0.1:8080"
 HELLO = {"chunks": [{"text": "Hello."}], "repeat": True}
 
