@@ -24,6 +24,7 @@ This module stands on nothing; what counters a plan has is budget.py's.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -118,6 +119,21 @@ class Hold:
 
     def of(self, account: str) -> tuple[Entry, ...]:
         return tuple(entry for entry in self.entries if entry.account == account)
+
+    def pick(self, values: Mapping[Key, int]) -> dict[Key, int]:
+        """The values of its own counters, 0 for those that are not there."""
+        return {entry.key: values.get(entry.key, 0) for entry in self.entries}
+
+
+class OpenHold(Protocol):
+    """As it stands in a store. amounts: what it has added so far, to counters of accounts.
+    finals: what stays when it is abandoned."""
+
+    @property
+    def amounts(self) -> Mapping[Key, int]: ...
+
+    @property
+    def finals(self) -> Mapping[Key, int]: ...
 
 
 class Refusal(NamedTuple):
@@ -231,3 +247,28 @@ def correction(usage: Iterable[Usage], recorded: Iterable[Usage]) -> tuple[Usage
         Usage(*each.key, *(-figure for figure in each.figures)) for each in abandoned(recorded)
     )
     return (*usage, *taken_back)
+
+
+def differences(old: Mapping[Key, int], new: Mapping[Key, int]) -> dict[Key, int]:
+    """What counters have been given so far by what they are to be given; without those that stay
+    as they are."""
+    changes = {key: new.get(key, 0) - old.get(key, 0) for key in {**old, **new}}
+    return {key: change for key, change in changes.items() if change}
+
+
+def held_by(holds: Iterable[OpenHold]) -> Counter[Key]:
+    """What open holds have taken and may give back."""
+    held: Counter[Key] = Counter()
+    for each in holds:
+        held.update(each.amounts)
+        held.subtract(each.finals)
+    return held
+
+
+def sums_by_key(usage: Iterable[Usage]) -> dict[tuple[str, str, str, str], list[int]]:
+    """The figures of rows that have one key, added up."""
+    sums: dict[tuple[str, str, str, str], list[int]] = {}
+    for each in usage:
+        before = sums.get(each.key, [0] * len(FIGURES))
+        sums[each.key] = [a + b for a, b in zip(before, each.figures, strict=True)]
+    return sums

@@ -37,7 +37,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
@@ -53,8 +52,11 @@ from . import (
     Usage,
     abandoned,
     correction,
+    differences,
+    held_by,
     refusals,
     stale_counters,
+    sums_by_key,
 )
 from .dynamodb_client import Client, ConditionFailed
 
@@ -113,7 +115,7 @@ class DynamoStore:
         with self._verb():
             recorded, values = self._look(hold, now)
             if recorded is None:
-                return Outcome((), _of(hold, values))
+                return Outcome((), hold.pick(values))
             return self._write(hold, recorded, now)
 
     def settle(self, hold: Hold, now: int) -> None:
@@ -161,7 +163,7 @@ class DynamoStore:
 
     def _end(self, hold: Hold, recorded: Recorded) -> bool:
         """Whether it was still recorded so."""
-        changes = _changes(recorded.amounts, {entry.key: entry.final for entry in hold.entries})
+        changes = differences(recorded.amounts, {entry.key: entry.final for entry in hold.entries})
         used = correction(hold.usage, recorded.usage if recorded.is_swept else ())
         delete = {"Delete": self._item("holds", hold.id) | _is_version(recorded.version)}
         return self._transact([delete, *self._adds(changes, {}), *self._totals(used)])
@@ -173,7 +175,7 @@ class DynamoStore:
             found, values = self._look(hold, now)
             if found != recorded:
                 if found is None or recorded is None:  # settled meanwhile, or done before
-                    return Outcome((), _of(hold, values))
+                    return Outcome((), hold.pick(values))
                 recorded = found
                 continue
             refused = refusals(hold.entries, values, _amounts(recorded))
@@ -182,16 +184,16 @@ class DynamoStore:
                 if has_swept:
                     continue
             if refused:
-                held = _held(open_holds or ())
+                held = held_by(open_holds or ())
                 return Outcome(tuple(r._replace(held=held[r.key]) for r in refused), values)
         values = self._values(hold.accounts)
         self._drop_stale(hold, values)
-        return Outcome((), _of(hold, values))
+        return Outcome((), hold.pick(values))
 
     def _replacement(self, hold: Hold, recorded: Recorded | None) -> list[Item]:
         amounts = {entry.key: entry.amount for entry in hold.entries}
         finals = {entry.key: entry.final for entry in hold.entries}
-        changes = _changes(_amounts(recorded), amounts)
+        changes = differences(_amounts(recorded), amounts)
         rooms = {
             entry.key: entry.limit - changes.get(entry.key, 0)
             for entry in hold.entries
@@ -210,7 +212,7 @@ class DynamoStore:
         due = [each for each in open_holds if each.ends <= now and each.id != but][:MAX_SWEPT]
         for each in due:
             put = self._put(each._replace(amounts=each.finals, ends=now, is_swept=True))
-            changes = _changes(each.amounts, each.finals)
+            changes = differences(each.amounts, each.finals)
             self._transact([put, *self._adds(changes, {}), *self._totals(abandoned(each.usage))])
         return bool(due), [each for each in open_holds if each not in due]
 
@@ -269,11 +271,7 @@ class DynamoStore:
             yield {"Update" if adds else "ConditionCheck": write}
 
     def _totals(self, usage: Iterable[Usage]) -> Iterator[Item]:
-        sums: dict[tuple[str, ...], list[int]] = {}
-        for each in usage:
-            before = sums.get(each.key, [0] * len(FIGURES))
-            sums[each.key] = [a + b for a, b in zip(before, each.figures, strict=True)]
-        for key, figures in sums.items():
+        for key, figures in sums_by_key(usage).items():
             numbers = range(len(FIGURES))
             yield {
                 "Update": self._item("totals", json.dumps(key))
@@ -408,22 +406,3 @@ def _by_account(
 
 def _amounts(recorded: Recorded | None) -> Mapping[Key, int]:
     return recorded.amounts if recorded else {}
-
-
-def _held(holds: Iterable[Recorded]) -> Counter[Key]:
-    """What open holds have taken and may give back."""
-    held: Counter[Key] = Counter()
-    for each in holds:
-        held.update(each.amounts)
-        held.subtract(each.finals)
-    return held
-
-
-def _changes(old: Mapping[Key, int], new: Mapping[Key, int]) -> dict[Key, int]:
-    """What counters have been given so far by what they are to be given."""
-    changes = {key: new.get(key, 0) - old.get(key, 0) for key in {**old, **new}}
-    return {key: change for key, change in changes.items() if change}
-
-
-def _of(hold: Hold, values: Mapping[Key, int]) -> dict[Key, int]:
-    return {entry.key: values.get(entry.key, 0) for entry in hold.entries}

@@ -37,7 +37,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -54,8 +53,11 @@ from . import (
     Usage,
     abandoned,
     correction,
+    differences,
+    held_by,
     refusals,
     stale_counters,
+    sums_by_key,
 )
 from .firestore_client import (
     Client,
@@ -144,7 +146,7 @@ class FirestoreStore:
         with self._client.deadline():
             while recorded := self._find(hold.id, now):
                 used = correction(hold.usage, recorded.usage if recorded.is_swept else ())
-                changes = _differences(recorded.amounts, finals)
+                changes = differences(recorded.amounts, finals)
                 try:
                     self._client.commit(
                         [self._delete(recorded), *self._adds(changes), *self._totals(used)]
@@ -213,7 +215,7 @@ class FirestoreStore:
     def _replace(self, old: Recorded, new: Recorded) -> tuple[dict[Key, int], Recorded]:
         """In one commit. Returns the values of the new one's counters, and the new one as it stands
         then. Raises ConditionFailed."""
-        changes = {entry.key: 0 for entry in new.entries} | _differences(old.amounts, new.amounts)
+        changes = {entry.key: 0 for entry in new.entries} | differences(old.amounts, new.amounts)
         used = correction((), old.usage) if old.is_swept and not new.is_swept else ()
         if new.is_swept:
             used = abandoned(old.usage)
@@ -230,7 +232,7 @@ class FirestoreStore:
 
     def _take_back(self, written: Recorded, old: Recorded) -> bool:
         """Undo `_replace`. False where somebody has written the hold since."""
-        changes = _differences(written.amounts, old.amounts)
+        changes = differences(written.amounts, old.amounts)
         write = self._put(old, written.version) if old.version else self._delete(written)
         used = abandoned(old.usage) if old.is_swept else ()
         try:
@@ -244,10 +246,7 @@ class FirestoreStore:
         accounts = strings(hold.accounts)
         found, read_time = self._client.query(where("accounts", "ARRAY_CONTAINS_ANY", accounts))
         values = self._counters(hold.accounts, read_time)
-        held: Counter[Key] = Counter()
-        for each in map(_parse, found.values()):
-            held.update(each.amounts)
-            held.subtract(each.finals)
+        held = held_by(map(_parse, found.values()))
         refused = refusals(hold.entries, values, amounts)
         return tuple(each._replace(held=held[each.key]) for each in refused), values
 
@@ -303,8 +302,7 @@ class FirestoreStore:
         }
 
     def _values(self, hold: Hold) -> dict[Key, int]:
-        counters = self._counters(hold.accounts)
-        return {entry.key: counters.get(entry.key, 0) for entry in hold.entries}
+        return hold.pick(self._counters(hold.accounts))
 
     def _update(self, identity: str, fields: Json) -> Json:
         return {"update": {"name": self._client.name(identity), "fields": fields}}
@@ -346,11 +344,7 @@ class FirestoreStore:
         ]
 
     def _totals(self, usage: Iterable[Usage]) -> Iterator[Json]:
-        sums: dict[tuple[str, str, str, str], list[int]] = {}
-        for each in usage:
-            before = sums.get(each.key, [0] * len(FIGURES))
-            sums[each.key] = [a + b for a, b in zip(before, each.figures, strict=True)]
-        for key, figures in sums.items():
+        for key, figures in sums_by_key(usage).items():
             day, person, *_ = key
             fields = {name: string(value) for name, value in zip(Usage._fields, key, strict=False)}
             fields["person_day"] = string(_pair(person, day))
@@ -374,12 +368,6 @@ def _over(hold: Hold, values: Amounts, old: Recorded) -> tuple[Refusal, ...]:
         e.key: values.get(e.key, 0) - (e.amount - old.amounts.get(e.key, 0)) for e in hold.entries
     }
     return refusals(hold.entries, before, old.amounts)
-
-
-def _differences(old: Amounts, new: Amounts) -> dict[Key, int]:
-    """What counters have been given so far by what they are to be given."""
-    changes = {key: new.get(key, 0) - old.get(key, 0) for key in {**old, **new}}
-    return {key: change for key, change in changes.items() if change}
 
 
 def _by_account(keys: Iterable[Key]) -> list[Key]:

@@ -13,7 +13,6 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
@@ -30,6 +29,8 @@ from . import (
     Usage,
     abandoned,
     correction,
+    differences,
+    held_by,
     refusals,
     stale_counters,
 )
@@ -273,11 +274,10 @@ def _sweep(db: sqlite3.Connection, now: int, but: str = "") -> None:
 def _write(db: sqlite3.Connection, hold: Hold, amounts: Mapping[Key, int]) -> Outcome:
     """Have a hold add what its entries say instead of `amounts`, or refuse that."""
     counters = {account: _counters(db, account) for account in hold.accounts}
-    values = {
-        (account, name): value for account in counters for name, value in counters[account].items()
-    }
+    values = _by_key(counters)
     if refused := refusals(hold.entries, values, amounts):
-        held = _held(db)
+        open_holds = db.execute(f"{READ_HOLD} where swept = 0")
+        held = held_by(map(_parse, open_holds))
         return Outcome(tuple(each._replace(held=held[each.key]) for each in refused), values)
     new = {entry.key: entry.amount for entry in hold.entries}
     _replace(db, amounts, new)
@@ -288,20 +288,10 @@ def _write(db: sqlite3.Connection, hold: Hold, amounts: Mapping[Key, int]) -> Ou
     return Outcome((), {key: values.get(key, 0) + new[key] - amounts.get(key, 0) for key in new})
 
 
-def _held(db: sqlite3.Connection) -> Counter[Key]:
-    """What open holds have taken and may give back."""
-    held: Counter[Key] = Counter()
-    for row in db.execute(f"{READ_HOLD} where swept = 0"):
-        recorded = _parse(row)
-        held.update(recorded.amounts)
-        held.subtract(recorded.finals)
-    return held
-
-
 def _replace(db: sqlite3.Connection, old: Mapping[Key, int], new: Mapping[Key, int]) -> None:
     """What counters have been given so far by what they are to be given."""
-    changes = {key: new.get(key, 0) - old.get(key, 0) for key in {**old, **new}}
-    db.executemany(ADD_TO_COUNTER, [(*key, change) for key, change in changes.items() if change])
+    changes = differences(old, new)
+    db.executemany(ADD_TO_COUNTER, [(*key, change) for key, change in changes.items()])
 
 
 def _counters(db: sqlite3.Connection, account: str) -> dict[str, int]:
@@ -311,7 +301,13 @@ def _counters(db: sqlite3.Connection, account: str) -> dict[str, int]:
 def _values(db: sqlite3.Connection, hold: Hold) -> dict[Key, int]:
     """Of the counters of a hold."""
     counters = {account: _counters(db, account) for account in hold.accounts}
-    return {entry.key: counters[entry.account].get(entry.counter, 0) for entry in hold.entries}
+    return hold.pick(_by_key(counters))
+
+
+def _by_key(counters: Mapping[str, Mapping[str, int]]) -> dict[Key, int]:
+    return {
+        (account, name): value for account in counters for name, value in counters[account].items()
+    }
 
 
 def _add_totals(db: sqlite3.Connection, usage: Iterable[Usage]) -> None:
