@@ -24,7 +24,7 @@ from .. import clock, config
 from ..team import counters, opening, people, tokens
 from ..team.people import BadRevocation, Revocations
 from ..team.plans import Plans
-from ..team.tokens import LATEST, BadToken, Token
+from ..team.tokens import BadToken, Token
 
 TOKENS, AUDIT = "tokens", "audit"
 """Accounts of the store."""
@@ -117,14 +117,7 @@ class Registry:
         """The Unix second from which it is; None where it is not."""
         if self._revocations.has(token):
             return 0
-        marks = self._read(f"{counters.PERSON}{token.person}")
-        seconds = [0 for each in token.ids if marks.get(f"{counters.REVOKED}{each}")]
-        for each in token.ids:
-            if value := marks.get(f"{counters.REVOKED_FROM}{each}"):
-                seconds.append(LATEST - value)
-        if marks.get(counters.REVOKED_BEFORE, 0) > token.issued:
-            seconds.append(0)
-        return min(seconds, default=None)
+        return counters.revoked_from(token, self._read(f"{counters.PERSON}{token.person}"))
 
     def second_before(self, person: str, day: str) -> int:
         """That a day or a moment begins with, in the plans' zone. Ends the command where it is

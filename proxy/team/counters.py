@@ -4,7 +4,7 @@ refusal is explained.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import tzinfo
 from typing import NamedTuple
 
@@ -98,6 +98,18 @@ def revocation(identity: str, second: int, now: int) -> tuple[str, int]:
     if second <= now:
         return f"{REVOKED}{identity}", 1
     return f"{REVOKED_FROM}{identity}", LATEST - second
+
+
+def revoked_from(token: Token, values: Mapping[str, int]) -> int | None:
+    """The Unix second from which the marks in its person's account revoke a token, 0 for at once;
+    None where they do not."""
+    seconds = [0 for each in token.ids if values.get(f"{REVOKED}{each}")]
+    for each in token.ids:
+        if value := values.get(f"{REVOKED_FROM}{each}"):
+            seconds.append(LATEST - value)
+    if values.get(REVOKED_BEFORE, 0) > token.issued:
+        seconds.append(0)
+    return min(seconds, default=None)
 
 
 def is_mark(entry: Entry) -> bool:
