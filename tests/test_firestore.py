@@ -216,7 +216,9 @@ def test_marks_of_nobody_are_dropped_with_old_windows(
 
     def request(minute: int) -> Hold:
         mark = Entry(ALICE, f"revoked.t{minute}", 0, 0)
-        return Hold(f"h{minute}", (Entry(ALICE, f"requests:{minute}", 1), mark), SOON, ())
+        later = Entry(ALICE, f"revoked_from.t{minute}", 0, 9)
+        entries = (Entry(ALICE, f"requests:{minute}", 1), mark, later)
+        return Hold(f"h{minute}", entries, SOON, ())
 
     store.hold(request(1), NOW)
     with before_commit(2, lambda: other.mark(ALICE, "revoked.t1", NOW)):
@@ -225,7 +227,7 @@ def test_marks_of_nobody_are_dropped_with_old_windows(
     store.hold(request(3), NOW)
     assert store.read(ALICE) == {
         **{"requests:2": 1, "requests:3": 1},
-        **{"revoked.t1": NOW, "revoked.t3": 0},
+        **{"revoked.t1": NOW, "revoked.t3": 0, "revoked_from.t3": 0},
     }
     other.close()
 

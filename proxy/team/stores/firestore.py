@@ -266,14 +266,15 @@ class FirestoreStore:
             self._sweep_at = now + SWEEP_SECONDS
 
     def _drop_stale(self, hold: Hold, values: Amounts) -> None:
-        """When a window begins: counters of old ones, and marks that nothing revokes."""
+        """When a window begins: counters of old ones, and those without a window that are 0, as the
+        marks of tokens that are not revoked."""
         if not any(":" in e.counter and e.amount == values.get(e.key) for e in hold.entries):
             return
         ids = {document_id("account", account): account for account in hold.accounts}
         for identity, document in self._client.get(list(ids)).items():
             counters, own = _parse_counters(document), hold.of(ids[identity])
             used = {entry.counter for entry in own}
-            unused = (n for n, v in counters.items() if not v and n.startswith("revoked."))
+            unused = (n for n, v in counters.items() if not v and ":" not in n)
             stale = [*stale_counters(counters, own), *(n for n in unused if n not in used)]
             if stale:
                 write = self._update(identity, {})
