@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from ..wire import Json
+from .integers import as_list
 
 BRACKETS = {"object": "{", "array": "["}
 SCALAR_STARTS = {
@@ -53,7 +54,7 @@ class AnswerSchema:
 
     def allows_scalar(self, value: Any) -> bool:
         """Whether a document may be that string, number, truth value or null."""
-        enum = _list(self._schema.get("enum"))
+        enum = as_list(self._schema.get("enum"))
         begins_so = json.dumps(value)[0] in self.scalar_starts
         return begins_so and (not enum or (type(value), value) in [(type(e), e) for e in enum])
 
@@ -89,7 +90,7 @@ def _kinds(schema: Json) -> set[str]:
     if "type" not in schema:
         if alternatives := [*_alternatives(schema)]:
             return set().union(*map(_kinds, alternatives))
-        if enum := _list(schema.get("enum")):
+        if enum := as_list(schema.get("enum")):
             return {PYTHON_TYPES[type(value)] for value in enum}
     given = schema.get("type", "object" if "properties" in schema else None)
     kinds = given if isinstance(given, list) else [given]
@@ -101,12 +102,12 @@ def _item_kinds(schema: Json) -> set[str]:
     """The same of the first element of an array."""
     if alternatives := [each for each in _alternatives(schema) if "array" in _kinds(each)]:
         return set().union(*map(_item_kinds, alternatives))
-    first = [*_list(schema.get("prefixItems")), schema.get("items")][0]
+    first = [*as_list(schema.get("prefixItems")), schema.get("items")][0]
     return _kinds(first) if isinstance(first, dict) else {*TYPES}
 
 
 def _allows_members(schema: Json, names: Collection[str]) -> bool:
-    if any(isinstance(name, str) and name not in names for name in _list(schema.get("required"))):
+    if any(isinstance(name, str) and name not in names for name in as_list(schema.get("required"))):
         return False
     alternatives = [each for each in _alternatives(schema) if "object" in _kinds(each)]
     return not alternatives or any(_allows_members(each, names) for each in alternatives)
@@ -114,8 +115,4 @@ def _allows_members(schema: Json, names: Collection[str]) -> bool:
 
 def _alternatives(schema: Json) -> Iterator[Json]:
     for key in ("anyOf", "oneOf"):
-        yield from (each for each in _list(schema.get(key)) if isinstance(each, dict))
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+        yield from (each for each in as_list(schema.get(key)) if isinstance(each, dict))

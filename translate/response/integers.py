@@ -148,7 +148,7 @@ def _find_alternatives(schemas: Iterable[Any], root: Json) -> list[Json]:
         if isinstance(schema, dict) and id(schema) not in found:
             found[id(schema)] = schema
             for name in UNIONS:
-                waiting += _list(schema.get(name))[:MAX_ALTERNATIVES]
+                waiting += as_list(schema.get(name))[:MAX_ALTERNATIVES]
             waiting.append(_resolve(schema.get("$ref"), root))
     return [*found.values()]
 
@@ -176,15 +176,16 @@ def _of_member(name: str, schemas: Iterable[Json]) -> Iterator[Any]:
 
 def _of_element(position: int, schemas: Iterable[Json]) -> Iterator[Any]:
     for schema in schemas:
-        first = _list(schema.get("prefixItems")) or _list(schema.get("items"))
+        first = as_list(schema.get("prefixItems")) or as_list(schema.get("items"))
         yield first[position] if position < len(first) else schema.get("items")
 
 
 def _types(schema: Json) -> list[Any]:
     kind = schema.get("type")
-    kinds = [kind] if isinstance(kind, str) else _list(kind)[:MAX_ALTERNATIVES]
+    kinds = [kind] if isinstance(kind, str) else as_list(kind)[:MAX_ALTERNATIVES]
     return [each for each in kinds if isinstance(each, str)]
 
 
-def _list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
+    """What a schema has where a list belongs; [] for anything else."""
     return value if isinstance(value, list) else []
