@@ -224,7 +224,7 @@ def test_bound_of_a_budget_is_the_one_in_the_code() -> None:
     assert f"up to {holds.HELD_OUTPUT:,} tokens of\noutput" in TEAM
     assert f"grows by {holds.STEP:,} tokens" in TEAM
     assert f"one step of {holds.STEP:,} tokens" in TEAM
-    assert f"From {budget.SOFT_MARKS[0]:.0%}".replace("%", " %") in TEAM
+    assert f"From {budget.WARNING_SHARE:.0%}".replace("%", " %") in TEAM
     assert f"`retry-after: {refusals.BUSY_SECONDS}`" in TEAM
 
 

@@ -29,8 +29,8 @@ MAX_KEPT = 1_000
 """Requests that have ended while the store was down, to be settled when it is back. What is beyond
 is charged as an abandoned hold is: by what was known."""
 
-SOFT_MARKS = (0.75, 0.95)
-"""Shares of a budget from which its person is warned: those of Claude Code's own notices."""
+WARNING_SHARE = 0.75
+"""Of a budget, from which its person is warned: that of Claude Code's first notice."""
 
 KEPT_AT_ONCE = 10
 """Of them, settled with one later request: none of those pays for an outage."""
@@ -193,10 +193,10 @@ class Charge:
             raise self._budgets.explain(error, self.hold.member, now) from None
 
     def warning(self, now: int) -> tuple[float, str] | None:
-        """The used share of the budget that is fullest, and a sentence about it, from the first of
-        SOFT_MARKS on."""
+        """The used share of the budget that is fullest, and a sentence about it, from WARNING_SHARE
+        on."""
         budget = self.hold.fullest()
-        if budget is None or (share := used_share(budget)) < SOFT_MARKS[0]:
+        if budget is None or (share := used_share(budget)) < WARNING_SHARE:
             return None
         plan, plans = self.hold.member.token.plan, self._budgets.plans
         return share, refusals.warn(budget, share, plan, plans, now)

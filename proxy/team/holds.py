@@ -192,7 +192,7 @@ class RequestHold:
             for entry in entries
             if counters.is_budget(entry)
         ]
-        return max(budgets, key=lambda each: used_share(each), default=None)
+        return max(budgets, key=used_share, default=None)
 
     @property
     def nano_usd(self) -> int:

@@ -17,6 +17,8 @@ from . import money
 from .budget import Budgets, Charge
 from .holds import Member, Request, Spent
 
+MESSAGE_STOP = "message_stop"
+
 JUDGE = "auto_mode"
 """The class of the requests of auto mode's judge."""
 
@@ -79,9 +81,6 @@ class MemberPayer:
             log_entry.request_class,
         )
         return self.budgets.admit(self.member, order, clock.now())
-
-
-MESSAGE_STOP = "message_stop"
 
 
 def _spent(requests: Requests, log_entry: RequestLog) -> Iterator[Spent]:
