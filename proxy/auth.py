@@ -94,7 +94,7 @@ class Caller(NamedTuple):
 
 
 class SharedToken:
-    """PROXY_TOKEN, the same for all: nobody is told apart. "" where there is none."""
+    """PROXY_TOKEN, the same for all callers, who are not distinguished. "" where there is none."""
 
     counting = Counting.NOT
 

@@ -82,8 +82,12 @@ def test_token_alone_is_on_standard_output(run: Run) -> None:
         NOW + 90 * DAY,
     )
     assert audits(error) == [("token create", token.id, "alice", "bob")]
-    for said in ("export ANTHROPIC_AUTH_TOKEN=gmp_...", "2027-02-26 12:00 UTC", "plan standard"):
-        assert said in error
+    for sentence in (
+        "export ANTHROPIC_AUTH_TOKEN=gmp_...",
+        "2027-02-26 12:00 UTC",
+        "plan standard",
+    ):
+        assert sentence in error
     assert output.strip() not in error
     assert SECRET not in output + error
 
@@ -347,7 +351,7 @@ def test_revoke_finds_whose_token_it_is(run: Run, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("grace", "marks", "said"),
+    ("grace", "marks", "sentence"),
     [
         ((), {"revoked_from.alice-1": LATEST - NOW - 7 * DAY}, "from 2026-12-05 12:00 UTC on"),
         (("--grace", "12h"), {"revoked_from.alice-1": LATEST - NOW - DAY // 2}, "from 2026-11-29"),
@@ -355,7 +359,7 @@ def test_revoke_finds_whose_token_it_is(run: Run, url: str) -> None:
     ],
 )
 def test_token_is_replaced(
-    run: Run, url: str, grace: tuple[str, ...], marks: dict[str, int], said: str
+    run: Run, url: str, grace: tuple[str, ...], marks: dict[str, int], sentence: str
 ) -> None:
     old = made(group="core", plan="large")
     code, output, error = run("rotate", *grace, given=old, PROXY_STORE=url, PROXY_PLANS=PLANS)
@@ -364,7 +368,7 @@ def test_token_is_replaced(
     assert (token.issued, token.expires, token.id == "alice-1") == (NOW, NOW + DAY + 60, False)
     store = SqliteStore(url.removeprefix("sqlite://"))
     assert store.read("person:alice") == marks
-    assert said in error
+    assert sentence in error
     assert [act for act, *_ in audits(error)] == ["token create", "token rotate"]
     shown = run("show", given=old, PROXY_STORE=url)[1]
     assert f"revoked       {'from 2026-1' if 'revoked_from.alice-1' in marks else 'yes'}" in shown

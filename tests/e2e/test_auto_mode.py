@@ -64,7 +64,7 @@ def newest(claude: ClaudeCode) -> ClaudeCode:
 
 
 def results(emulator: Emulator, key: str) -> list[str]:
-    """What the model was told of each call, by the last request that has some."""
+    """The tool result of each call that the model got, by the last request that has some."""
     found: list[str] = []
     for request in emulator.journal(key):
         parts = [part for content in request["body"]["contents"] for part in content["parts"]]

@@ -133,7 +133,7 @@ def test_spent_budget_is_said_at_once(
 def test_answer_that_is_cut_for_want_of_money_is_explained(
     start: Start, tmp_path: Path, version: str
 ) -> None:
-    """Complaint 7: the client asks once more, and is told why."""
+    """Complaint 7: the client asks once more, and prints why."""
     chunks = [{"text": "Hel"}, {"delay": 0.1}, {"text": "lo."}, {"delay": 0.1}, {"text": "lo."}]
     large = {"promptTokenCount": 8_000, "candidatesTokenCount": 60_000}
     with start(0.70, {"chunks": chunks, "usage": large, "repeat": True}) as near:
@@ -142,7 +142,7 @@ def test_answer_that_is_cut_for_want_of_money_is_explained(
 
 
 def test_open_streams_are_waited_for(start: Start, tmp_path: Path) -> None:
-    """The client tries again as it is told, without a word to the person."""
+    """The client tries again as `retry-after` asks, without a word to the person."""
     slow = {
         "chunks": [{"text": "Hel"}, {"delay": 3}, {"text": "lo."}],
         "when": {"user_text": "Hi."},

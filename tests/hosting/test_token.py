@@ -119,5 +119,5 @@ def test_aws_accepts_the_line_up_to_the_account(tmp_path: Path) -> None:
     tools.aws()
     _, started = make(tmp_path, *AWS, STORED=STORED[AWS])
     [arguments] = [words[1:] for words in started if words[0] == "aws"]
-    said = tools.run(["aws", *arguments], tmp_path, tools.alone(tmp_path)).stderr
-    assert "Unable to locate credentials" in said
+    errors = tools.run(["aws", *arguments], tmp_path, tools.alone(tmp_path)).stderr
+    assert "Unable to locate credentials" in errors

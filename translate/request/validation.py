@@ -205,7 +205,7 @@ block_list = list_of(block, "a string or a list of content blocks")
 
 def past_block(value: Any) -> Any:
     """A block of the model's own turn: the client has it in its history and sends it with every
-    request, so that it is mended, never refused. Blocks may nest too deeply to be looked at."""
+    request, so that it is repaired, never refused. Blocks may nest too deeply to be looked at."""
     try:
         return block(value)
     except (InvalidValue, RecursionError):
