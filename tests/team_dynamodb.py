@@ -20,24 +20,12 @@ from moto.core.models import botocore_stubber
 from moto.dynamodb.models import DynamoDBBackend
 
 from proxy.team.stores.dynamodb import DynamoStore
+from tests.team_clock import Clock
 
 TABLE = "team"
 REGION = "eu-central-1"
 UNREACHABLE = {"slow": ReadTimeoutError, "down": EndpointConnectionError}
 CODES = {"throttled": "ThrottlingException", "over": "ProvisionedThroughputExceededException"}
-
-
-class Clock:
-    """Goes on while somebody sleeps, and at no other time: no deadline depends on the machine."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def __call__(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
 
 
 class Dynamo:

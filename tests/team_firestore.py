@@ -20,6 +20,7 @@ import pytest
 import requests
 
 from proxy.team.stores.firestore import FirestoreStore
+from tests.team_clock import Clock
 
 JAR = "platform/cloud-firestore-emulator/cloud-firestore-emulator.jar"
 MAIN = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
@@ -76,19 +77,6 @@ def serve() -> str:
 
 def end(process: subprocess.Popen[bytes]) -> None:
     process.communicate()
-
-
-class Clock:
-    """Goes on while somebody sleeps, and at no other time: no deadline depends on the machine."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def __call__(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
 
 
 def no_headers(seconds: float) -> Mapping[str, str]:

@@ -13,7 +13,8 @@ import requests
 from proxy.team.stores import SWEPT_SECONDS, Entry, Hold, StoreError, Usage
 from proxy.team.stores.firestore import MAX_SWEPT, FirestoreStore
 from proxy.team.stores.firestore_client import HOST
-from tests.team_firestore import Clock, Firestore, answered, intercepted
+from tests.team_clock import Clock
+from tests.team_firestore import Firestore, answered, intercepted
 
 pytestmark = pytest.mark.firestore
 
