@@ -18,6 +18,18 @@ from proxy.team.stores.sqlite import SqliteStore
 from tests.team_dynamodb import Dynamo
 from tests.team_firestore import Firestore
 
+SECRET = "s" * 32
+
+
+def team_settings(key: str, path: Path, plans: str) -> dict[str, str]:
+    """Of a server that asks Gemini with this key and counts in this file."""
+    return {
+        "GEMINI_API_KEY": key,
+        "PROXY_SECRET": SECRET,
+        "PROXY_PLANS": plans,
+        "PROXY_STORE": f"sqlite://{path}",
+    }
+
 
 def closing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a fixture does so that no test leaves a connection open: Python 3.13 warns of it."""

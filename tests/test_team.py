@@ -18,9 +18,8 @@ from proxy.team.stores import Usage
 from proxy.team.stores.sqlite import SqliteStore
 from proxy.team.tokens import Token
 from tests.servers import Emulator
-from tests.team_stores import closing
+from tests.team_stores import SECRET, closing, team_settings
 
-SECRET = "s" * 32
 NOW = int(datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp())
 DAY = "2026-11-28"
 PLANS = """
@@ -63,19 +62,12 @@ class Team:
         self._make = make
         self._emulator = emulator
         self.key = key
-        self.url = f"sqlite://{path}"
+        self.path = path
         self.store = SqliteStore(str(path))
         self.start()
 
     def start(self, **environ: str) -> None:
-        given = {
-            "GEMINI_API_KEY": self.key,
-            "PROXY_SECRET": SECRET,
-            "PROXY_PLANS": PLANS,
-            "PROXY_STORE": self.url,
-            **environ,
-        }
-        self.client = self._make(**given)
+        self.client = self._make(**{**team_settings(self.key, self.path, PLANS), **environ})
 
     def script(self, *replies: Any) -> None:
         self._emulator.script(self.key, *replies)
@@ -341,7 +333,7 @@ def test_health_says_for_whom_budgets_hold(
 def test_store_that_is_down_is_no_401(team: Team, down: str, status: int, health: str) -> None:
     """Complaint 13: and it recovers by itself."""
     team.store.check()
-    path = Path(team.url.removeprefix("sqlite://"))
+    path = team.path
     team.store.close()
     path.unlink()
     path.mkdir()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from proxy.team.stores import Entry, Hold, Usage
 from proxy.team.stores.sqlite import IN_MEMORY, SqliteStore
 from proxy.team.usage import BadSince, Span, read_span
 from tests.servers import Emulator
-from tests.team_stores import closing
-from tests.test_team import COST, DAY, HELLO, NOW, Team, access_token
+from tests.test_team import COST, DAY, HELLO, NOW, Team, access_token, at_noon
+
+__all__ = ["at_noon"]
 
 TODAY = date(2026, 11, 28)
 PLANS = """
@@ -41,12 +42,6 @@ ROWS = (
     Usage("2026-11-28", "alice", "neon", "main", 1, 0, 100, 0, 10, 10**9, 0, 0, 101),
     Usage("2026-11-28", "bob", "neon", "subagent", 2, 0, 1, 0, 1, 5, 0, 0, 4),
 )
-
-
-@pytest.fixture(autouse=True)
-def at_noon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(clock, "now", lambda: NOW)
-    yield from closing(monkeypatch)
 
 
 @pytest.fixture

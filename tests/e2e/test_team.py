@@ -18,8 +18,8 @@ from proxy.team.tokens import Token
 from tests import servers
 from tests.e2e.claude_code import NEWEST, OLDEST, VERSIONS, ClaudeCode
 from tests.servers import Emulator
+from tests.team_stores import SECRET, team_settings
 
-SECRET = "s" * 32
 PLANS = """
 contact = "Ask Bob."
 [plans.standard]
@@ -71,13 +71,7 @@ def start(emulator: Emulator, key: str, tmp_path: Path) -> Start:
             for day in (0, DAY_SECONDS):  # it may be midnight meanwhile
                 name = f"usd_day:{datetime.fromtimestamp(now + day, UTC):%Y-%m-%d}"
                 store.mark("person:alice", name, int(used * 10**9))
-            settings = {
-                "GEMINI_ENDPOINT": emulator.url,
-                "GEMINI_API_KEY": key,
-                "PROXY_SECRET": SECRET,
-                "PROXY_PLANS": PLANS,
-                "PROXY_STORE": f"sqlite://{path}",
-            }
+            settings = {"GEMINI_ENDPOINT": emulator.url, **team_settings(key, path, PLANS)}
             token = Token(("t1",), "alice", plan, now - 9, now + DAY_SECONDS)
             with servers.serving(servers.PROXY, settings) as url:
                 yield Near(url, tokens.create(token, SECRET), store, key)

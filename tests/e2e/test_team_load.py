@@ -28,9 +28,9 @@ from proxy.team.stores.sqlite import SqliteStore
 from proxy.team.tokens import Token
 from tests import servers
 from tests.servers import Emulator
+from tests.team_stores import SECRET, team_settings
 from translate.models import CHECKED, Tokens, find
 
-SECRET = "s" * 32
 PROCESSES, PEOPLE, STREAMS, REQUESTS = 4, 20, 8, 16
 PER_MINUTE = 12
 USD, GROUP_USD = 0.10, 1.40
@@ -82,11 +82,8 @@ class Team:
         self.store = SqliteStore(str(path), 60)
         stack.callback(self.store.close)
         settings = {
+            **team_settings(key, path, PLANS),
             "GEMINI_ENDPOINT": emulator.url,
-            "GEMINI_API_KEY": key,
-            "PROXY_SECRET": SECRET,
-            "PROXY_PLANS": PLANS,
-            "PROXY_STORE": f"sqlite://{path}",
             "PROXY_STOP_SECONDS": "1",
         }
         self.urls = [
