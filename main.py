@@ -54,7 +54,7 @@ from translate import ApiError, models, translate
 
 if TYPE_CHECKING:
     from proxy.recording.recorder import Recorder
-    from proxy.web.health import EndpointHealth
+    from proxy.web.site import Site
 
 server.refuse_debug()
 server.return_large_blocks()
@@ -221,52 +221,38 @@ def show_model(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     return json_response(models.to_models_api(model, model_id, today=clock.today()))
 
 
-def show_usage(request: flask.Request, log_entry: RequestLog) -> flask.Response:
-    """GET /usage.json: what the holder of an access token has used, and what is left."""
-    from proxy.team import usage  # not where nobody is counted
-
-    payer = authenticate(request, log_entry, needs_key=False).payer
-    response = json_response(usage.answer(payer, request.args, clock.now()))
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
 def show_health(request: flask.Request, log_entry: RequestLog) -> flask.Response:
     """GET and HEAD / and /api/hello: no key needed. A browser gets a page."""
     if request.path == routes.HEALTH:
         accepted = request.accept_mimetypes.best_match(("application/json", "text/html"))
         if accepted == "text/html":
-            return show_page(request)
+            return show_page(request, log_entry)
     health = {"status": "ok", "api": "/v1/messages", "version": __version__}
     more = {"budgets": access_tokens.counting, "instance": settings.instance}
     return json_response(health | {name: value for name, value in more.items() if value})
 
 
-def show_page(request: flask.Request) -> flask.Response:
-    """How to use this server, for a person; at this machine also what it has done."""
-    from proxy.web import HEADERS, home  # a person comes rarely, and a cold start pays for imports
+def show_page(request: flask.Request, log_entry: RequestLog) -> flask.Response:
+    """A page for a person, or figures (web/site.py)."""
+    from proxy.web import page  # a person comes rarely, and a cold start pays for imports
 
-    scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
-    is_local = auth.is_local(request.headers, request.remote_addr)
-    page = home.home(
-        settings,
-        gemini.platform,
-        f"{'https' if scheme == 'https' else 'http'}://{request.host}",
-        today=clock.today(),
-        counting=access_tokens.counting.sentence,
-        endpoint=endpoint_health().look(new_poller(request)) if is_local else None,
-        recent=list(reversed(request_log.recent)) if is_local else None,
+    route = routes.find(request.path) or routes.HEALTH
+    poller = new_poller(request)
+    answer = site().answer(page.read(request, route, log_entry, poller, socket_of(request)))
+    response = flask.Response(
+        iter([answer.body]), answer.status, headers=answer.headers, content_type=answer.content_type
     )
-    response = flask.Response(iter([page]), mimetype="text/html", headers=HEADERS)
-    response.content_length = len(page)
+    response.content_length = len(answer.body)
     return response
 
 
 @functools.cache
-def endpoint_health() -> EndpointHealth:
+def site() -> Site:
     from proxy.web.health import EndpointHealth
+    from proxy.web.site import Site
 
-    return EndpointHealth(gemini, urlsplit(endpoint.base_url).netloc)
+    health = EndpointHealth(gemini, urlsplit(endpoint.base_url).netloc)
+    return Site(settings, access_tokens, gemini, health)
 
 
 def answer_options(request: flask.Request, log_entry: RequestLog) -> flask.Response:
@@ -291,7 +277,7 @@ HANDLERS: dict[str, dict[str, Handler]] = {
     routes.COUNT_TOKENS: {"POST": count_tokens},
     routes.MODELS: {"GET": list_models, "HEAD": list_models},
     routes.MODEL: {"GET": show_model, "HEAD": show_model},
-    routes.USAGE: {"GET": show_usage, "HEAD": show_usage},
+    **{route: dict.fromkeys(methods, show_page) for route, methods in routes.PAGES.items()},
 }
 """Route -> method -> handler."""
 
@@ -361,12 +347,8 @@ def finish(response: flask.Response, log_entry: RequestLog) -> flask.Response:
     return response
 
 
-def authenticate(
-    request: flask.Request, log_entry: RequestLog, *, needs_key: bool = True
-) -> auth.Caller:
-    caller = auth.authenticate(
-        request.headers, request.remote_addr, settings, access_tokens, needs_key=needs_key
-    )
+def authenticate(request: flask.Request, log_entry: RequestLog) -> auth.Caller:
+    caller = auth.authenticate(request.headers, request.remote_addr, settings, access_tokens)
     log_entry.caller_id = caller.caller_id
     log_entry.person, log_entry.plan = caller.payer.person, caller.payer.plan
     return caller

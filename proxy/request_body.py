@@ -57,21 +57,22 @@ T = TypeVar("T")
 _with_send_timeout: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 """Clients whose SO_SNDTIMEO is set: once for each connection, as it stays."""
 
-TOO_LARGE = f"The request is larger than {MAX_BYTES // 1_000_000} MB."
+TOO_LARGE = "The request is larger than {:,} {}."
 TIMED_OUT = "Timed out while reading the request body."
 UNREADABLE = "The request's body cannot be read to its end."
 
 
-def check_length(length: int) -> None:
+def check_length(length: int, max_bytes: int = MAX_BYTES) -> None:
     """Raises ApiError 413 for a body that is too large."""
-    if length > MAX_BYTES:
-        raise ApiError(413, TOO_LARGE)
+    if length > max_bytes:
+        raise too_large(max_bytes)
 
 
 def read_body(
     stream: IO[bytes],
     client: socket.socket | None = None,
     reserve: Callable[[int], None] = lambda size: None,
+    max_bytes: int = MAX_BYTES,
 ) -> bytearray:
     """A request's body. Raises ApiError 413 for one that is too large, 408 for one that stops.
 
@@ -85,15 +86,20 @@ def read_body(
         set_send_timeout(client)
         _readings[client] = reading
     try:
-        body = _within(SILENCE_SECONDS, client, lambda: _read(stream, reserve, reading))
+        body = _within(SILENCE_SECONDS, client, lambda: _read(stream, reserve, reading, max_bytes))
     finally:
         if client is not None:
             del _readings[client]
         if reading.is_late:
             raise ApiError(408, TIMED_OUT)
     if body is None:
-        raise ApiError(413, TOO_LARGE)
+        raise too_large(max_bytes)
     return body
+
+
+def too_large(max_bytes: int) -> ApiError:
+    size = (max_bytes // 1_000_000, "MB") if max_bytes >= 1_000_000 else (max_bytes, "bytes")
+    return ApiError(413, TOO_LARGE.format(*size))
 
 
 def set_send_timeout(client: socket.socket) -> None:
@@ -154,11 +160,13 @@ def end_late(max_slow: int, now: float) -> None:
             reading.end()
 
 
-def _read(stream: IO[bytes], reserve: Callable[[int], None], reading: Reading) -> bytearray | None:
+def _read(
+    stream: IO[bytes], reserve: Callable[[int], None], reading: Reading, max_bytes: int
+) -> bytearray | None:
     """A whole body; None for one that is too large, of which the rest is discarded."""
     body = bytearray()
-    while len(body) <= MAX_BYTES:
-        size = min(READ_BYTES, MAX_BYTES + 1 - len(body))
+    while len(body) <= max_bytes:
+        size = min(READ_BYTES, max_bytes + 1 - len(body))
         try:
             reserve(len(body) + size)
         except ApiError:

@@ -19,7 +19,10 @@ MODEL = "/v1/models/{id}"
 USAGE = "/usage.json"
 
 MODEL_PREFIX = "/v1/models/"
-EXACT = frozenset({HEALTH, HELLO, MESSAGES, COUNT_TOKENS, MODELS, USAGE})
+PAGES = {USAGE: ("GET", "HEAD")}
+"""Beside the API, and the methods of each: web/site.py makes them."""
+
+EXACT = frozenset({HEALTH, HELLO, MESSAGES, COUNT_TOKENS, MODELS, *PAGES})
 
 HEALTH_CHECKS = frozenset({HEALTH, HELLO})
 """Asked for every few seconds, and worth no line in the log."""

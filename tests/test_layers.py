@@ -48,10 +48,11 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy": LANES,
     "proxy/team/stores": (),
     "proxy/team": (*LANES, "proxy", "proxy/team/stores"),
+    "proxy/web": (*LANES, "proxy", "proxy/team", "proxy/team/stores"),
     "proxy/aws": (*LANES, "proxy", "main.py"),
     "proxy/cli": (*LANES, "proxy", "proxy/team", "proxy/team/stores"),
     "proxy/__main__.py": (*LANES, "proxy", "proxy/cli"),
-    "main.py": (*LANES, "proxy", "proxy/team"),
+    "main.py": (*LANES, "proxy", "proxy/team", "proxy/web"),
 }
 """Folder -> the floors below it. A module belongs to the innermost; translate/__init__.py, which
 gives out the names of both lanes, to none."""

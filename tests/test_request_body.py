@@ -42,7 +42,6 @@ class Body(io.BytesIO):
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits a test need not send megabytes for."""
-    monkeypatch.setattr(request_body, "MAX_BYTES", 10)
     monkeypatch.setattr(request_body, "MAX_IGNORED_BYTES", 43)
     monkeypatch.setattr(request_body, "READ_BYTES", 8)
 
@@ -50,7 +49,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("size", [0, 1, 10])
 def test_a_body_is_read_whole(size: int) -> None:
-    assert read_body(Body(b"x" * size)) == b"x" * size
+    assert read_body(Body(b"x" * size), max_bytes=10) == b"x" * size
 
 
 @pytest.mark.usefixtures("small")
@@ -65,10 +64,10 @@ def test_a_body_is_read_whole(size: int) -> None:
 def test_a_body_that_is_too_large_is_read_on_and_refused(size: int, ignored: int) -> None:
     body = Body(b"x" * size)
     with pytest.raises(ApiError) as caught:
-        read_body(body)
+        read_body(body, max_bytes=10)
     error = caught.value
     assert (error.status, error.type, error.headers()) == (413, "request_too_large", {})
-    assert error.message == "The request is larger than 32 MB."
+    assert error.message == "The request is larger than 10 bytes."
     assert (body.tell(), body.largest) == (ignored, request_body.READ_BYTES)
 
 
@@ -83,14 +82,14 @@ def test_a_body_is_reserved_before_it_is_read() -> None:
             raise ApiError(529, "full")
 
     with pytest.raises(ApiError, match="full"):
-        read_body(body, None, reserve)
+        read_body(body, None, reserve, 10)
     assert reserved == [(8, 0), (11, 8)]
     assert body.tell() == 30, "the client has sent all, and sees the answer"
 
 
 def test_the_limit_is_the_messages_apis() -> None:
     assert len(read_body(io.BytesIO(bytes(32_000_000)))) == 32_000_000
-    with pytest.raises(ApiError):
+    with pytest.raises(ApiError, match="The request is larger than 32 MB."):
         read_body(io.BytesIO(bytes(32_000_001)))
 
 

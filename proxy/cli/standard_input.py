@@ -7,8 +7,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from translate import ApiError
-
 from .. import json_codec, request_body
 
 HINT = "Reading a Messages request (JSON) from standard input; Ctrl-D ends it."
@@ -19,6 +17,5 @@ def read_request() -> Any:
     if sys.stdin.isatty():
         print(HINT, file=sys.stderr)
     body = sys.stdin.buffer.read(request_body.MAX_BYTES + 1)
-    if len(body) > request_body.MAX_BYTES:
-        raise ApiError(413, request_body.TOO_LARGE)
+    request_body.check_length(len(body))
     return json_codec.loads_request(body)

@@ -1,0 +1,104 @@
+"""What a page gets of a request, and what it gives: a form and its bounds, a body, its headers.
+
+main.py reads the one from Flask, and makes Flask's response of the other.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from werkzeug import Request
+from werkzeug.datastructures import Headers
+
+from translate import ApiError
+
+from .. import auth, json_codec, request_body
+from ..liveness import Poller
+from ..request_log import RequestLog
+from . import HEADERS
+
+MAX_FORM_BYTES = 16_384
+"""A page's form has a few fields, none longer than a token."""
+
+MAX_FORM_FIELDS = 50
+
+FORM = "application/x-www-form-urlencoded"
+NOT_A_FORM = f"Expected a form ({FORM})."
+BAD_FORM = "The form cannot be read."
+
+HTML, JSON = "text/html; charset=utf-8", "application/json"
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Page(NamedTuple):
+    """An answer, whole. headers: beside Content-Type and Content-Length."""
+
+    body: bytes
+    content_type: str = HTML
+    status: int = 200
+    headers: Mapping[str, str] = HEADERS
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """route: of routes.py. url: this server's, as the browser has it. is_local: whether it comes
+    from this machine. read: the body, of at most so many bytes; raises ApiError."""
+
+    method: str
+    route: str
+    url: str
+    query: Mapping[str, str]
+    headers: Headers
+    cookies: Mapping[str, str]
+    remote_address: str | None
+    is_local: bool
+    log_entry: RequestLog
+    poller: Poller
+    read: Callable[[int], bytes | bytearray] = field(repr=False)
+
+    def form(self) -> dict[str, str]:
+        """The fields of the body, once. Raises ApiError."""
+        if self.headers.get("Content-Type", "").partition(";")[0].strip().lower() != FORM:
+            raise ApiError(415, NOT_A_FORM)
+        try:
+            text = self.read(MAX_FORM_BYTES).decode()
+            return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS))
+        except ValueError:
+            raise ApiError(400, BAD_FORM) from None
+
+
+def read(
+    request: Request,
+    route: str,
+    log_entry: RequestLog,
+    poller: Poller,
+    client: socket.socket | None,
+) -> PageRequest:
+    """Of what the server has got. client: the socket that it comes from, where that is known."""
+
+    def read_body(max_bytes: int) -> bytearray:
+        request_body.check_length(request.content_length or 0, max_bytes)
+        return request_body.read_body(request.stream, client, max_bytes=max_bytes)
+
+    scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
+    return PageRequest(
+        request.method,
+        route,
+        f"{'https' if scheme == 'https' else 'http'}://{request.host}",
+        request.args,
+        request.headers,
+        request.cookies,
+        request.remote_addr,
+        auth.is_local(request.headers, request.remote_addr),
+        log_entry,
+        poller,
+        read_body,
+    )
+
+
+def json_page(value: object, headers: Mapping[str, str] = NO_STORE) -> Page:
+    return Page(json_codec.dumps(value), JSON, headers=headers)
