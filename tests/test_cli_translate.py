@@ -97,7 +97,7 @@ def test_curl_asks_vertex_with_the_persons_login(
     [
         (b"{", "The request body is not valid JSON."),
         ({**BODY, "messages": 3}, "messages: expected a list"),
-        (b" " * 100, "The request is larger than 32 MB."),
+        (b" " * 100, "The request is larger than 99 bytes."),
     ],
 )
 def test_bad_input_is_the_apis_error(
