@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from proxy.team.stores import Entry, Hold, StoreError, Usage
+from proxy.team.stores import Entry, Hold, StoreError, Usage, sqlite
 from proxy.team.stores.sqlite import IN_MEMORY, SqliteStore, close_all
 from tests.servers import ROOT
 from tests.team_stores import closing
@@ -221,26 +222,26 @@ def test_new_file_is_opened_by_several_at_once(path: str) -> None:
         list(pool.map(check, stores))
 
 
-class Opening:
-    """A connection to a file that others are opening: fails with these codes, one by one."""
+class Busy:
+    """A statement that fails with these codes, one by one, before it is done."""
 
     def __init__(self, *codes: int) -> None:
         self.codes = list(codes)
 
-    def executescript(self, script: str) -> None:
+    def __call__(self) -> None:
         if self.codes:
             error = sqlite3.OperationalError("database is locked")
             error.sqlite_errorcode = self.codes.pop(0)
             raise error
 
 
-def test_opening_of_others_is_waited_for_with_a_bound(path: str) -> None:
-    opening = Opening(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY)
-    SqliteStore(path, seconds=60)._prepare(opening)  # type: ignore[arg-type]
-    assert opening.codes == []
+def test_other_processes_are_waited_for_with_a_bound() -> None:
+    busy = Busy(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY)
+    sqlite._wait(busy, time.monotonic() + 60)
+    assert busy.codes == []
     for seconds, code in ((0, sqlite3.SQLITE_BUSY), (60, sqlite3.SQLITE_IOERR)):
         with pytest.raises(sqlite3.OperationalError):
-            SqliteStore(path, seconds)._prepare(Opening(code))  # type: ignore[arg-type]
+            sqlite._wait(Busy(code), time.monotonic() + seconds)
 
 
 def test_open_holds_of_others_cost_nothing(path: str) -> None:

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
 
@@ -41,8 +41,9 @@ MAX_SWEPT = 100
 """Abandoned holds that one verb settles: as many as a process that died may have had open. What is
 left is the next one's."""
 
-OPENING_SECONDS = 0.005
-"""Between two attempts to open a file that others are opening."""
+BUSY_SECONDS = 0.0005
+"""Between two attempts to write where another process does, which takes about as long. SQLite's own
+waiting grows to 0.1 s: who has waited longest then waits on while all others pass."""
 
 SCHEMA = f"""
 pragma journal_mode = wal;
@@ -93,8 +94,7 @@ class SqliteStore:
     def __init__(self, path: str, seconds: float = STORE_SECONDS) -> None:
         self.is_shared = path != IN_MEMORY
         self._path = path
-        self._seconds = seconds / 2
-        """For this process's other threads, and again for other processes."""
+        self._seconds = seconds
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         if self.is_shared:
@@ -158,11 +158,12 @@ class SqliteStore:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Commits, or takes back all. Raises StoreError."""
+        end = time.monotonic() + self._seconds
         if not self._lock.acquire(timeout=self._seconds):
             raise StoreError("SQLite: this process's other requests take too long")
         try:
-            db = self._connect()
-            db.execute("begin immediate")
+            db = self._connect(end)
+            _wait(lambda: db.execute("begin immediate"), end)
             yield db
             db.execute("commit")
         except BaseException as error:
@@ -173,31 +174,17 @@ class SqliteStore:
         finally:
             self._lock.release()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, end: float) -> sqlite3.Connection:
         if self._connection is None:
             connection = sqlite3.connect(
-                self._path, timeout=self._seconds, isolation_level=None, check_same_thread=False
+                self._path, timeout=0, isolation_level=None, check_same_thread=False
             )
             with ExitStack() as stack:
                 stack.callback(connection.close)
-                self._prepare(connection)
+                _wait(lambda: connection.executescript(SCHEMA), end)
                 stack.pop_all()
             self._connection = connection
         return self._connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Several connections may open a new file at once, and SQLite itself does not wait for the
-        one that gives it its write-ahead log (https://www.sqlite.org/wal.html, 9)."""
-        end = time.monotonic() + self._seconds
-        while True:
-            try:
-                connection.executescript(SCHEMA)
-                return
-            except sqlite3.OperationalError as error:
-                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not is_busy or time.monotonic() >= end:
-                    raise
-            time.sleep(OPENING_SECONDS)
 
     def _take_back(self) -> None:
         """What is not committed. A file is opened anew: it may have been repaired or replaced."""
@@ -225,6 +212,24 @@ def close_all() -> None:
 getattr(os, "register_at_fork", lambda **_: None)(before=close_all)
 # A connection must not be carried over a fork, not even to be closed there; it is opened again when
 # it is next used: https://www.sqlite.org/howtocorrupt.html#_carrying_an_open_database_connection_across_a_fork_
+
+
+def _wait(execute: Callable[[], object], end: float) -> None:
+    """Until no other process is in the way. end: in seconds of time.monotonic(). Raises
+    sqlite3.OperationalError.
+
+    SQLite itself does not wait where several open a new file, for the one that gives it its
+    write-ahead log (https://www.sqlite.org/wal.html, 9).
+    """
+    while True:
+        try:
+            execute()
+            return
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() >= end:
+                raise
+        time.sleep(BUSY_SECONDS)
 
 
 def _find(db: sqlite3.Connection, identity: str) -> Recorded | None:
