@@ -31,7 +31,9 @@ STACK = "gemini-messages"
 OTHER_REGION = "us-east-1"
 LATER_REGION = "eu-west-1"
 TEAM_REGION = "eu-west-2"
+KEPT_REGION = "eu-west-3"
 STORE = "dynamodb://gemini-messages"
+TABLE = "AWS::DynamoDB::Table"
 NEEDED_TO_READ = {"secretsmanager:GetSecretValue", "ssm:GetParameter"}
 MODELS = dict.fromkeys(config.MODEL_VARIABLES, "")
 
@@ -252,12 +254,30 @@ def test_team_store_is_made_and_may_be_used(home: Path, cloud: dict[str, str]) -
     keys = [(key["AttributeName"], key["KeyType"]) for key in table["KeySchema"]]
     assert keys == [("pk", "HASH"), ("sk", "RANGE")]
     assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
-    expiry = of_type(stack.template, "AWS::DynamoDB::Table")[0]["TimeToLiveSpecification"]
-    assert expiry == {"AttributeName": "expires", "Enabled": True}
+    made = of_type(stack.template, TABLE)[0]
+    assert made["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
+    assert made["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     [statement] = stack.own_statements()
     assert (statement["Effect"], statement["Resource"]) == ("Allow", table["TableArn"])
     assert statement["Action"] == [f"dynamodb:{action}" for action in ACTIONS]
     assert stack.function["Environment"]["Variables"]["PROXY_STORE"] == STORE
+
+
+def test_team_store_stays_when_it_is_given_up(home: Path, cloud: dict[str, str]) -> None:
+    """A team's money figures are not deleted, and are used again when they are wanted."""
+    stack = deploy(home, cloud, KEPT_REGION, "SECRET_ARN=", f"PARAMETERS=TeamStore={STORE}")
+    database = stack.client("dynamodb")
+    before = database.describe_table(TableName="gemini-messages")["Table"]
+    stack = deploy(home, cloud, KEPT_REGION, "SECRET_ARN=", 'PARAMETERS=TeamStore=""')
+    assert stack.own_statements() == []
+    again = f"PARAMETERS=TeamStore={STORE} TableExists=yes"
+    stack = deploy(home, cloud, KEPT_REGION, "SECRET_ARN=", again)
+    after = database.describe_table(TableName="gemini-messages")["Table"]
+    assert after["CreationDateTime"] == before["CreationDateTime"]
+    [statement] = stack.own_statements()
+    assert statement["Resource"] == before["TableArn"]
+    [table] = [r for r in stack.template["Resources"].values() if r["Type"] == TABLE]
+    assert table["UpdateReplacePolicy"] == "Retain"
 
 
 def test_osls_makes_the_same_team_store(home: Path, lending: Deployed) -> None:
@@ -265,9 +285,11 @@ def test_osls_makes_the_same_team_store(home: Path, lending: Deployed) -> None:
     linted = tools.run([tools.sam("cfn-lint"), str(path)], home, tools.alone(home))
     assert linted.returncode == 0, linted.stdout
     template = json.loads(path.read_text())
-    tables = [of_type(each, "AWS::DynamoDB::Table")[0] for each in (template, lending.template)]
+    found = (template["Resources"], lending.template["Resources"])
+    ours, theirs = ([r for r in each.values() if r["Type"] == TABLE] for each in found)
     assert template["Parameters"]["TeamStore"]["Default"] == STORE
-    assert tables[0] == tables[1]
+    for field in (*ours[0], *theirs[0]):
+        assert field == "Metadata" or ours[0][field] == theirs[0][field]
     [role] = of_type(template, "AWS::IAM::Role")
     statements = [s for p in role["Policies"] for s in p["PolicyDocument"]["Statement"]]
     assert [f"dynamodb:{action}" for action in ACTIONS] in [each["Action"] for each in statements]
