@@ -72,12 +72,28 @@ def test_healthy_server_has_no_cross(proxy: str, emulator: Emulator, key: str) -
     emulator.script(key, SLOW)
     found = examine(f"{proxy}/v1/", key)
     assert list(found) == [
-        *("name look-up", "health", "version", "models", "message", "streaming", "latency")
+        *("name look-up", "encryption", "health", "version"),
+        *("models", "message", "streaming", "latency"),
     ]
     assert {each.status for each in found.values()} == {Status.GOOD}
     assert found["version"].detail == __version__
     assert found["streaming"].detail.endswith("as they come")
     assert found["latency"].detail.count(" ms") == 3
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("http://team-server:8080", Status.UNKNOWN),
+        ("https://host", Status.GOOD),
+        ("http://localhost:8080/v1", Status.GOOD),
+    ],
+)
+def test_token_in_clear_text_is_noticed(url: str, status: Status) -> None:
+    """No cross: a server in one's own network may have no certificate."""
+    found = server_checks.ServerChecks(url, "gmp_secret").check_encryption()
+    assert found.status is status
+    assert "gmp_secret" not in found.detail
 
 
 def test_command_checks_a_server(

@@ -162,6 +162,28 @@ def test_server_is_asked_by_the_token(run: Run, url: str, server: Server) -> Non
     assert (seconds, headers) == (usage.SECONDS, {"Authorization": "Bearer gmp_secret"})
 
 
+@pytest.mark.parametrize(
+    ("address", "is_warned"),
+    [
+        ("http://team-server:8080", True),
+        ("http://192.168.1.9:8080", True),
+        ("http://localhost.evil.example", True),
+        ("https://host", False),
+        ("http://127.0.0.1:8080", False),
+        ("http://[::1]:8080", False),
+    ],
+)
+def test_token_in_clear_text_is_warned_of(
+    run: Run, url: str, server: Server, address: str, is_warned: bool
+) -> None:
+    """Before it is sent; nothing of it stands in the warning."""
+    server.body = run("--format", "json", PROXY_STORE=url)[1].encode()
+    code, output, error = run("--url", address, ANTHROPIC_AUTH_TOKEN="gmp_secret")
+    assert (code, output[:15]) == (0, "Use of everyone")
+    assert error.startswith("WARNING: ") == bool(error) == is_warned
+    assert "gmp_secret" not in error
+
+
 def test_refusal_of_a_server_is_shown(run: Run, server: Server) -> None:
     server.status_code = 403
     server.body = json.dumps({"error": {"message": "Not\x1b[2J an operator." + "x" * 999}}).encode()

@@ -25,6 +25,23 @@ MAX_BYTES = 1_000_000
 READ_BYTES = 16_384
 """At most; of a stream, each chunk as it comes."""
 
+UNENCRYPTED = (
+    "{} is asked by http: whoever is on the way there can read the access token. "
+    "Use https, or a network that you trust"
+)
+
+
+def warn_of_clear_text(url: str) -> str:
+    """Of a token that others could read; "" for https, and within this machine.
+
+    No refusal: a server in one's own network may have no certificate, and its name does not show
+    that it is there.
+    """
+    address = urlsplit(url)
+    host = address.hostname or ""
+    is_safe = address.scheme == "https" or config.is_loopback(host)
+    return "" if is_safe else UNENCRYPTED.format(host)
+
 
 @contextlib.contextmanager
 def request(

@@ -51,6 +51,11 @@ class ServerChecks:
         self.latencies: dict[str, float] = {}
         """What was waited for -> seconds."""
 
+    def check_encryption(self) -> Finding:
+        if warning := http_client.warn_of_clear_text(self.url):
+            return unknown("encryption", warning)
+        return good("encryption", "https, or none is needed on this machine")
+
     def check_health(self) -> Finding:
         started = time.monotonic()
         health = self._ask("GET", "/")
@@ -135,6 +140,7 @@ def check_server(url: str, token: str) -> Iterator[Finding]:
     """All of a server; without a token no more than what anybody may see."""
     checks = ServerChecks(url, token)
     yield bounded("name look-up", SECONDS, lambda: check_name(checks.url))
+    yield checks.check_encryption()
     health = bounded("health", SECONDS, checks.check_health, fixes.fetch(f"{checks.url}/"))
     yield health
     reason = "" if health.status is Status.GOOD else NO_ANSWER

@@ -113,6 +113,8 @@ def _ask(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Table:
         raise SystemExit(NO_TOKEN)
     if not arguments.url.startswith(("http://", "https://")):
         raise SystemExit(NO_URL)
+    if warning := http_client.warn_of_clear_text(arguments.url):
+        print(f"WARNING: {warning}.", file=sys.stderr)
     query = {"since": arguments.since, "person": arguments.person}
     given = urlencode({name: value for name, value in query.items() if value})
     url = f"{arguments.url.rstrip('/')}{routes.USAGE}?{given}"
