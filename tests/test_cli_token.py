@@ -279,7 +279,8 @@ def test_revoked_token_is_marked_in_the_store(run: Run, url: str) -> None:
     assert (code, output) == (0, "")
     assert audits(error) == [("token revoke", "alice-1", "alice", "bob")]
     store = SqliteStore(url.removeprefix("sqlite://"))
-    assert store.read("person:alice") == {"revoked.alice-1": 1}
+    latest = NOW + command.MAX_DAYS * DAY
+    assert store.read("person:alice") == {"revoked.alice-1": 1, "expires.alice-1": latest}
     assert run("show", given=made(), PROXY_STORE=url)[0] == 1
     assert run("rotate", given=made(), PROXY_STORE=url)[0] == (
         "The token alice-1 is revoked already: make a new one with `token create`."
@@ -367,7 +368,7 @@ def test_token_is_replaced(
     assert (code, token.person, token.plan, token.group) == (0, "alice", "large", "core")
     assert (token.issued, token.expires, token.id == "alice-1") == (NOW, NOW + DAY + 60, False)
     store = SqliteStore(url.removeprefix("sqlite://"))
-    assert store.read("person:alice") == marks
+    assert store.read("person:alice") == {**marks, "expires.alice-1": NOW + DAY}
     assert sentence in error
     assert [act for act, *_ in audits(error)] == ["token create", "token rotate"]
     shown = run("show", given=old, PROXY_STORE=url)[1]
@@ -408,6 +409,71 @@ def test_acts_are_kept_with_a_store(run: Run, url: str, monkeypatch: pytest.Monk
     assert rotated == "2026-11-28 12:00 UTC  rotate  alice-1   of alice by bob"
     assert revoked == "2026-11-28 12:01 UTC  revoke  -         of carol.c by Dr__Bob_"
     assert run("log") == (0, "", f"{command.NO_LOG}\n")
+
+
+def test_lists_keep_the_newest(run: Run, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever an account holds, it stays far below what an item or a document has room for."""
+    store = SqliteStore(url.removeprefix("sqlite://"))
+    expired, acted = token_registry.EXPIRED_DAYS * DAY, token_registry.AUDIT_DAYS * DAY
+    for second, name in ((NOW - expired - 1, "gone"), (NOW - expired, "listed")):
+        store.mark("tokens", f"{name}.{NOW}.alice", second)
+    for second, name in ((NOW - acted - 1, "gone"), (NOW - acted, "kept")):
+        store.mark("audit", f"create.{name}.bob.alice", second)
+    run("create", "--person", "alice", PROXY_STORE=url)
+    assert [name.split(".")[0] for name in store.read("tokens")][1:] == ["listed"]
+    assert [name.split(".")[1] for name in store.read("audit")][1:] == ["kept"]
+    monkeypatch.setattr(token_registry, "MAX_TOKENS", 3)
+    monkeypatch.setattr(token_registry, "MAX_ACTS", 2)
+    for days in (50, 40, 30, 20):
+        monkeypatch.setattr(clock, "now", lambda second=NOW + DAY - days: second)
+        run("create", "--person", "carol", "--days", str(days), PROXY_STORE=url)
+    ends = sorted(second - NOW for second in store.read("tokens").values())
+    assert [round(second / DAY) for second in ends] == [41, 51, 90]
+    assert sorted(store.read("audit").values()) == [NOW + DAY - 30, NOW + DAY - 20]
+
+
+def test_bounds_fit_into_an_item() -> None:
+    """The longest names that there are, as DynamoDB counts them: 400 KB, names and numbers."""
+    identity, person, by, number = "i" * 32, "p" * 64, "b" * 32, 10
+    token = len(f"{'i' * 8}.{NOW}.{person}") + number
+    act = len(f"rotate.{identity}.{by}.{person}") + number
+    mark = len(f"revoked_from.{identity}expires.{identity}") + 2 * number
+    assert token_registry.MAX_TOKENS * token < 300_000
+    assert token_registry.MAX_ACTS * act < 330_000
+    assert token_registry.MAX_REVOKED * mark < 120_000
+
+
+def test_marks_of_expired_tokens_are_dropped(
+    run: Run, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day after their end, by when no server takes them."""
+    store = SqliteStore(url.removeprefix("sqlite://"))
+    token = run("create", "--person", "alice", "--days", "3", PROXY_STORE=url)[1]
+    run("rotate", "--grace", "1d", given=token, PROXY_STORE=url)
+    old = tokens.inspect(token.strip()).id
+    marks = {f"revoked_from.{old}": LATEST - NOW - DAY, f"expires.{old}": NOW + 3 * DAY}
+    assert store.read("person:alice") == marks
+    for days, is_kept in ((4 - 1 / DAY, True), (4, False)):
+        monkeypatch.setattr(clock, "now", lambda second=NOW + int(days * DAY): second)
+        run("revoke", "other", "--person", "alice", PROXY_STORE=url)
+        assert (marks.items() <= store.read("person:alice").items()) is is_kept
+    assert set(store.read("person:alice")) == {"revoked.other", "expires.other"}
+
+
+def test_revoked_tokens_of_a_person_have_a_bound(
+    run: Run, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is made or revoked beyond it, and what helps is said."""
+    monkeypatch.setattr(token_registry, "MAX_REVOKED", 2)
+    for identity in ("t1", "t2"):
+        assert run("revoke", identity, "--person", "alice", PROXY_STORE=url)[0] == 0
+    store = SqliteStore(url.removeprefix("sqlite://"))
+    for arguments in (("revoke", "t3", "--person", "alice"), ("rotate",)):
+        ended = run(*arguments, given=made(), PROXY_STORE=url)
+        assert ended == (token_registry.FULL.format("alice", 2), "", "")
+        assert store.read("tokens") == {}
+    older = ("revoke", "--person", "alice", "--issued-before", "2026-11-28")
+    assert run(*older, PROXY_STORE=url)[0] == 0
 
 
 def test_user_without_a_name(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

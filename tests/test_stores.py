@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.team.stores import (
+    MAX_UNMARKED,
     SWEPT_SECONDS,
     Entry,
     Hold,
@@ -136,6 +137,20 @@ def test_revoked_token_is_refused_by_the_same_write(store: Store, counter: str) 
     assert value(store) == 10
     store.mark(ALICE, counter, 0)
     assert not store.hold(hold("c", money(10), mark), NOW).refusals
+
+
+def test_unmark_drops_many_counters_and_no_other(store: Store) -> None:
+    """As many as are dropped at once, with the longest names; those that are not there, too."""
+    names = [f"revoked.{i:032}" for i in range(MAX_UNMARKED)]
+    store.unmark(ALICE, names)
+    assert store.read(ALICE) == {}
+    for name in (*names[::9], "revoked_before", "a.b@c+d-e.f"):
+        store.mark(ALICE, name, NOW)
+    assert len(store.read(ALICE)) == len(names[::9]) + 2
+    store.unmark(ALICE, [*names[1:], "a.b@c+d-e.f"])
+    assert store.read(ALICE) == {names[0]: NOW, "revoked_before": NOW}
+    store.unmark(ALICE, [names[0], "revoked_before"])
+    assert store.read(ALICE) == {}
 
 
 def test_requests_at_once_never_pass_a_limit(backend: Backend) -> None:

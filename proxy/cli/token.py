@@ -21,7 +21,17 @@ from ..team import tokens
 from ..team.plans import NAME_FORM, did_you_mean
 from ..team.stores import StoreError
 from ..team.tokens import ID, LATEST, MAX_LENGTH, NAME, PATTERN, BadToken, Token
-from .token_registry import Registry, Signature, fail
+from .token_registry import (
+    AUDIT_DAYS,
+    DAY_SECONDS,
+    EXPIRED_DAYS,
+    MAX_ACTS,
+    MAX_DAYS,
+    MAX_TOKENS,
+    Registry,
+    Signature,
+    fail,
+)
 
 EXAMPLES = {
     "create": "python -m proxy token create --person alice --plan standard",
@@ -34,6 +44,16 @@ EXAMPLES = {
     "log": "python -m proxy token log",
 }
 """Action -> as it is typed."""
+
+KEPT = {
+    "list": f"""
+
+The newest {MAX_TOKENS:,} are kept, until {EXPIRED_DAYS} days after their end.""",
+    "log": f"""
+
+The newest {MAX_ACTS:,} lines of {AUDIT_DAYS} days are kept.""",
+}
+"""Action -> what of it the store has."""
 
 DESCRIPTION = """\
 Access tokens of a team: PROXY_SECRET signs them, PROXY_PLANS has what each plan allows, and with
@@ -48,11 +68,8 @@ It is printed this once. Where Claude Code runs:
     export ANTHROPIC_AUTH_TOKEN={}...
     claude
 """
-HOUR_SECONDS, DAY_SECONDS = 3_600, 86_400
+HOUR_SECONDS = 3_600
 UNITS = {"h": HOUR_SECONDS, "d": DAY_SECONDS}
-
-MAX_DAYS = 3_660
-"""Of a token, and of a grace: ten years."""
 
 AS_ARGUMENT = (
     "an access token is not taken as an argument, which others can see: pipe it to standard input"
@@ -97,7 +114,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_revoke(actions.add_parser("revoke", help="have a token refused, or a person's older ones"))
     actions.add_parser("log", help="who has made and revoked which (with a store)")
     for name, each in actions.choices.items():
-        each.description = f"    {EXAMPLES[name]}"
+        each.description = f"    {EXAMPLES[name]}{KEPT.get(name, '')}"
         each.formatter_class = argparse.RawDescriptionHelpFormatter
         _hide_tokens(each)
     _hide_tokens(parser)
@@ -204,8 +221,9 @@ def _rotate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if revoked is not None:
         fail(f"The token {old.id} is revoked already: make a new one with `token create`.")
     new = replace(old, ids=(_new_id(),), issued=now, expires=now + old.expires - old.issued)
+    registry.make_room(old.person, now)
     made, second = _issue(new, registry), now + arguments.grace
-    registry.revoke(old.id, old.person, second, now)
+    registry.revoke(old.id, old.person, second, now, old.expires)
     registry.audit("rotate", old.id, old.person)
     _hand_out(made, new, registry.plans.zone)
     when = f"from {moment(second, registry.plans.zone)} on" if arguments.grace else "now"
@@ -229,7 +247,8 @@ def _revoke(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         what = f"All tokens of {person} from before {moment(second, registry.plans.zone)}"
     else:
         person = _owner(registry, identity, person)
-        registry.revoke(identity, person, now, now)
+        registry.make_room(person, now)
+        registry.revoke(identity, person, now, now, registry.expires(identity, now))
         item, what = identity, f"The token {identity}, and what is derived from it:"
     registry.audit("revoke", identity or "-", person)
     if registry.store:

@@ -7,7 +7,8 @@ counters whose names say all but a second:
     tokens    <id>.<issued>.<person>      the Unix second in which it expires
     audit     <act>.<id>.<by>.<person>    the Unix second in which it was done
 
-They have room for thousands: a document of Firestore for 1 MB, an item of DynamoDB for 400 KB.
+Each is one item of DynamoDB, which has room for 400 KB, and one document of Firestore, for 1 MB
+and 40,000 entries of indexes (two for each counter): so it has a bound, and the oldest goes first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import getpass
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import NamedTuple, NoReturn
 
@@ -24,11 +26,35 @@ from .. import clock, config
 from ..team import counters, opening, people, tokens
 from ..team.people import BadRevocation, Revocations
 from ..team.plans import Plans
+from ..team.stores import MAX_UNMARKED, StoreError
 from ..team.tokens import BadToken, Token
 
 TOKENS, AUDIT = "tokens", "audit"
 """Accounts of the store."""
 
+DAY_SECONDS = 86_400
+EXPIRED_DAYS = 90
+"""A token is listed so long after its end: as `revoke` finds it that somebody still asks about."""
+
+MAX_TOKENS = 3_000
+"""Listed, those that expire last. A name has 85 characters at most: together 280 KB."""
+
+AUDIT_DAYS = 400
+MAX_ACTS = 2_000
+"""In the log, the newest. A name has 145 characters at most: together 310 KB. A team of 50 that
+replaces its tokens four times a year writes 400 a year."""
+
+MAX_REVOKED = 1_000
+"""Tokens of one person that are revoked and have not expired: 110 KB of marks, and each request of
+theirs reads all."""
+
+MAX_DAYS = 3_660
+"""Of a token, and of a grace: ten years."""
+
+FULL = (
+    "{0} has {1:,} revoked tokens that have not expired, and no more are kept: "
+    "revoke all older ones with --person {0} --issued-before DAY."
+)
 NO_SECRET = "PROXY_SECRET is not set: set it to the server's, which signs access tokens with it."
 NO_TEAM = "PROXY_SECRET and PROXY_STORE are not set: set them to the server's."
 
@@ -92,6 +118,7 @@ class Registry:
     def remember(self, token: Token) -> None:
         if self.store:
             self.store.mark(TOKENS, f"{token.id}.{token.issued}.{token.person}", token.expires)
+            self._trim(TOKENS, EXPIRED_DAYS, MAX_TOKENS)
 
     def issues(self) -> list[Issue]:
         """Of all tokens that were remembered, by person and second."""
@@ -101,10 +128,27 @@ class Registry:
             found.append(Issue(identity, person, int(issued), expires))
         return sorted(found, key=lambda issue: (issue.person, issue.issued, issue.id))
 
-    def revoke(self, identity: str, person: str, second: int, now: int) -> None:
+    def make_room(self, person: str, now: int) -> None:
+        """For the marks of one more token that is revoked. Ends the command where there is none."""
+        account = f"{counters.PERSON}{person}"
+        values = self._read(account)
+        needless = counters.needless_marks(values, now)
+        self._drop(account, needless)
+        marked = [name for name in values if name.startswith(counters.EXPIRES)]
+        if len(set(marked).difference(needless)) >= MAX_REVOKED:
+            fail(FULL.format(person, MAX_REVOKED))
+
+    def revoke(self, identity: str, person: str, second: int, now: int, expires: int) -> None:
+        """Behind `make_room`. expires: of the token."""
         if self.store:
             account = f"{counters.PERSON}{person}"
+            self.store.mark(account, f"{counters.EXPIRES}{identity}", expires)
             self.store.mark(account, *counters.revocation(identity, second, now))
+
+    def expires(self, identity: str, now: int) -> int:
+        """Of a token; one that is not listed expires within MAX_DAYS in any case."""
+        listed = (each.expires for each in self.issues() if each.id == identity)
+        return next(listed, now + MAX_DAYS * DAY_SECONDS)
 
     def revoke_before(self, person: str, second: int) -> None:
         """What is revoked stays so."""
@@ -147,6 +191,7 @@ class Registry:
         by = _user()
         if self.store:
             self.store.mark(AUDIT, f"{act}.{identity}.{by}.{person}", clock.now())
+            self._trim(AUDIT, AUDIT_DAYS, MAX_ACTS)
         line = {"audit": f"token {act}", "id": identity, "person": person, "by": by}
         print(json.dumps(line), file=sys.stderr)
 
@@ -157,6 +202,21 @@ class Registry:
             act, identity, by, person = name.split(".", 3)
             found.append((second, act, identity, by, person))
         return sorted(found)
+
+    def _trim(self, account: str, days: int, limit: int) -> None:
+        """Drop what is from longer ago, and all but the newest. What cannot be dropped now is
+        dropped with the next."""
+        with suppress(StoreError):
+            values = self._read(account)
+            newest = sorted(values, key=values.__getitem__)[-limit:]
+            since = clock.now() - days * DAY_SECONDS
+            kept = {name for name in newest if values[name] >= since}
+            self._drop(account, [name for name in values if name not in kept])
+
+    def _drop(self, account: str, names: Sequence[str]) -> None:
+        if self.store:
+            for first in range(0, len(names), MAX_UNMARKED):
+                self.store.unmark(account, names[first : first + MAX_UNMARKED])
 
     def _read(self, account: str) -> Mapping[str, int]:
         return self.store.read(account) if self.store else {}

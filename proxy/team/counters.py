@@ -21,6 +21,12 @@ REVOKED, REVOKED_FROM, REVOKED_BEFORE = "revoked.", "revoked_from.", "revoked_be
 the Unix second from which it is revoked, so that the limit falls with time and the mark need not be
 written twice; and the second before which all were issued that are revoked."""
 
+EXPIRES = "expires."
+"""Beside the marks of a token's id: the second in which it expires."""
+
+NEEDLESS_SECONDS = 86_400
+"""After a token's end: then its marks can go, whatever the clock of a server says."""
+
 
 class Kind(NamedTuple):
     """limit: the field of Limits. period: None for what is open at the moment. is_always: counted
@@ -98,6 +104,17 @@ def revocation(identity: str, second: int, now: int) -> tuple[str, int]:
     if second <= now:
         return f"{REVOKED}{identity}", 1
     return f"{REVOKED_FROM}{identity}", LATEST - second
+
+
+def needless_marks(values: Mapping[str, int], now: int) -> list[str]:
+    """Of a person's counters, the marks of tokens that are refused anyway: they have expired."""
+    found = []
+    for name, expires in values.items():
+        if name.startswith(EXPIRES) and expires <= now - NEEDLESS_SECONDS:
+            identity = name.removeprefix(EXPIRES)
+            marks = (f"{REVOKED}{identity}", f"{REVOKED_FROM}{identity}")
+            found += [each for each in marks if each in values] + [name]
+    return found
 
 
 def revoked_from(token: Token, values: Mapping[str, int]) -> int | None:

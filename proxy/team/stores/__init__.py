@@ -37,6 +37,9 @@ SWEPT_SECONDS = 86_400
 """How long an abandoned hold is remembered, so that a request that ends after all is charged what
 it took. No host lets one last longer than an hour."""
 
+MAX_UNMARKED = 100
+"""Counters that are dropped at once: their names fit into one write of every store."""
+
 
 class StoreError(Exception):
     """The store cannot be asked: it is down, slow or throttled. Its text holds no secrets."""
@@ -184,6 +187,10 @@ class Store(Protocol):
 
     def mark(self, account: str, counter: str, value: int) -> None:
         """Set a counter that no hold adds to: what is revoked."""
+
+    def unmark(self, account: str, counters: Sequence[str]) -> None:
+        """Drop counters that no hold adds to, MAX_UNMARKED at once; nothing is done for those that
+        are not there."""
 
     def read(self, account: str) -> Mapping[str, int]:
         """The counters of an account."""

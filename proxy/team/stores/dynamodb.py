@@ -28,9 +28,10 @@ of usage is one query for each MB, which is 6,000 totals. A verb takes 1.1 ms of
 (one core of 2026, without the network).
 
 What bounds an item: an account has three windows of each kind of counter at most, since older ones
-are dropped, and a mark for each revoked token of a person, of which 12,000 fit into 400 KB; a hold
-and a total have names of at most 256 characters. Transactions on one account follow each other, and
-those that meet are tried again: it is the group's item that limits how fast a large group goes.
+are dropped, and the marks of a person's revoked tokens (MAX_REVOKED of cli/token_registry.py, which
+bounds its own two accounts); a hold and a total have names of at most 256 characters. Transactions
+on one account follow each other, and those that meet are tried again: it is the group's item that
+limits how fast a large group goes.
 """
 
 from __future__ import annotations
@@ -133,6 +134,10 @@ class DynamoStore:
                 ExpressionAttributeValues={":v": _number(value)},
             )
 
+    def unmark(self, account: str, counters: Sequence[str]) -> None:
+        with self._verb():
+            self._remove(account, counters)
+
     def read(self, account: str) -> Mapping[str, int]:
         with self._verb():
             return {name: value for (_, name), value in self._values([account]).items()}
@@ -222,12 +227,15 @@ class DynamoStore:
             names = [name for owner, name in values if owner == account]
             if stale := stale_counters(names, hold.of(account)):
                 with suppress(StoreError):
-                    self._client.call(
-                        "update_item",
-                        **self._item(account, "counters"),
-                        UpdateExpression=f"REMOVE {', '.join(f'#{i}' for i in range(len(stale)))}",
-                        ExpressionAttributeNames={f"#{i}": name for i, name in enumerate(stale)},
-                    )
+                    self._remove(account, stale)
+
+    def _remove(self, account: str, names: Sequence[str]) -> None:
+        self._client.call(
+            "update_item",
+            **self._item(account, "counters"),
+            UpdateExpression=f"REMOVE {', '.join(f'#{i}' for i in range(len(names)))}",
+            ExpressionAttributeNames={f"#{i}": name for i, name in enumerate(names)},
+        )
 
     # --- Items -------------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -162,6 +163,10 @@ class FirestoreStore:
         with self._client.deadline():
             self._client.commit([write])
 
+    def unmark(self, account: str, counters: Sequence[str]) -> None:
+        with self._client.deadline(), suppress(ConditionFailed):  # there is no such account
+            self._remove(document_id("account", account), counters, {"exists": True})
+
     def read(self, account: str) -> Mapping[str, int]:
         with self._client.deadline():
             return {name: value for (_, name), value in self._counters((account,)).items()}
@@ -277,13 +282,15 @@ class FirestoreStore:
             unused = (n for n, v in counters.items() if not v and ":" not in n)
             stale = [*stale_counters(counters, own), *(n for n in unused if n not in used)]
             if stale:
-                write = self._update(identity, {})
-                write["updateMask"] = {"fieldPaths": [field_path("counters", n) for n in stale]}
-                write["currentDocument"] = {"updateTime": document["updateTime"]}
-                try:
-                    self._client.commit([write])
-                except ConditionFailed:
-                    continue  # a mark may have been set since: the next window's
+                with suppress(ConditionFailed):  # a mark may have been set since
+                    self._remove(identity, stale, {"updateTime": document["updateTime"]})
+
+    def _remove(self, identity: str, names: Iterable[str], condition: Json) -> None:
+        """Raises ConditionFailed."""
+        write = self._update(identity, {})
+        write["updateMask"] = {"fieldPaths": [field_path("counters", name) for name in names]}
+        write["currentDocument"] = condition
+        self._client.commit([write])
 
     # --- Documents ---------------------------------------------------------------------------
 

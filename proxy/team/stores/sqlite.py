@@ -133,6 +133,10 @@ class SqliteStore:
             row = (account, counter, value)
             db.execute("insert or replace into counters values (?, ?, ?)", row)
 
+    def unmark(self, account: str, counters: Sequence[str]) -> None:
+        with self._transaction() as db:
+            _drop(db, account, counters)
+
     def read(self, account: str) -> Mapping[str, int]:
         with self._transaction() as db:
             return _counters(db, account)
@@ -287,8 +291,8 @@ def _write(db: sqlite3.Connection, hold: Hold, amounts: Mapping[Key, int]) -> Ou
     new = {entry.key: entry.amount for entry in hold.entries}
     _replace(db, amounts, new)
     for account, names in counters.items():
-        if stale := [(account, name) for name in stale_counters(names, hold.of(account))]:
-            db.executemany("delete from counters where account = ? and name = ?", stale)
+        if stale := stale_counters(names, hold.of(account)):
+            _drop(db, account, stale)
     _keep(db, hold.id, hold.ends, hold.entries, hold.usage)
     return Outcome((), {key: values.get(key, 0) + new[key] - amounts.get(key, 0) for key in new})
 
@@ -297,6 +301,11 @@ def _replace(db: sqlite3.Connection, old: Mapping[Key, int], new: Mapping[Key, i
     """What counters have been given so far by what they are to be given."""
     changes = differences(old, new)
     db.executemany(ADD_TO_COUNTER, [(*key, change) for key, change in changes.items()])
+
+
+def _drop(db: sqlite3.Connection, account: str, names: Iterable[str]) -> None:
+    rows = [(account, name) for name in names]
+    db.executemany("delete from counters where account = ? and name = ?", rows)
 
 
 def _counters(db: sqlite3.Connection, account: str) -> dict[str, int]:
