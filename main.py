@@ -349,8 +349,7 @@ def finish(response: flask.Response, log_entry: RequestLog) -> flask.Response:
 
 def authenticate(request: flask.Request, log_entry: RequestLog) -> auth.Caller:
     caller = auth.authenticate(request.headers, request.remote_addr, settings, access_tokens)
-    log_entry.caller_id = caller.caller_id
-    log_entry.person, log_entry.plan = caller.payer.person, caller.payer.plan
+    log_entry.set_caller(caller.caller_id, caller.payer.person, caller.payer.plan)
     return caller
 
 

@@ -150,6 +150,9 @@ class RequestLog:
             recent.append({**entry, "created": record.created})
         log.handle(record)
 
+    def set_caller(self, caller_id: str, person: str, plan: str) -> None:
+        self.caller_id, self.person, self.plan = caller_id, person, plan
+
     def elapsed(self) -> int:
         """Milliseconds so far."""
         return round(1000 * (time.monotonic() - self.started))

@@ -15,7 +15,7 @@ from ..gemini import Gemini
 from ..payers import AccessTokens, Payer
 from . import home
 from .health import EndpointHealth
-from .page import HTML, Page, PageRequest, json_page
+from .page import Page, PageRequest, json_page
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,13 @@ class Site:
         caller = auth.authenticate(
             request.headers, request.remote_address, self.settings, self.tokens, needs_key=False
         )
-        request.log_entry.caller_id = caller.caller_id
-        request.log_entry.person, request.log_entry.plan = caller.payer.person, caller.payer.plan
+        request.log_entry.set_caller(caller.caller_id, caller.payer.person, caller.payer.plan)
         return caller.payer
 
 
 def show_home(site: Site, request: PageRequest) -> Page:
     """How to use this server; for a person at this machine also what it has done."""
-    page = home.home(
+    body = home.home(
         site.settings,
         site.gemini.platform,
         request.url,
@@ -53,7 +52,7 @@ def show_home(site: Site, request: PageRequest) -> Page:
         endpoint=site.endpoint_health.look(request.poller) if request.is_local else None,
         recent=list(reversed(request_log.recent)) if request.is_local else None,
     )
-    return Page(page, HTML)
+    return Page(body)
 
 
 def show_usage(site: Site, request: PageRequest) -> Page:
