@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proxy import clock, request_body
+from proxy import clock
 from proxy.cli import main, standard_input, translate
 from tests import golden, servers
 from tests.servers import Emulator
@@ -97,7 +97,7 @@ def test_curl_asks_vertex_with_the_persons_login(
     [
         (b"{", "The request body is not valid JSON."),
         ({**BODY, "messages": 3}, "messages: expected a list"),
-        (b" " * 100, "The request is larger than 99 bytes."),
+        pytest.param(b" " * 32_000_001, "The request is larger than 32 MB.", id="too large"),
     ],
 )
 def test_bad_input_is_the_apis_error(
@@ -106,7 +106,6 @@ def test_bad_input_is_the_apis_error(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(request_body, "MAX_BYTES", 99)
     give(monkeypatch, body)
     assert run() == 1
     assert capsys.readouterr() == ("", f"{message}\n")

@@ -17,5 +17,5 @@ def read_request() -> Any:
     if sys.stdin.isatty():
         print(HINT, file=sys.stderr)
     body = sys.stdin.buffer.read(request_body.MAX_BYTES + 1)
-    request_body.check_length(len(body), request_body.MAX_BYTES)
+    request_body.check_length(len(body))
     return json_codec.loads_request(body)
