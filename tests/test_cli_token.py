@@ -463,7 +463,7 @@ def test_marks_of_expired_tokens_are_dropped(
 def test_revoked_tokens_of_a_person_have_a_bound(
     run: Run, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is made or revoked beyond it, and what helps is said."""
+    """Nothing is made or revoked beyond it, and the error names what helps."""
     monkeypatch.setattr(token_registry, "MAX_REVOKED", 2)
     for identity in ("t1", "t2"):
         assert run("revoke", identity, "--person", "alice", PROXY_STORE=url)[0] == 0

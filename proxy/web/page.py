@@ -25,6 +25,7 @@ MAX_FORM_BYTES = 16_384
 """A page's form has a few fields, none longer than a token."""
 
 MAX_FORM_FIELDS = 50
+"""Far more than a page's form has: each is an object."""
 
 FORM = "application/x-www-form-urlencoded"
 NOT_A_FORM = f"Expected a form ({FORM})."
