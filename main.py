@@ -130,9 +130,7 @@ def create_message(request: flask.Request, log_entry: RequestLog) -> flask.Respo
             response.headers["Cache-Control"] = "no-cache"
         else:
             response = json_response(answer.message())
-        response.headers.extend(answer.headers())
-        if log_entry.warning:
-            response.headers["x-budget-warning"] = log_entry.warning
+        response.headers.extend({**answer.headers(), **log_entry.budget_headers})
         if log_entry.stream:
             response.call_on_close(stack.pop_all().close)
     return response

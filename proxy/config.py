@@ -45,6 +45,7 @@ DEFAULTS = {
     "PROXY_ALLOW_ORIGINS": "https://pivot.claude.ai",
     "PROXY_AUTO_MODE_MODEL": "off",
     "PROXY_STORE_DOWN": "serve",
+    "PROXY_CLIENT_BUDGET": "off",
     "PROXY_LISTEN_ADDR": "127.0.0.1:8080",
     "THREADS": "256",
 }
@@ -54,6 +55,7 @@ BACKENDS = ("DEVELOPER", "VERTEX")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("AUTO", "JSON", "TEXT")
 STORE_DOWN = ("SERVE", "REFUSE")
+SWITCH = ("ON", "OFF")
 
 TOKEN, KEY = "TOKEN", "KEY"
 """What a caller may present: an access token of this server, or a Gemini key of their own."""
@@ -96,6 +98,7 @@ VARIABLES = (
     "PROXY_PLANS",
     "PROXY_STORE",
     "PROXY_STORE_DOWN",
+    "PROXY_CLIENT_BUDGET",
     "PROXY_REVOKED",
     "PROXY_AUTH",
     "PROXY_INSTANCE",
@@ -141,13 +144,15 @@ class TeamSettings:
 
     secrets: any of them may have signed an access token; the first signs new ones. plans: the plan
     file, its path or its text. store: a URL, "" for none. serves_when_down: while the store cannot
-    be asked. revoked: ids of tokens, and people whose older tokens are revoked.
+    be asked. client_budget: whether Claude Code's own meter is fed. revoked: ids of tokens, and
+    people whose older tokens are revoked.
     """
 
     secrets: tuple[str, ...] = field(repr=False)
     plans: str
     store: str
     serves_when_down: bool
+    client_budget: bool
     revoked: tuple[str, ...]
 
 
@@ -369,10 +374,11 @@ def _team(environ: Mapping[str, str]) -> TeamSettings | None:
         command = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
         raise BadSetting("PROXY_SECRET", f"less than {MIN_SECRET} characters; make one: {command}")
     down = read_choice(*_variable(environ, "PROXY_STORE_DOWN"), STORE_DOWN)
+    meter = read_choice(*_variable(environ, "PROXY_CLIENT_BUDGET"), SWITCH)
     revoked = read_list(_get(environ, "PROXY_REVOKED"))
     if not (secrets or plans or store):
         return None
-    return TeamSettings(secrets, plans, store, down == "SERVE", revoked)
+    return TeamSettings(secrets, plans, store, down == "SERVE", meter == "ON", revoked)
 
 
 def _accepts(environ: Mapping[str, str], *, is_vertex: bool) -> frozenset[str]:

@@ -56,7 +56,7 @@ class RequestLog:
 
     request_class, agent: what Claude Code says the request is for, and which kind of agent's it is.
     caller_id: see auth.py. person, plan: of an access token. budget: the used share of theirs, once
-    it is large; warning: the same as a sentence. model: as the client named it. gemini: the one
+    it is large; budget_headers: of the answer. model: as the client named it. gemini: the one
     that was used. failed_attempts: their causes, oldest first. repairs: how many tool calls
     were repaired, by kind. judge: of auto mode's verdict (see auto_mode.py): model, tokens,
     outcomes. usd: US dollars at list price, of all attempts and of the judge. started: seconds of
@@ -73,7 +73,7 @@ class RequestLog:
     person: str = ""
     plan: str = ""
     budget: float | None = None
-    warning: str = ""
+    budget_headers: dict[str, str] = field(default_factory=dict)
     model: str = ""
     gemini: str = ""
     stream: bool = False

@@ -17,9 +17,11 @@ MODELS = "/v1/models"
 MODEL = "/v1/models/{id}"
 
 USAGE = "/usage.json"
+CLIENT_USAGE = "/api/oauth/usage"
+"""What Claude Code asks for its own meter (see team/client_budget.py)."""
 
 MODEL_PREFIX = "/v1/models/"
-PAGES = {USAGE: ("GET", "HEAD")}
+PAGES = {USAGE: ("GET", "HEAD"), CLIENT_USAGE: ("GET", "HEAD")}
 """Beside the API, and the methods of each: web/site.py makes them."""
 
 EXACT = frozenset({HEALTH, HELLO, MESSAGES, COUNT_TOKENS, MODELS, *PAGES})
@@ -28,7 +30,7 @@ HEALTH_CHECKS = frozenset({HEALTH, HELLO})
 """Asked for every few seconds, and worth no line in the log."""
 
 SLASHES = re.compile("/{2,}")
-SECOND_BASE = re.compile(f"(?:/v1)+(?=/v1/|{HELLO}$)")
+SECOND_BASE = re.compile(f"(?:/v1)+(?=/v1/|{HELLO}$|{CLIENT_USAGE}$)")
 """What a base URL that ends with /v1 puts before the paths of a client that has its own."""
 
 

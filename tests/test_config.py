@@ -71,6 +71,7 @@ def test_all_settings() -> None:
             "PROXY_PLANS": "plans.toml",
             "PROXY_STORE": "sqlite:///team.sqlite",
             "PROXY_STORE_DOWN": "refuse",
+            "PROXY_CLIENT_BUDGET": "On",
             "PROXY_REVOKED": "t1, alice<2026-11-28",
             "PROXY_AUTH": "Token",
             "PROXY_INSTANCE": "blue",
@@ -109,6 +110,7 @@ def test_all_settings() -> None:
             plans="plans.toml",
             store="sqlite:///team.sqlite",
             serves_when_down=False,
+            client_budget=True,
             revoked=("t1", "alice<2026-11-28"),
         ),
         instance="blue",
@@ -157,6 +159,7 @@ def test_team_begins_with_any_of_its_settings(name: str) -> None:
             "PROXY_AUTH: Vertex AI takes no keys",
         ),
         ({"PROXY_STORE_DOWN": "open"}, "PROXY_STORE_DOWN: expected one of SERVE, REFUSE, got"),
+        ({"PROXY_CLIENT_BUDGET": "1"}, "PROXY_CLIENT_BUDGET: expected one of ON, OFF, got '1'"),
     ],
 )
 def test_bad_setting_of_a_team(environ: dict[str, str], problem: str) -> None:

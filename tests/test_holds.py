@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from proxy.payers import Counting
-from proxy.team import budget, counters, money, plans, refusals
+from proxy.team import budget, counters, money, plans
 from proxy.team.budget import DOWN_SECONDS, MAX_KEPT, Budgets, Charge
 from proxy.team.holds import HELD_OUTPUT, HOLD_SECONDS, STEP, Request, Spent
 from proxy.team.money import NANO
@@ -712,5 +712,4 @@ def test_tables_of_counters_and_refusals_agree() -> None:
     assert {kind.limit for kind in counters.KINDS.values()} == set(plans.LIMITS)
     for kind in counters.KINDS.values():
         assert kind.is_money is (kind.limit in plans.MONEY)
-    assert refusals.PERIODS.keys() == refusals.WORDS.keys()
     assert money.NANO_PER_TOKEN * 1_000_000 == NANO

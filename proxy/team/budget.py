@@ -14,7 +14,7 @@ from typing import NamedTuple
 from translate import ApiError
 
 from ..payers import Counting
-from . import counters, refusals
+from . import client_budget, counters, refusals
 from .holds import Member, Refused, Request, RequestHold, Spent, used_share, without_limits
 from .plans import Plan, Plans
 from .stores import Hold, Store, StoreError
@@ -44,12 +44,19 @@ class Kept(NamedTuple):
 
 
 class Budgets:
-    """Of one process. store: None for none. serves_when_down: see PROXY_STORE_DOWN."""
+    """Of one process. store: None for none. serves_when_down, client_budget: see PROXY_STORE_DOWN
+    and PROXY_CLIENT_BUDGET."""
 
     def __init__(
-        self, plans: Plans, store: Store | None = None, *, serves_when_down: bool = True
+        self,
+        plans: Plans,
+        store: Store | None = None,
+        *,
+        serves_when_down: bool = True,
+        client_budget: bool = False,
     ) -> None:
         self.plans = plans
+        self.client_budget = client_budget
         self._local = SqliteStore(IN_MEMORY)
         self._store = store
         self._serves_when_down = serves_when_down
@@ -195,11 +202,24 @@ class Charge:
     def warning(self, now: int) -> tuple[float, str] | None:
         """The used share of the budget that is fullest, and a sentence about it, from WARNING_SHARE
         on."""
-        budget = self.hold.fullest()
+        budget = max(self.hold.budgets(), key=used_share, default=None)
         if budget is None or (share := used_share(budget)) < WARNING_SHARE:
             return None
         plan, plans = self.hold.member.token.plan, self._budgets.plans
         return share, refusals.warn(budget, share, plan, plans, now)
+
+    def client_headers(self, now: int) -> dict[str, str]:
+        """For the client's own meter, where it is switched on."""
+        if not self._budgets.client_budget:
+            return {}
+        zone = self._budgets.plans.zone
+        return client_budget.answer_headers(
+            [
+                client_budget.to_cap(each, counters.window(each.entry, now, zone).ends)
+                for each in self.hold.budgets()
+                if counters.kind(each.entry).is_money
+            ]
+        )
 
     def settle(
         self, now: int, spent: Sequence[Spent] = (), *, is_error: bool = False, ms: int = 0

@@ -183,16 +183,15 @@ class RequestHold:
         *others, last = hold.usage
         return replace(hold, usage=(*others, last._replace(errors=int(is_error), ms=ms)))
 
-    def fullest(self) -> Refusal | None:
-        """The budget of which the greatest share was used (or held by others) when this hold was
-        last written, in the form of a refusal; None where there is none."""
+    def budgets(self) -> list[Refusal]:
+        """Those of person and group that have a limit, as they were when this hold was last
+        written, in the form of refusals."""
         entries = [line.entry(self._held) for line in self._lines if line.limit]
-        budgets = [
+        return [
             Refusal(entry, self.values.get(entry.key, 0), entry.amount)
             for entry in entries
             if counters.is_budget(entry)
         ]
-        return max(budgets, key=used_share, default=None)
 
     @property
     def nano_usd(self) -> int:

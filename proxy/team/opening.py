@@ -38,7 +38,12 @@ def open_team(settings: Settings) -> People:
     team = settings.team
     assert team is not None
     found = read_plans(team.plans)
-    budgets = Budgets(found, open_store(team.store), serves_when_down=team.serves_when_down)
+    budgets = Budgets(
+        found,
+        open_store(team.store),
+        serves_when_down=team.serves_when_down,
+        client_budget=team.client_budget,
+    )
     return People(budgets, team.secrets, settings.token, read_revoked(team.revoked, found))
 
 

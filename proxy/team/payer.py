@@ -19,6 +19,8 @@ from .holds import Member, Request, Spent
 
 MESSAGE_STOP = "message_stop"
 
+WARNING = "x-budget-warning"
+
 JUDGE = "auto_mode"
 """The class of the requests of auto mode's judge."""
 
@@ -48,8 +50,10 @@ class MemberPayer:
 
     def charged(self, items: Items, requests: Requests, log_entry: RequestLog, size: int) -> Items:
         charge = self._admit(requests, log_entry, size)
+        log_entry.budget_headers = charge.client_headers(clock.now())
         if warning := charge.warning(clock.now()):
-            log_entry.budget, log_entry.warning = round(warning[0], 2), warning[1]
+            log_entry.budget = round(warning[0], 2)
+            log_entry.budget_headers[WARNING] = warning[1]
         is_error = False
         try:
             with contextlib.closing(items):

@@ -4,8 +4,7 @@ does about it.
 Claude Code prints the message of a 429 with `x-should-retry: false` at once; without that header it
 waits as `retry-after` says and tries again. In a message that begins "spend limit reached · resets
 Dec 1" it puts the reader's own time for the day, which has to be UTC's (2.1.330, seen 2026-11-28).
-The `anthropic-ratelimit-unified-*` headers are those of Anthropic's gateway, see `GET /protocol`
-there.
+For its meter's headers see client_budget.py.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from datetime import UTC, datetime, tzinfo
 
 from translate import ApiError
 
-from . import counters
+from . import client_budget, counters
 from .money import dollars
 from .plans import Plans
 from .stores import Refusal, kind_of
@@ -29,8 +28,6 @@ Gemini begins to answer."""
 STREAM_SECONDS = 5
 """For `retry-after` where too many answers are under way: one ends every few seconds."""
 
-UNIFIED = "anthropic-ratelimit-unified"
-PERIODS = {Period.DAY: "daily", Period.WEEK: "weekly", Period.MONTH: "monthly"}
 WORDS = {Period.DAY: "day", Period.WEEK: "week", Period.MONTH: "month"}
 
 REVOKED = "The access token {} was revoked. Get a new one from whoever runs this server."
@@ -63,8 +60,7 @@ class BudgetError(ApiError):
 
 def store_down() -> BudgetError:
     """With PROXY_STORE_DOWN=refuse."""
-    headers = {f"{UNIFIED}-overage-disabled-reason": "fetch_error"}
-    return BudgetError(DOWN, is_final=True, more_headers=headers)
+    return BudgetError(DOWN, is_final=True, more_headers=client_budget.unreadable_headers())
 
 
 def explain(
@@ -116,7 +112,7 @@ class _Explanation:
             " · ".join(filter(None, parts)),
             is_final=True,
             retry_after=ends - self._now,
-            more_headers=spent_headers(refusal, ends),
+            more_headers=client_budget.spent_headers(client_budget.to_cap(refusal, ends)),
         )
 
     def warn(self, budget: Refusal, share: float) -> str:
@@ -186,23 +182,6 @@ def is_too_large(refusal: Refusal) -> bool:
     """Whether this request would not fit even if all open holds were given back."""
     entry = refusal.entry
     return refusal.value - refusal.held + entry.amount > (entry.limit or 0)
-
-
-def spent_headers(refusal: Refusal, ends: int) -> dict[str, str]:
-    """Without representative-claim and overage-status: with those the client drops the message."""
-    period = counters.kind(refusal.entry).period or Period.DAY
-    headers = {
-        "status": "rejected",
-        "reset": str(ends),
-        "overage-reset": str(ends),
-        "overage-utilization": "1",
-        "overage-surpassed-threshold": "1",
-        "overage-period": PERIODS[period],
-        "overage-disabled-reason": "org_spend_cap_reached",
-    }
-    if refusal.entry.account.startswith(counters.GROUP):
-        headers["overage-scope"] = "group_pool"
-    return {f"{UNIFIED}-{name}": value for name, value in headers.items()}
 
 
 def amount(refusal: Refusal, value: int | None) -> str:

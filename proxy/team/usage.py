@@ -1,5 +1,5 @@
 """Who has used what: the totals of a store as tables, for `GET /usage.json` and for
-`python -m proxy usage`, and what is left of each budget.
+`python -m proxy usage`, and what is left of each budget; for Claude Code's own meter, too.
 
 People and figures only. Sums are taken in whole nano-US$ and shown in US$.
 """
@@ -14,15 +14,16 @@ from typing import Any, NamedTuple
 from translate import ApiError
 
 from ..payers import Counting, Payer
-from . import counters
+from . import client_budget, counters
 from .budget import Budgets
-from .counters import GROUP, KINDS, PERSON
+from .client_budget import Cap
+from .counters import GROUP, KINDS, PERSON, Amounts
 from .money import NANO
 from .payer import MemberPayer
 from .plans import Limits
-from .stores import Store, StoreError, Usage
+from .stores import Refusal, Store, StoreError, Usage
 from .tokens import NAME, Token
-from .windows import day_at, window_at
+from .windows import Period, day_at, window_at
 
 Table = dict[str, Any]
 
@@ -43,6 +44,7 @@ NOT_AN_OPERATOR = (
     "These are the figures of others: only operators, whom the plan file names, may see them, and "
     "not with a derived token."
 )
+NO_METER = "This server does not feed Claude Code's own meter (PROXY_CLIENT_BUDGET is off)."
 DOWN = "The figures cannot be read now: the store is down. Try again later."
 BAD_PERSON = "person: expected the name of a person, or * for everyone"
 
@@ -99,6 +101,41 @@ def answer(payer: Payer, query: Mapping[str, str], now: int) -> Table:
         raise ApiError(503, DOWN) from None
     is_local = budgets.counting is Counting.PER_INSTANCE
     return {"scope": "instance" if is_local else "shared", **found, "budgets": lines}
+
+
+def client_answer(payer: Payer, now: int) -> Table:
+    """The answer to `GET /api/oauth/usage`, with which Claude Code shows its person's budget.
+    Raises ApiError."""
+    if not isinstance(payer, MemberPayer):
+        raise ApiError(404, NOT_COUNTED, retry=False)
+    budgets, member = payer.budgets, payer.member
+    if not budgets.client_budget:
+        raise ApiError(404, NO_METER, retry=False)
+    payer.check()
+    try:
+        used, caps = _caps(budgets, f"{PERSON}{member.token.person}", member.plan.limits, now)
+        if member.group is not None:
+            caps += _caps(budgets, f"{GROUP}{member.token.group}", member.group, now)[1]
+    except StoreError:
+        raise ApiError(503, DOWN) from None
+    return client_budget.report(caps, used)
+
+
+def _caps(
+    budgets: Budgets, account: str, limits: Limits, now: int
+) -> tuple[dict[Period, int], list[Cap]]:
+    """What an account has used in each period, in nano-US$, and its budgets in US$."""
+    values, zone = budgets.figures.read(account), budgets.plans.zone
+    used, caps = {}, []
+    for line in counters.lines(account, limits, now, zone):
+        _, period, is_money, _ = KINDS[line.kind]
+        if period is None or not is_money:
+            continue
+        used[period] = values.get(line.name, 0)
+        if line.limit is not None:
+            budget = Refusal(line.entry(Amounts()), used[period], 0)
+            caps.append(client_budget.to_cap(budget, window_at(period, now, zone).ends))
+    return used, caps
 
 
 def read(store: Store, span: Span, person: str = EVERYONE) -> Table:

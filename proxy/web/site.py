@@ -62,8 +62,16 @@ def show_usage(site: Site, request: PageRequest) -> Page:
     return json_page(usage.answer(site.authenticate(request), request.query, clock.now()))
 
 
+def show_client_usage(site: Site, request: PageRequest) -> Page:
+    """The same for Claude Code's own meter."""
+    from ..team import usage
+
+    return json_page(usage.client_answer(site.authenticate(request), clock.now()))
+
+
 PAGES: dict[str, Callable[[Site, PageRequest], Page]] = {
     routes.HEALTH: show_home,
     routes.USAGE: show_usage,
+    routes.CLIENT_USAGE: show_client_usage,
 }
 """Route -> page."""
