@@ -9,6 +9,7 @@ import pytest
 from proxy import config
 from proxy.payers import Counting
 from proxy.team import budget, holds, opening, plans, refusals
+from proxy.team.client_budget import THRESHOLDS
 from proxy.web import home
 from tests.e2e import claude_code
 from tests.servers import ROOT
@@ -225,6 +226,8 @@ def test_bound_of_a_budget_is_the_one_in_the_code() -> None:
     assert f"grows by {holds.STEP:,} tokens" in TEAM
     assert f"one step of {holds.STEP:,} tokens" in TEAM
     assert f"From {budget.WARNING_SHARE:.0%}".replace("%", " %") in TEAM
+    shares = " and ".join(f"above {100 * share:.0f} %" for share in sorted(THRESHOLDS))
+    assert f"| beside the prompt, {shares} |" in TEAM
     assert f"`retry-after: {refusals.BUSY_SECONDS}`" in TEAM
 
 

@@ -117,11 +117,23 @@ class ClaudeCode:
             assert process.stdout is not None
             yield from (json.loads(line) for line in process.stdout if line.startswith("{"))
 
+    def set(self, **settings: Any) -> None:
+        """In the person's settings.json."""
+        path = self.home / ".claude/settings.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(settings))
+
     def type_in(
-        self, proxy: str, prompt: str, until: Callable[[str], bool], mode: str = "default"
+        self,
+        proxy: str,
+        prompt: str,
+        until: Callable[[str], bool],
+        mode: str = "default",
+        **more: str,
     ) -> str:
         """Type a prompt into the terminal program and leave it running until something is so.
         until: takes what stands on the screen, its words parted by single spaces. Returns that.
+        more: variables.
 
         Its titles are only asked for where nonessential traffic is allowed; what would leave this
         machine is sent to a port where nobody listens.
@@ -131,7 +143,11 @@ class ClaudeCode:
         settings["projects"] = {str(self.folder): project}  # type: ignore[assignment]
         (self.home / ".claude.json").write_text(json.dumps(settings))
         environ = self._environ(
-            proxy, HTTPS_PROXY="http://127.0.0.1:9", NO_PROXY="127.0.0.1", TERM="xterm-256color"
+            proxy,
+            HTTPS_PROXY="http://127.0.0.1:9",
+            NO_PROXY="127.0.0.1",
+            TERM="xterm-256color",
+            **more,
         )
         controller, terminal = pty.openpty()
         termios.tcsetwinsize(terminal, (ROWS, COLUMNS))

@@ -62,7 +62,7 @@ Start = Callable[..., contextlib.AbstractContextManager[Near]]
 @pytest.fixture
 def start(emulator: Emulator, key: str, tmp_path: Path) -> Start:
     @contextlib.contextmanager
-    def begin(used: float, *replies: Any, plan: str = "standard") -> Iterator[Near]:
+    def begin(used: float, *replies: Any, plan: str = "standard", **more: str) -> Iterator[Near]:
         emulator.script(key, *replies)
         path = tmp_path / "team.sqlite"
         now = int(time.time())
@@ -71,7 +71,7 @@ def start(emulator: Emulator, key: str, tmp_path: Path) -> Start:
             for day in (0, DAY_SECONDS):  # it may be midnight meanwhile
                 name = f"usd_day:{datetime.fromtimestamp(now + day, UTC):%Y-%m-%d}"
                 store.mark("person:alice", name, int(used * 10**9))
-            settings = {"GEMINI_ENDPOINT": emulator.url, **team_settings(key, path, PLANS)}
+            settings = {"GEMINI_ENDPOINT": emulator.url, **team_settings(key, path, PLANS), **more}
             token = Token(("t1",), "alice", plan, now - 9, now + DAY_SECONDS)
             with servers.serving(servers.PROXY, settings) as url:
                 yield Near(url, tokens.create(token, SECRET), store, key)
