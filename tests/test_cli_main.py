@@ -76,7 +76,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert caught.value.code == 0
     for name, summary in main.COMMANDS.items():
-        assert f"  {name:<10} {summary}\n" in text
+        assert f"  {name:<16} {summary}\n" in text
 
 
 def test_output_need_not_be_a_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "proxy/team": (*LANES, "proxy", "proxy/team/stores"),
     "proxy/web": (*LANES, "proxy", "proxy/team", "proxy/team/stores"),
     "proxy/aws": (*LANES, "proxy", "main.py"),
-    "proxy/cli": (*LANES, "proxy", "proxy/team", "proxy/team/stores"),
+    "proxy/cli": (*LANES, "proxy", "proxy/team", "proxy/team/stores", "proxy/web"),
     "proxy/__main__.py": (*LANES, "proxy", "proxy/cli"),
     "main.py": (*LANES, "proxy", "proxy/team", "proxy/web"),
 }

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="print JSON, for programs (default: lines)"
     )
     parser.add_argument(
-        "--url", type=_url, help="check a server at this base URL (default: this machine)"
+        "--url", type=read_url, help="check a server at this base URL (default: this machine)"
     )
     parser.add_argument(
         "--token-stdin",
@@ -116,7 +116,7 @@ def _line(finding: Finding) -> str:
     return line
 
 
-def _url(value: str) -> str:
+def read_url(value: str) -> str:
     """For argparse: a base URL with a scheme and a host."""
     address = urlsplit(value if "://" in value else f"https://{value}")
     if address.scheme not in ("http", "https") or not address.hostname or address.username:

@@ -30,6 +30,7 @@ COMMANDS = {
     "count": "count the tokens of a Messages request",
     "token": "make, show, replace and revoke the access tokens of a team",
     "usage": "show who has used what: requests, tokens, US$",
+    "managed-settings": "print the settings of a team's Claude Code, with the prices of Gemini",
     "version": "print the version",
 }
 """Command -> what it does, in a line."""
@@ -120,7 +121,7 @@ def _run(arguments: list[str], environ: Mapping[str, str], serve: Callable[..., 
         parser.add_argument("--quiet", action="store_true", help="print no more than the log")
         serve(is_quiet=parser.parse_args(rest).quiet)
         return 0
-    command: Any = importlib.import_module(f"..{name}", __name__)
+    command: Any = importlib.import_module(f"..{name.replace('-', '_')}", __name__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = command.DESCRIPTION
     command.add_arguments(parser)
@@ -129,7 +130,7 @@ def _run(arguments: list[str], environ: Mapping[str, str], serve: Callable[..., 
 
 def _parser() -> argparse.ArgumentParser:
     """For what is no command: help, the version, and mistakes."""
-    lines = (f"  {name:<10} {summary}" for name, summary in COMMANDS.items())
+    lines = (f"  {name:<16} {summary}" for name, summary in COMMANDS.items())
     parser = argparse.ArgumentParser(
         "python -m proxy",
         usage="python -m proxy [-h] [--version] [command] ...",
