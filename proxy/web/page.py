@@ -32,6 +32,7 @@ NOT_A_FORM = f"Expected a form ({FORM})."
 BAD_FORM = "The form cannot be read."
 
 HTML, JSON = "text/html; charset=utf-8", "application/json"
+TEXT = "text/plain; charset=utf-8"
 NO_STORE = {"Cache-Control": "no-store"}
 
 

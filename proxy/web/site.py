@@ -13,9 +13,9 @@ from .. import auth, clock, request_log, routes
 from ..config import Settings
 from ..gemini import Gemini
 from ..payers import AccessTokens, Payer
-from . import home
+from . import FOLDER, home
 from .health import EndpointHealth
-from .page import Page, PageRequest, json_page
+from .page import TEXT, Page, PageRequest, json_page
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,15 @@ def show_client_usage(site: Site, request: PageRequest) -> Page:
     return json_page(usage.client_answer(site.authenticate(request), clock.now()))
 
 
+def show_status_line(site: Site, request: PageRequest) -> Page:
+    """A script for the machines of a team, with nothing secret in it."""
+    return Page((FOLDER.parent / "statusline.py").read_bytes(), TEXT)
+
+
 PAGES: dict[str, Callable[[Site, PageRequest], Page]] = {
     routes.HEALTH: show_home,
     routes.USAGE: show_usage,
     routes.CLIENT_USAGE: show_client_usage,
+    routes.STATUS_LINE: show_status_line,
 }
 """Route -> page."""

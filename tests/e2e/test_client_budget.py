@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.e2e.claude_code import NEWEST, OLDEST, VERSIONS, ClaudeCode
 from tests.e2e.test_team import HELLO, Start, start
+from tests.servers import ROOT
 
 __all__ = ["start"]
 
@@ -101,3 +103,14 @@ def test_terminal_warns_and_its_status_line_has_the_dollars(
         claude.set(statusLine={"type": "command", "command": f"cat >> {given}"})
         claude.type_in(near.url, "Say hello.", has_both, **GATEWAY)
     assert '"limit_usd":100,"period":"daily"' in given.read_text()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_status_line_of_the_script(start: Start, tmp_path: Path, version: str) -> None:
+    """Without the meter, in the environment that Claude Code gives such a command."""
+    words = "$82.34 of $100.00 today (82 %)"
+    with start(82.34, CHEAP, PROXY_PLANS=PLANS) as near:
+        claude = ClaudeCode(version, tmp_path, near.token)
+        command = f"{sys.executable} {ROOT / 'proxy/web/statusline.py'}"
+        claude.set(statusLine={"type": "command", "command": command})
+        claude.type_in(near.url, "Say hello.", lambda screen: words in screen)
