@@ -230,6 +230,7 @@ def test_secrets_cannot_be_read_without_one(bare: Deployed) -> None:
         "GEMINI_FALLBACK_MODELS": "",
         "GEMINI_SAFETY": "OFF",
         "GEMINI_SECRET_ARN": "",
+        "PROXY_CLIENT_BUDGET": "off",
         "PROXY_LOG_LEVEL": "info",
         "PROXY_PLANS": "",
         "PROXY_STORE": "",
