@@ -261,7 +261,8 @@ TOTAL = "%5B%222026-11-28%22%2C%20%22alice%22%2C%20%22m%22%2C%20%22%22%5D"
 
 def test_document_of_others_is_an_error(store: FirestoreStore) -> None:
     with store._client.deadline():
-        store._client.commit([store._update("account-person%3Aalice", {"x": {"nullValue": None}})])
+        fields = {"account": {"stringValue": ALICE}, "x": {"nullValue": None}}
+        store._client.commit([store._update("account-person%3Aalice", fields)])
     with pytest.raises(StoreError, match=r"a document cannot be read \(KeyError\)"):
         store.read(ALICE)
 

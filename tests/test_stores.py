@@ -172,6 +172,44 @@ def test_requests_at_once_never_pass_a_limit(backend: Backend) -> None:
         each.close()
 
 
+def test_people_at_once_never_pass_their_groups_limit(backend: Backend) -> None:
+    """Complaint 4: limits live in each replica elsewhere. Who is refused is never told that what
+    others hold is spent, and in the end all of it can be used."""
+    stores = [backend.open(seconds=60) for _ in range(4)]
+    start = threading.Barrier(8)
+
+    def run(number: int) -> list[tuple[Refusal, ...]]:
+        start.wait()
+        entries = (money(7, None, account=f"person:p{number}"), money(7, 150, account=GROUP))
+        store = stores[number % 4]
+        return [store.hold(hold(f"{number}-{i}", *entries), NOW).refusals for i in range(10)]
+
+    with ThreadPoolExecutor(8) as pool:
+        found = [refusals for each in pool.map(run, range(8)) for refusals in each]
+    assert all(each.held == each.value for refusals in found for each in refusals)
+    admitted = sum(not refusals for refusals in found)
+    assert (admitted <= 21, value(stores[0], GROUP)) == (True, 7 * admitted)
+    entries = (money(7, None), money(7, 150, account=GROUP))
+    while not stores[0].hold(hold(f"last-{admitted}", *entries), NOW).refusals:
+        admitted += 1
+    assert (admitted, value(stores[0], GROUP)) == (21, 147)
+    for each in stores:
+        each.close()
+
+
+def test_groups_budget_is_the_sum_of_its_people(store: Store) -> None:
+    people = [f"person:p{number}" for number in range(9)]
+    for person in people:
+        entries = (money(10, account=person), money(10, account=GROUP))
+        store.hold(hold(person[7:], *entries), NOW)
+    store.settle(hold("p0", money(10, account=people[0]), money(10, final=4, account=GROUP)), NOW)
+    refused = store.hold(hold("b", money(20, account=BOB), money(20, account=GROUP)), NOW).refusals
+    assert refused == (Refusal(money(20, account=GROUP), 84, 80),)
+    change = hold("p1", money(20, account=people[1]), money(26, account=GROUP))
+    assert store.change(change, NOW).values[GROUP, DAY] == 100
+    assert value(store, GROUP) == 100
+
+
 # --- Changing and settling ---------------------------------------------------------------------
 
 

@@ -116,6 +116,10 @@ class Hold:
     usage: tuple[Usage, ...] = ()
 
     @property
+    def owner(self) -> str:
+        return self.entries[0].account
+
+    @property
     def accounts(self) -> tuple[str, ...]:
         """In the order of the entries."""
         return tuple(dict.fromkeys(entry.account for entry in self.entries))

@@ -2,32 +2,36 @@
 
 Documents, by the beginning of their id:
 
-    account-  counters: a map. Increments add to it, and answer with what is then there
-    hold-     entries, usage (JSON), accounts, and while it is open `due`: when it is abandoned
+    account-  account, accounts (the same in a list), counters: a map, to which increments add
+    shard-    the same, for an account that many count on: see firestore_shards.py
+    hold-     owner, entries, usage (JSON), accounts, and `due` while it is open: its end
     total-    a field for each figure of Usage, and its key; day and person_day are for queries
 
 A hold is one commit, of its own document and its accounts: all is written or nothing, also where
 the process dies. Firestore has no condition on a number, and a transaction that reads before it
-writes is aborted where several meet on a group; so a commit *adds*, looks at the sums in its
-answer, and takes all of it back with a second commit where one is above its limit. A limit is never
-passed by what is admitted. What is being taken back stands in an open hold, so a refusal, which is
-looked up in one consistent snapshot, calls it held and never spent; and where the snapshot has room
-after all, the hold is tried again. What a process leaves behind that dies before it has taken back,
-is an abandoned hold.
+writes is aborted where several meet on a group; so a commit *adds*, looks at the sums as of its own
+time, and takes all of it back with a second commit where one is above its limit. A limit is never
+passed by what is admitted: each has seen all that had added before. What is being taken back stands
+in an open hold, so a refusal, which is looked up as of the time of the second commit, calls it held
+and never spent; and where there was room at that time after all, the hold is tried again. What a
+process leaves behind that dies before it has taken back, is an abandoned hold.
 
 Each commit has a precondition on the hold's document, so it may be repeated though its answer was
 lost: the document is there, has another version, or is gone. Where it was the answer to a `change`
 that was too much, that change stays: one step (see holds.py) above the limit.
 
-Firestore sustains about one write a second to a document, more in bursts. A request is 2 writes to
-its person's and its group's: a group of more than some 30 requests a minute, for long, is slowed
-down, and at STORE_SECONDS its requests are served or refused as PROXY_STORE_DOWN says.
-
 What 1,000 requests of a person in a group cost, at US$ 0.09 for 100,000 writes, 0.03 for reads and
-0.01 for deletes (one region; a multi-region costs twice as much): hold 3 writes; settle 1 read, 3
-writes, 1 delete. 6,000 x 0.09/100,000 + 1,000 x 0.03/100,000 + 1,000 x 0.01/100,000 = US$ 0.0058.
-Each change: 1 read, 3 writes (US$ 0.003 for 1,000). A refusal: 5 writes, 1 delete, and a read for
-each open hold of its accounts. 20,000 writes and 50,000 reads a day are free.
+0.01 for deletes (one region; a multi-region costs twice as much). n: documents that the group is
+counted in, at most one for each of its people and SHARDS.
+
+                         writes   reads   deletes   n = 5    n = 30 (40 people)   n = 64
+    hold                      3       n                0.0042        0.0117       0.0219
+    change                    3   n + 1                0.0045        0.0120       0.0222
+    settle                    3       1         1      0.0031        0.0031       0.0031
+    all three                 9  2n + 2         1   US$ 0.0118        0.0268       0.0472
+
+Without a group: 6 writes, 2 reads, 1 delete, US$ 0.0061. A refusal: 5 writes, 1 delete, 2n + 2
+reads, and one for each open hold of its accounts. 20,000 writes and 50,000 reads a day are free.
 
 Time-to-live belongs on the field `expires`; a hold that has expired and still stands there is
 ignored by its own time stamp. The process needs roles/datastore.user.
@@ -37,10 +41,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import date, timedelta
+from typing import NamedTuple
 
 from . import (
     FIGURES,
@@ -70,8 +75,10 @@ from .firestore_client import (
     integer,
     string,
     strings,
+    timestamp,
     where,
 )
+from .firestore_shards import account_fields, parse_counters, place, sums
 
 DATABASE = "(default)"
 
@@ -89,9 +96,11 @@ Amounts = Mapping[Key, int]
 
 
 class Recorded(NamedTuple):
-    """A hold as it stands in the collection. version: the time of its last write, "" for none."""
+    """A hold as it stands in the collection. owner: the account by which shards are chosen.
+    version: the time of its last write, "" for none."""
 
     id: str
+    owner: str
     entries: tuple[Entry, ...]
     ends: int
     usage: tuple[Usage, ...]
@@ -139,7 +148,7 @@ class FirestoreStore:
         with self._client.deadline():
             recorded = self._find(hold.id, now)
             if recorded is None:
-                return Outcome((), self._values(hold))
+                return Outcome((), self._values(hold, hold.accounts))
             return self._write(hold, recorded, now)
 
     def settle(self, hold: Hold, now: int) -> None:
@@ -149,17 +158,19 @@ class FirestoreStore:
                 used = correction(hold.usage, recorded.usage if recorded.is_swept else ())
                 changes = differences(recorded.amounts, finals)
                 try:
-                    self._client.commit(
-                        [self._delete(recorded), *self._adds(changes), *self._totals(used)]
-                    )
+                    adds = self._adds(recorded.owner, changes)
+                    self._client.commit([self._delete(recorded), *adds, *self._totals(used)])
                 except ConditionFailed:
                     continue  # somebody has written it since
                 return
 
     def mark(self, account: str, counter: str, value: int) -> None:
-        counters = {"counters": {"mapValue": {"fields": {counter: integer(value)}}}}
-        write = self._update(document_id("account", account), counters)
-        write["updateMask"] = {"fieldPaths": [field_path("counters", counter)]}
+        counters = {"mapValue": {"fields": {counter: integer(value)}}}
+        fields = {**account_fields(account), "counters": counters}
+        write = self._update(document_id("account", account), fields)
+        write["updateMask"] = {
+            "fieldPaths": [*account_fields(account), field_path("counters", counter)]
+        }
         with self._client.deadline():
             self._client.commit([write])
 
@@ -176,7 +187,7 @@ class FirestoreStore:
         if person is not None:
             field, first, last = "person_day", _pair(person, since), _pair(person, until)
         with self._client.deadline():
-            found, _ = self._client.query(
+            found = self._client.query(
                 where(field, "GREATER_THAN_OR_EQUAL", string(first)),
                 where(field, "LESS_THAN_OR_EQUAL", string(last)),
             )
@@ -196,69 +207,75 @@ class FirestoreStore:
         has_swept = False
         while True:
             try:
-                values, written = self._replace(recorded, _as_recorded(hold))
+                own, written, moment = self._replace(recorded, _as_recorded(hold))
+                values = own | self._values(hold, hold.accounts[1:], moment)
             except ConditionFailed:
                 found = self._find(hold.id, now)
                 if found is None and recorded.version:  # settled meanwhile
-                    return Outcome((), self._values(hold))
+                    return Outcome((), self._values(hold, hold.accounts))
                 if found is None or recorded.version:
                     recorded = found or recorded
                     continue
-                values, written = self._values(hold), found  # nobody knew that it was done
+                own, written = {}, found  # nobody knew that it was done
+                values = self._values(hold, hold.accounts)
             if not _over(hold, values, recorded):
-                self._drop_stale(hold, values)
+                self._drop_stale(hold, own)
                 return Outcome((), values)
-            if self._take_back(written, recorded):
-                if not has_swept:
-                    self._sweep(now, but=hold.id)
-                    has_swept = True
-                refused, values = self._refusals(hold, recorded.amounts)
+            if not has_swept:
+                self._sweep(now, but=hold.id)
+                has_swept = True
+            if moment := self._take_back(written, recorded):
+                refused, values = self._refusals(hold, recorded.amounts, moment)
                 if refused:
                     return Outcome(refused, values)
             recorded = self._find(hold.id, now) or recorded
 
-    def _replace(self, old: Recorded, new: Recorded) -> tuple[dict[Key, int], Recorded]:
-        """In one commit. Returns the values of the new one's counters, and the new one as it stands
-        then. Raises ConditionFailed."""
+    def _replace(self, old: Recorded, new: Recorded) -> tuple[dict[Key, int], Recorded, str]:
+        """In one commit. Returns the values of the new one's counters in the documents that it
+        counts in, the new one as it stands then, and when that is. Raises ConditionFailed."""
         changes = {entry.key: 0 for entry in new.entries} | differences(old.amounts, new.amounts)
         used = correction((), old.usage) if old.is_swept and not new.is_swept else ()
         if new.is_swept:
             used = abandoned(old.usage)
-        adds = self._adds(changes)
-        results = self._client.commit([self._put(new, old.version), *adds, *self._totals(used)])
-        sums = [
+        adds = self._adds(new.owner, changes)
+        writes = [self._put(new, old.version), *adds, *self._totals(used)]
+        results, moment = self._client.commit(writes)
+        found = [
             int(each["integerValue"])
             for result in results[1 : 1 + len(adds)]
             for each in result["transformResults"]
         ]
-        values = dict(zip(_by_account(changes), sums, strict=True))
+        values = dict(zip(_by_account(changes), found, strict=True))
         known = {entry.key: values[entry.key] for entry in new.entries}
-        return known, new._replace(version=results[0]["updateTime"])
+        return known, new._replace(version=results[0]["updateTime"]), moment
 
-    def _take_back(self, written: Recorded, old: Recorded) -> bool:
-        """Undo `_replace`. False where somebody has written the hold since."""
+    def _take_back(self, written: Recorded, old: Recorded) -> str:
+        """Undo `_replace`. Returns when; "" where somebody has written the hold since."""
         changes = differences(written.amounts, old.amounts)
         write = self._put(old, written.version) if old.version else self._delete(written)
         used = abandoned(old.usage) if old.is_swept else ()
+        adds = self._adds(old.owner, changes)
         try:
-            self._client.commit([write, *self._adds(changes), *self._totals(used)])
+            _, moment = self._client.commit([write, *adds, *self._totals(used)])
         except ConditionFailed:
-            return False
-        return True
+            return ""
+        return moment
 
-    def _refusals(self, hold: Hold, amounts: Amounts) -> tuple[tuple[Refusal, ...], dict[Key, int]]:
-        """What stands against a hold, from one snapshot of its accounts and their open holds."""
-        accounts = strings(hold.accounts)
-        found, read_time = self._client.query(where("accounts", "ARRAY_CONTAINS_ANY", accounts))
-        values = self._counters(hold.accounts, read_time)
-        held = held_by(map(_parse, found.values()))
+    def _refusals(
+        self, hold: Hold, amounts: Amounts, read_time: str
+    ) -> tuple[tuple[Refusal, ...], dict[Key, int]]:
+        """What stood against a hold, in its accounts and their open holds."""
+        concerned = where("accounts", "ARRAY_CONTAINS_ANY", strings(hold.accounts))
+        found = self._client.query(concerned, read_time=read_time).values()
+        values = sums(each for each in found if "account" in each["fields"])
+        held = held_by(_parse(each) for each in found if "account" not in each["fields"])
         refused = refusals(hold.entries, values, amounts)
         return tuple(each._replace(held=held[each.key]) for each in refused), values
 
     def _sweep(self, now: int, but: str = "") -> None:
         """Settle what was abandoned, by what was known."""
         due = where("due", "LESS_THAN_OR_EQUAL", integer(now))
-        found, _ = self._client.query(due, limit=MAX_SWEPT + 1)
+        found = self._client.query(due, limit=MAX_SWEPT + 1)
         for each in map(_parse, found.values()):
             if each.id == but:
                 continue
@@ -271,13 +288,13 @@ class FirestoreStore:
             self._sweep_at = now + SWEEP_SECONDS
 
     def _drop_stale(self, hold: Hold, values: Amounts) -> None:
-        """When a window begins: counters of old ones, and those without a window that are 0, as the
-        marks of tokens that are not revoked."""
+        """When a window begins in a document: counters of old ones, and those without a window that
+        are 0, as the marks of tokens that are not revoked."""
         if not any(":" in e.counter and e.amount == values.get(e.key) for e in hold.entries):
             return
-        ids = {document_id("account", account): account for account in hold.accounts}
+        ids = {place(account, hold.owner): account for account in hold.accounts}
         for identity, document in self._client.get(list(ids)).items():
-            counters, own = _parse_counters(document), hold.of(ids[identity])
+            counters, own = parse_counters(document), hold.of(ids[identity])
             used = {entry.counter for entry in own}
             unused = (n for n, v in counters.items() if not v and ":" not in n)
             stale = [*stale_counters(counters, own), *(n for n in unused if n not in used)]
@@ -301,16 +318,15 @@ class FirestoreStore:
                 return found
         return None
 
-    def _counters(self, accounts: Sequence[str], read_time: str | None = None) -> dict[Key, int]:
-        ids = {document_id("account", account): account for account in accounts}
-        return {
-            (ids[identity], name): value
-            for identity, document in self._client.get(list(ids), read_time).items()
-            for name, value in _parse_counters(document).items()
-        }
+    def _counters(self, accounts: Sequence[str], read_time: str = "") -> Counter[Key]:
+        if not accounts:
+            return Counter()
+        theirs = where("account", "IN", strings(accounts))
+        return sums(self._client.query(theirs, read_time=read_time).values())
 
-    def _values(self, hold: Hold) -> dict[Key, int]:
-        return hold.pick(self._counters(hold.accounts))
+    def _values(self, hold: Hold, accounts: Sequence[str], read_time: str = "") -> dict[Key, int]:
+        found = self._counters(accounts, read_time)
+        return {entry.key: found[entry.key] for entry in hold.entries if entry.account in accounts}
 
     def _update(self, identity: str, fields: Json) -> Json:
         return {"update": {"name": self._client.name(identity), "fields": fields}}
@@ -319,12 +335,13 @@ class FirestoreStore:
         """Replace the version that is named, "" for none."""
         fields = {
             "id": string(hold.id),
+            "owner": string(hold.owner),
             "entries": string(json.dumps([e for e in hold.entries if e.amount or e.final])),
             "usage": string(json.dumps(hold.usage)),
             "ends": integer(hold.ends),
         }
         if hold.is_swept:  # what is open must not vanish before it is settled
-            fields["expires"] = _timestamp(hold.ends + SWEPT_SECONDS)
+            fields["expires"] = timestamp(hold.ends + SWEPT_SECONDS)
         else:
             fields["due"] = integer(hold.ends)
             fields["accounts"] = strings(list(dict.fromkeys(e.account for e in hold.entries)))
@@ -336,16 +353,16 @@ class FirestoreStore:
         name = self._client.name(document_id("hold", hold.id))
         return {"delete": name, "currentDocument": {"updateTime": hold.version}}
 
-    def _adds(self, changes: Amounts) -> list[Json]:
-        """One write for each account, in their order."""
+    def _adds(self, owner: str, changes: Amounts) -> list[Json]:
+        """One write for each account, in their order. The masks keep what else is there."""
         adds: dict[str, list[Json]] = {}
         for account, counter in changes:
             path = field_path("counters", counter)
             adds.setdefault(account, []).append(increment(path, changes[account, counter]))
         return [
             {
-                **self._update(document_id("account", account), {}),
-                "updateMask": {},  # else the document would be emptied
+                **self._update(place(account, owner), account_fields(account)),
+                "updateMask": {"fieldPaths": list(account_fields(account))},
                 "updateTransforms": transforms,
             }
             for account, transforms in adds.items()
@@ -367,7 +384,7 @@ class FirestoreStore:
 
 
 def _as_recorded(hold: Hold) -> Recorded:
-    return Recorded(hold.id, hold.entries, hold.ends, hold.usage, False, "")
+    return Recorded(hold.id, hold.owner, hold.entries, hold.ends, hold.usage, False, "")
 
 
 def _over(hold: Hold, values: Amounts, old: Recorded) -> tuple[Refusal, ...]:
@@ -391,26 +408,17 @@ def _pair(person: str, day: str) -> str:
     return json.dumps([person, day])
 
 
-def _timestamp(seconds: int) -> Json:
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return {"timestampValue": f"{moment:%Y-%m-%dT%H:%M:%SZ}"}
-
-
 def _parse(document: Json) -> Recorded:
     fields = document["fields"]
     return Recorded(
         fields["id"]["stringValue"],
+        fields["owner"]["stringValue"],
         tuple(Entry(*each) for each in json.loads(fields["entries"]["stringValue"])),
         int(fields["ends"]["integerValue"]),
         tuple(Usage(*each) for each in json.loads(fields["usage"]["stringValue"])),
         "due" not in fields,
         document["updateTime"],
     )
-
-
-def _parse_counters(document: Json) -> dict[str, int]:
-    counters: dict[str, Any] = document["fields"]["counters"]["mapValue"].get("fields", {})
-    return {name: int(each["integerValue"]) for name, each in counters.items()}
 
 
 def _parse_usage(fields: Json) -> Usage:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -94,28 +95,31 @@ class Client:
 
     # --- Verbs -------------------------------------------------------------------------------
 
-    def commit(self, writes: Sequence[Json]) -> list[Json]:
-        """All or none. Returns a result for each. Raises ConditionFailed."""
+    def commit(self, writes: Sequence[Json]) -> tuple[list[Json], str]:
+        """All or none. Returns a result for each, and when it was. Raises ConditionFailed."""
         answer = self._call("commit", {"writes": list(writes)})
-        return list(answer.get("writeResults", ()))
+        return answer["writeResults"], answer["commitTime"]
 
-    def get(self, ids: Sequence[str], read_time: str | None = None) -> dict[str, Json]:
-        """Id -> document, of those that there are. read_time: as of when, if not now."""
-        body: Json = {"documents": [self.name(each) for each in ids]}
-        if read_time:
-            body["readTime"] = read_time
+    def get(self, ids: Sequence[str]) -> dict[str, Json]:
+        """Id -> document, of those that there are."""
+        body = {"documents": [self.name(each) for each in ids]}
         found = (each["found"] for each in self._call("batchGet", body) if "found" in each)
         return {self._id(each): each for each in found}
 
-    def query(self, *filters: Json, limit: int | None = None) -> tuple[dict[str, Json], str]:
-        """Id -> document, of those that match all filters, and as of when."""
+    def query(
+        self, *filters: Json, limit: int | None = None, read_time: str = ""
+    ) -> dict[str, Json]:
+        """Id -> document, of those that match all filters. read_time: as of when, "" for now."""
         where = {"compositeFilter": {"op": "AND", "filters": list(filters)}}
         query: Json = {"from": [{"collectionId": self.collection}], "where": where}
         if limit:
             query["limit"] = limit
-        answer = self._call("runQuery", {"structuredQuery": query})
+        body: Json = {"structuredQuery": query}
+        if read_time:
+            body["readTime"] = read_time
+        answer = self._call("runQuery", body)
         found = (each["document"] for each in answer if "document" in each)
-        return {self._id(each): each for each in found}, answer[-1]["readTime"]
+        return {self._id(each): each for each in found}
 
     def name(self, identity: str) -> str:
         return f"{self._prefix}{identity}"
@@ -221,6 +225,10 @@ def string(value: str) -> Json:
 
 def strings(values: Sequence[str]) -> Json:
     return {"arrayValue": {"values": [string(each) for each in values]}}
+
+
+def timestamp(seconds: int) -> Json:
+    return {"timestampValue": f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"}
 
 
 def increment(path: str, amount: int) -> Json:
