@@ -364,6 +364,46 @@ def test_usage_is_summed_by_day_person_model_and_class(store: Store) -> None:
     assert store.usage("2026-11-28", "2026-11-28", "carol") == []
 
 
+def test_usage_is_added_up_by_the_fields_of_a_group(store: Store) -> None:
+    """Complaint 20."""
+    rows = (
+        usage(1, person="bob", model="hydrogen", day="2026-11-27", ms=8, saved=4),
+        usage(2, day="2026-11-27"),
+        usage(4, request_class="main", errors=1),
+        usage(8, person="bob"),
+    )
+    for number, row in enumerate(rows):
+        store.hold(hold(f"h{number}", money(1, None)), NOW)
+        store.settle(hold(f"h{number}", money(1, None), used=(row,)), NOW)
+    november = "2026-11-01", "2026-11-30"
+    people, by_class = store.sums([("person",), ("day", "request_class")], *november)
+    assert people == [
+        Usage("", "alice", "", nano_usd=6, requests=2, errors=1),
+        Usage("", "bob", "", nano_usd=9, requests=2, ms=8, saved=4),
+    ]
+    assert [(each.key, each.nano_usd) for each in by_class] == [
+        (("2026-11-27", "", "", ""), 3),
+        (("2026-11-28", "", "", ""), 8),
+        (("2026-11-28", "", "", "main"), 4),
+    ]
+    (models,) = store.sums([("model",)], *november, "bob")
+    assert [(each.model, each.nano_usd) for each in models] == [
+        ("gemini-4-neon", 8),
+        ("hydrogen", 1),
+    ]
+    assert store.sums([("day",), ("person",)], *november, "carol") == [[], []]
+
+
+def test_held_is_what_open_holds_may_give_back(store: Store) -> None:
+    store.hold(hold("a", money(30, final=10), money(1, counter="streams")), NOW)
+    store.hold(hold("b", money(5, account=BOB), money(5, account=GROUP)), NOW)
+    store.hold(hold("c", money(7)), NOW)
+    store.settle(hold("c", money(7, final=7)), NOW)
+    assert {n: v for n, v in store.held(ALICE).items() if v} == {DAY: 20, "streams": 1}
+    assert dict(store.held(GROUP)) == {DAY: 5}
+    assert dict(store.held("person:carol")) == {}
+
+
 # --- Faults ------------------------------------------------------------------------------------
 
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 STORE_SECONDS = 2.0
 """For one verb of a store, whatever it does meanwhile: Anthropic's gateway waits as long, and the
@@ -101,6 +101,9 @@ class Usage(NamedTuple):
 
 
 FIGURES = Usage._fields[4:]
+
+Fields = tuple[str, ...]
+"""Some of Usage's first four, by which rows are added up."""
 
 
 @dataclass(frozen=True)
@@ -199,8 +202,17 @@ class Store(Protocol):
     def read(self, account: str) -> Mapping[str, int]:
         """The counters of an account."""
 
+    def held(self, account: str) -> Mapping[str, int]:
+        """As much of each of its counters as open holds have taken and may give back."""
+
     def usage(self, since: str, until: str, person: str | None = None) -> Sequence[Usage]:
         """The totals of the days from the first to the last, of one person or everyone, sorted."""
+
+    def sums(
+        self, groups: Sequence[Fields], since: str, until: str, person: str | None = None
+    ) -> Sequence[Sequence[Usage]]:
+        """The same added up, for each group by the fields that it names; the others are empty. A
+        team's year has some 100,000 rows, and a page shows a few hundred."""
 
     def check(self) -> None:
         """Whether the store can be asked: raises StoreError."""
@@ -274,6 +286,18 @@ def held_by(holds: Iterable[OpenHold]) -> Counter[Key]:
         held.update(each.amounts)
         held.subtract(each.finals)
     return held
+
+
+def held_in(account: str, holds: Iterable[OpenHold]) -> dict[str, int]:
+    """The same for the counters of one account."""
+    return {name: held for (owner, name), held in held_by(holds).items() if owner == account}
+
+
+def sums_by(fields: Fields, usage: Iterable[Usage]) -> list[Usage]:
+    """Rows added up by these fields, sorted; the other fields are empty."""
+    others: dict[str, Any] = {name: "" for name in Usage._fields[:4] if name not in fields}
+    sums = sums_by_key(each._replace(**others) for each in usage)
+    return [Usage(*key, *sums[key]) for key in sorted(sums)]
 
 
 def sums_by_key(usage: Iterable[Usage]) -> dict[tuple[str, str, str, str], list[int]]:

@@ -46,6 +46,7 @@ from . import (
     FIGURES,
     STORE_SECONDS,
     SWEPT_SECONDS,
+    Fields,
     Hold,
     Key,
     Outcome,
@@ -55,8 +56,10 @@ from . import (
     correction,
     differences,
     held_by,
+    held_in,
     refusals,
     stale_counters,
+    sums_by,
     sums_by_key,
 )
 from .dynamodb_client import Client, ConditionFailed
@@ -147,6 +150,17 @@ class DynamoStore:
             items = self._query("totals", f'["{since}', f'["{until}"\uffff')
             found = [_parse_totals(item) for item in items]
         return sorted(row for row in found if person in (None, row.person))
+
+    def held(self, account: str) -> Mapping[str, int]:
+        with self._verb():
+            holds = map(_parse, self._query("holds", " ", "\uffff"))
+            return held_in(account, (each for each in holds if not each.is_swept))
+
+    def sums(
+        self, groups: Sequence[Fields], since: str, until: str, person: str | None = None
+    ) -> Sequence[Sequence[Usage]]:
+        rows = self.usage(since, until, person)
+        return [sums_by(fields, rows) for fields in groups]
 
     def check(self) -> None:
         self.read("check")

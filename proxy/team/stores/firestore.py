@@ -52,6 +52,7 @@ from . import (
     STORE_SECONDS,
     SWEPT_SECONDS,
     Entry,
+    Fields,
     Hold,
     Key,
     Outcome,
@@ -61,8 +62,10 @@ from . import (
     correction,
     differences,
     held_by,
+    held_in,
     refusals,
     stale_counters,
+    sums_by,
     sums_by_key,
 )
 from .firestore_client import (
@@ -193,6 +196,16 @@ class FirestoreStore:
             )
             return sorted(_parse_usage(each["fields"]) for each in found.values())
 
+    def held(self, account: str) -> Mapping[str, int]:
+        with self._client.deadline():
+            return held_in(account, _holds(self._concerned((account,)).values()))
+
+    def sums(
+        self, groups: Sequence[Fields], since: str, until: str, person: str | None = None
+    ) -> Sequence[Sequence[Usage]]:
+        rows = self.usage(since, until, person)
+        return [sums_by(fields, rows) for fields in groups]
+
     def check(self) -> None:
         with self._client.deadline():
             self._client.get([document_id("account", "check")])
@@ -265,10 +278,9 @@ class FirestoreStore:
         self, hold: Hold, amounts: Amounts, read_time: str
     ) -> tuple[tuple[Refusal, ...], dict[Key, int]]:
         """What stood against a hold, in its accounts and their open holds."""
-        concerned = where("accounts", "ARRAY_CONTAINS_ANY", strings(hold.accounts))
-        found = self._client.query(concerned, read_time=read_time).values()
+        found = self._concerned(hold.accounts, read_time).values()
         values = sums(each for each in found if "account" in each["fields"])
-        held = held_by(_parse(each) for each in found if "account" not in each["fields"])
+        held = held_by(_holds(found))
         refused = refusals(hold.entries, values, amounts)
         return tuple(each._replace(held=held[each.key]) for each in refused), values
 
@@ -323,6 +335,11 @@ class FirestoreStore:
             return Counter()
         theirs = where("account", "IN", strings(accounts))
         return sums(self._client.query(theirs, read_time=read_time).values())
+
+    def _concerned(self, accounts: Sequence[str], read_time: str = "") -> Mapping[str, Json]:
+        """The documents of accounts, and of their open holds."""
+        concerned = where("accounts", "ARRAY_CONTAINS_ANY", strings(accounts))
+        return self._client.query(concerned, read_time=read_time)
 
     def _values(self, hold: Hold, accounts: Sequence[str], read_time: str = "") -> dict[Key, int]:
         found = self._counters(accounts, read_time)
@@ -406,6 +423,11 @@ def _by_account(keys: Iterable[Key]) -> list[Key]:
 def _pair(person: str, day: str) -> str:
     """Sorted by day among those of one person."""
     return json.dumps([person, day])
+
+
+def _holds(documents: Iterable[Json]) -> Iterator[Recorded]:
+    """Those among documents of accounts."""
+    return (_parse(each) for each in documents if "account" not in each["fields"])
 
 
 def _parse(document: Json) -> Recorded:

@@ -22,6 +22,7 @@ from . import (
     STORE_SECONDS,
     SWEPT_SECONDS,
     Entry,
+    Fields,
     Hold,
     Key,
     Outcome,
@@ -31,6 +32,7 @@ from . import (
     correction,
     differences,
     held_by,
+    held_in,
     refusals,
     stale_counters,
 )
@@ -74,6 +76,11 @@ insert into totals values (?, ?, ?, ?, {", ".join("?" * len(FIGURES))})
 on conflict do update set {", ".join(f"{name} = {name} + excluded.{name}" for name in FIGURES)}
 """
 READ_HOLD = "select id, entries, usage, swept from holds"
+READ_OPEN_HOLDS = f"{READ_HOLD} where swept = 0"
+READ_SUMS = f"""
+select {{}}, {", ".join(f"sum({name})" for name in FIGURES)} from totals
+where day between :since and :until and :person in ('', person) group by {{}} order by {{}}
+"""
 
 
 class Recorded(NamedTuple):
@@ -151,6 +158,18 @@ class SqliteStore:
                 rows = db.execute(f"{days} and person = ? {order}", (since, until, person))
             return [Usage(*row) for row in rows]
 
+    def held(self, account: str) -> Mapping[str, int]:
+        with self._transaction() as db:
+            return held_in(account, map(_parse, db.execute(READ_OPEN_HOLDS)))
+
+    def sums(
+        self, groups: Sequence[Fields], since: str, until: str, person: str | None = None
+    ) -> Sequence[Sequence[Usage]]:
+        """In SQLite itself: a quarter of what it costs to read the rows and to add them up here."""
+        values = {"since": since, "until": until, "person": person or ""}
+        with self._transaction("begin") as db:
+            return [_read_sums(db, fields, values) for fields in groups]
+
     def check(self) -> None:
         with self._transaction() as db:
             db.execute("select 1 from counters limit 1").fetchall()
@@ -160,14 +179,15 @@ class SqliteStore:
             self._disconnect()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Commits, or takes back all. Raises StoreError."""
+    def _transaction(self, begin: str = "begin immediate") -> Iterator[sqlite3.Connection]:
+        """Commits, or takes back all. Raises StoreError. begin: "begin" for what only reads, and so
+        long that no other process should wait for it."""
         end = time.monotonic() + self._seconds
         if not self._lock.acquire(timeout=self._seconds):
             raise StoreError("SQLite: this process's other requests take too long")
         try:
             db = self._connect(end)
-            _wait(lambda: db.execute("begin immediate"), end)
+            _wait(lambda: db.execute(begin), end)
             yield db
             db.execute("commit")
         except BaseException as error:
@@ -285,8 +305,7 @@ def _write(db: sqlite3.Connection, hold: Hold, amounts: Mapping[Key, int]) -> Ou
     counters = {account: _counters(db, account) for account in hold.accounts}
     values = _by_key(counters)
     if refused := refusals(hold.entries, values, amounts):
-        open_holds = db.execute(f"{READ_HOLD} where swept = 0")
-        held = held_by(map(_parse, open_holds))
+        held = held_by(map(_parse, db.execute(READ_OPEN_HOLDS)))
         return Outcome(tuple(each._replace(held=held[each.key]) for each in refused), values)
     new = {entry.key: entry.amount for entry in hold.entries}
     _replace(db, amounts, new)
@@ -326,3 +345,14 @@ def _by_key(counters: Mapping[str, Mapping[str, int]]) -> dict[Key, int]:
 
 def _add_totals(db: sqlite3.Connection, usage: Iterable[Usage]) -> None:
     db.executemany(ADD_TO_TOTALS, list(usage))
+
+
+def _read_sums(db: sqlite3.Connection, fields: Fields, values: Mapping[str, str]) -> list[Usage]:
+    """fields: of Usage."""
+    empty = dict.fromkeys(Usage._fields[:4], "")
+    rows = db.execute(READ_SUMS.replace("{}", ", ".join(fields)), values)
+    count = len(fields)
+    return [
+        Usage(*(empty | dict(zip(fields, row, strict=False))).values(), *row[count:])
+        for row in rows
+    ]
