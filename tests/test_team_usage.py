@@ -164,6 +164,18 @@ def test_person_sees_own_figures_and_budgets(team: Team) -> None:
     assert budgets({"budgets": groups})["usd_per_month"][:2] == (COST / 10**9, 500.0)
 
 
+def test_held_money_stands_beside_what_is_used(team: Team) -> None:
+    """Complaint 2: a person sees what is spent, and what comes back."""
+    entries = (
+        Entry("person:alice", f"usd_day:{DAY}", 3 * 10**9, None, 10**9),
+        Entry("person:alice", "streams", 1),
+    )
+    team.store.hold(Hold("open", entries, NOW + 99), NOW)
+    found = {each["budget"]: each for each in get(team).get_json()["budgets"]}
+    assert (found["usd_per_day"]["used"], found["usd_per_day"]["held"]) == (3.0, 2.0)
+    assert (found["usd_per_week"]["held"], found["open_streams"]["held"]) == (0.0, 1)
+
+
 def test_spent_budget_does_not_hide_the_figures(team: Team) -> None:
     token = access_token(plan="none")
     assert team.post(token).status_code == 429

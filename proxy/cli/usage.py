@@ -6,16 +6,14 @@ The figures are those of `GET /usage.json` (team/usage.py).
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Any
 from urllib.parse import urlencode
 
 from .. import clock, config, routes
-from ..team import opening, usage
+from ..team import opening, usage, usage_csv
 from ..team.stores import StoreError
 from ..team.usage import EVERYONE, FIELDS, MAX_DAYS, SINCE, BadSince, Table
 from ..team.windows import day_at
@@ -29,12 +27,6 @@ with the days of PROXY_PLANS' time zone), or asks a server, as the holder of ANT
     python -m proxy usage --by day --person alice --format csv
     python -m proxy usage --url https://... --person '{EVERYONE}'      # for operators
 """
-NAMES = (
-    *("requests", "errors", "input", "cached", "output"),
-    *("usd", "saved_usd", "estimated_usd", "mean_ms"),
-)
-"""Of the figures, as CSV has them."""
-
 SECONDS = 10
 TOKEN = "ANTHROPIC_AUTH_TOKEN"
 NO_STORE = "PROXY_STORE is not set: set it to the server's, or ask that by --url."
@@ -168,18 +160,7 @@ def _cells(row: Table, by: str) -> tuple[str, ...]:
 
 
 def _print_csv(report: Table, by: str) -> None:
-    rows: Sequence[Table] = report["by"][by]
-    names = (by, *NAMES)
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(list(_values(row, names)) for row in rows)
-
-
-def _values(row: Table, names: Sequence[str]) -> Iterator[Any]:
-    """Money to the last digit, and not as 1e-05."""
-    for name in names:
-        value = row[name]
-        yield f"{value:.9f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
+    sys.stdout.write(usage_csv.write(report, by))
 
 
 def _print_json(report: Table, by: str) -> None:

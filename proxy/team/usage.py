@@ -7,7 +7,7 @@ People and figures only. Sums are taken in whole nano-US$ and shown in US$.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from .counters import GROUP, KINDS, PERSON, Amounts
 from .money import NANO
 from .payer import MemberPayer
 from .plans import Limits
-from .stores import Refusal, Store, StoreError, Usage
+from .stores import Refusal, Store, StoreError, Usage, sums_by
 from .tokens import NAME, Token
 from .windows import Period, day_at, window_at
 
@@ -79,24 +79,48 @@ def read_span(since: str, today: date) -> Span:
     return Span(first.isoformat(), today.isoformat())
 
 
+class Selection(NamedTuple):
+    """Whose figures are shown to whom. person: one, or EVERYONE. is_operator: whether the payer may
+    see others'."""
+
+    payer: MemberPayer
+    person: str
+    span: Span
+    is_operator: bool
+
+
+class Report(NamedTuple):
+    """Of one person, or EVERYONE. parts: by day, model and class of request; people: by person."""
+
+    person: str
+    span: Span
+    parts: Sequence[Usage]
+    people: Sequence[Usage]
+
+    @property
+    def total(self) -> Usage:
+        return _sum(self.people)
+
+    def by(self, name: str) -> Sequence[Usage]:
+        """name: of FIELDS."""
+        return self.people if name == "person" else sums_by((FIELDS[name],), self.parts)
+
+    def table(self) -> Table:
+        groups = {
+            name: [{name: getattr(row, FIELDS[name]), **_figures(row)} for row in self.by(name)]
+            for name in FIELDS
+        }
+        total = _figures(self.total)
+        return {"person": self.person, **self.span._asdict(), "total": total, "by": groups}
+
+
 def answer(payer: Payer, query: Mapping[str, str], now: int) -> Table:
-    """The report that an access token's holder gets. query: `since`, and `person`, which others
-    than operators may only give as their own. Raises ApiError."""
-    if not isinstance(payer, MemberPayer):
-        raise ApiError(404, NOT_COUNTED, retry=False)
-    payer.check()
-    budgets, token = payer.budgets, payer.member.token
-    person = query.get("person") or token.person
-    if person != token.person and not _is_operator(token, budgets):
-        raise ApiError(403, NOT_AN_OPERATOR, retry=False)
-    if person != EVERYONE and not NAME.fullmatch(person):
-        raise ApiError(400, BAD_PERSON)
+    """The report that an access token's holder gets, with their budgets. Raises ApiError."""
+    selection = select(payer, query, now)
+    budgets = selection.payer.budgets
     try:
-        span = read_span(query.get("since") or SINCE, day_at(now, budgets.plans.zone))
-        found = read(budgets.figures, span, person)
-        lines = list(_budgets(payer, person, now))
-    except BadSince as error:
-        raise ApiError(400, str(error)) from None
+        found = read(budgets.figures, selection.span, selection.person)
+        lines = list(budget_lines(selection, now))
     except StoreError:
         raise ApiError(503, DOWN) from None
     is_local = budgets.counting is Counting.PER_INSTANCE
@@ -138,28 +162,41 @@ def _caps(
     return used, caps
 
 
+def select(payer: Payer, query: Mapping[str, str], now: int) -> Selection:
+    """query: `since`, and `person`, which others than operators may only give as their own. Raises
+    ApiError."""
+    if not isinstance(payer, MemberPayer):
+        raise ApiError(404, NOT_COUNTED, retry=False)
+    payer.check()
+    budgets, token = payer.budgets, payer.member.token
+    person = query.get("person") or token.person
+    may_see_others = is_operator(token, budgets)
+    if person != token.person and not may_see_others:
+        raise ApiError(403, NOT_AN_OPERATOR, retry=False)
+    if person != EVERYONE and not NAME.fullmatch(person):
+        raise ApiError(400, BAD_PERSON)
+    try:
+        span = read_span(query.get("since") or SINCE, day_at(now, budgets.plans.zone))
+    except BadSince as error:
+        raise ApiError(400, str(error)) from None
+    return Selection(payer, person, span, may_see_others)
+
+
+def load(store: Store, span: Span, person: str = EVERYONE) -> Report:
+    """Raises StoreError."""
+    groups = (("day", "model", "request_class"), ("person",))
+    parts, people = store.sums(groups, *span, None if person == EVERYONE else person)
+    return Report(person, span, parts, people)
+
+
 def read(store: Store, span: Span, person: str = EVERYONE) -> Table:
     """A report of one person or everyone. Raises StoreError."""
-    rows = store.usage(*span, None if person == EVERYONE else person)
-    return {
-        "person": person,
-        **span._asdict(),
-        "total": _figures(_sum(rows)),
-        "by": {name: list(_groups(rows, name)) for name in FIELDS},
-    }
+    return load(store, span, person).table()
 
 
-def _is_operator(token: Token, budgets: Budgets) -> bool:
+def is_operator(token: Token, budgets: Budgets) -> bool:
     """A derived token is for its own figures: it was made to be narrower."""
     return token.person in budgets.plans.operators and len(token.ids) == 1
-
-
-def _groups(rows: Iterable[Usage], name: str) -> Iterator[Table]:
-    groups: dict[str, list[Usage]] = {}
-    for row in rows:
-        groups.setdefault(getattr(row, FIELDS[name]), []).append(row)
-    for key in sorted(groups):
-        yield {name: key, **_figures(_sum(groups[key]))}
 
 
 def _sum(rows: Iterable[Usage]) -> Usage:
@@ -181,10 +218,11 @@ def _figures(usage: Usage) -> Table:
     }
 
 
-def _budgets(payer: MemberPayer, person: str, now: int) -> Iterator[Table]:
-    """What is used of each limit in its window, money that answers under way hold among it. For
+def budget_lines(selection: Selection, now: int) -> Iterator[Table]:
+    """What is used of each limit in its window, and as much of that as answers under way hold. For
     everyone those of the groups. The limits of another person stand in no file: their token names
-    the plan."""
+    the plan. Raises StoreError."""
+    payer, person = selection.payer, selection.person
     budgets, member = payer.budgets, payer.member
     if person == EVERYONE:
         for name in sorted(budgets.plans.groups):
@@ -205,15 +243,18 @@ def _lines(
     if limits is None:
         return
     zone = budgets.plans.zone
-    values = budgets.figures.read(f"{kind}{name}")
-    for line in counters.lines(f"{kind}{name}", limits, now, zone):
+    account = f"{kind}{name}"
+    values, held = budgets.figures.read(account), budgets.figures.held(account)
+    for line in counters.lines(account, limits, now, zone):
         field, period, is_money, _ = KINDS[line.kind]
         used, limit = values.get(line.name, 0), line.limit
+        under_way = min(used, held.get(line.name, 0))
         window = window_at(period, now, zone) if period else None
         yield {
             kind.rstrip(":"): name,
             "budget": field,
             "used": used / NANO if is_money else used,
+            "held": under_way / NANO if is_money else under_way,
             "limit": limit / NANO if is_money and limit is not None else limit,
             "resets_at": _moment(window.ends) if window else None,
         }
