@@ -23,7 +23,7 @@ from typing import Any
 from translate import ApiError, models
 from translate.response.usage import Billed
 
-from . import __version__, clock, config, json_codec, log_queue, log_text, routes
+from . import __version__, clock, config, json_codec, log_queue, log_text, routes, sessions
 from .log_queue import LogQueue
 
 log = logging.getLogger("gemini_messages")
@@ -148,6 +148,7 @@ class RequestLog:
         record = log.makeRecord(log.name, level, "", 0, entry, (), None)
         if level == logging.INFO:
             recent.append({**entry, "created": record.created})
+            sessions.recent.add(entry, record.created)
         log.handle(record)
 
     def set_caller(self, caller_id: str, person: str, plan: str) -> None:
