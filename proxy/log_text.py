@@ -14,7 +14,10 @@ from translate import models
 RED, GREEN, YELLOW, DIM = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[2m"
 RESET = "\x1b[0m"
 
-THOUSAND, MILLION = 1_000, 1_000_000
+THOUSAND = 1_000
+UNITS = ((THOUSAND**3, "B"), (THOUSAND**2, "M"), (THOUSAND, "k"))
+ALMOST = 0.9995
+"""Of a unit: in three digits this is one."""
 
 
 def render(fields: Mapping[str, Any], created: float, *, has_color: bool) -> str:
@@ -83,12 +86,14 @@ def _judge(judge: Mapping[str, Any]) -> str:
 
 
 def count(tokens: int) -> str:
-    """Three digits, as 75, 18.5k or 1.05M."""
-    if tokens < THOUSAND:
-        return str(tokens)
-    if tokens < MILLION:
-        return f"{tokens / THOUSAND:.3g}k"
-    return f"{tokens / MILLION:.3g}M"
+    """Three digits, as 75, 18.5k, 1.05M or 2.31B."""
+    for size, letter in UNITS:
+        if tokens >= size * ALMOST:
+            amount = tokens / size
+            return (
+                f"{amount:.3g}{letter}" if amount < THOUSAND * ALMOST else f"{amount:,.0f}{letter}"
+            )
+    return str(tokens)
 
 
 def dollars(usd: float) -> str:

@@ -17,17 +17,15 @@ MODELS = "/v1/models"
 MODEL = "/v1/models/{id}"
 
 USAGE = "/usage.json"
+USAGE_PAGE = "/usage"
+USAGE_CSV = "/usage.csv"
 CLIENT_USAGE = "/api/oauth/usage"
 """What Claude Code asks for its own meter (see team/client_budget.py)."""
 
 STATUS_LINE = "/statusline.py"
 
 MODEL_PREFIX = "/v1/models/"
-PAGES = {
-    USAGE: ("GET", "HEAD"),
-    CLIENT_USAGE: ("GET", "HEAD"),
-    STATUS_LINE: ("GET", "HEAD"),
-}
+PAGES = dict.fromkeys((USAGE, USAGE_PAGE, USAGE_CSV, CLIENT_USAGE, STATUS_LINE), ("GET", "HEAD"))
 """Beside the API, and the methods of each: web/site.py makes them."""
 
 EXACT = frozenset({HEALTH, HELLO, MESSAGES, COUNT_TOKENS, MODELS, *PAGES})

@@ -68,7 +68,15 @@ def test_what_is_no_request_is_a_line_too() -> None:
 
 @pytest.mark.parametrize(
     ("tokens", "shown"),
-    [(0, "0"), (999, "999"), (1_000, "1k"), (18_500, "18.5k"), (1_048_576, "1.05M")],
+    [
+        (0, "0"),
+        (999, "999"),
+        (1_000, "1k"),
+        (18_500, "18.5k"),
+        (1_048_576, "1.05M"),
+        *((999_499, "999k"), (999_600, "1M"), (999_700_000, "1B"), (2_314_000_000, "2.31B")),
+        *((999_600_000_000, "1,000B"), (123_456_000_000_000, "123,456B")),
+    ],
 )
 def test_tokens_in_three_digits(tokens: int, shown: str) -> None:
     assert log_text.count(tokens) == shown

@@ -59,7 +59,7 @@ def test_a_get_never_reaches_gemini(
         ("/api/hello/x", None),
         ("/usage.json", "/usage.json"),
         ("//usage.json/", "/usage.json"),
-        ("/usage", None),
+        ("/usages", None),
     ],
 )
 def test_route_of_a_path(path: str, route: str | None) -> None:

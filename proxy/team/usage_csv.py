@@ -1,4 +1,7 @@
-"""A report (usage.py) as CSV, for `python -m proxy usage --format csv` and for `GET /usage.csv`."""
+"""A report (usage.py) as CSV, for `python -m proxy usage --format csv` and for `GET /usage.csv`.
+
+What is in it is text and figures only, whatever the report has.
+"""
 
 from __future__ import annotations
 

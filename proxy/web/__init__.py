@@ -27,17 +27,26 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-HEADERS = {
-    "Content-Security-Policy": (
+def _headers(form_action: str) -> dict[str, str]:
+    """form_action: where a page's forms may be sent."""
+    policy = (
         f"default-src 'none'; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        f"img-src data:; base-uri 'none'; form-action {form_action}; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
-"""Of every page."""
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
+
+
+HEADERS = _headers("'none'")
+"""Of every page that has no form."""
+
+FORM_HEADERS = _headers("'self'")
+"""Of one that has."""
 
 
 @functools.cache

@@ -74,10 +74,26 @@ def show_status_line(site: Site, request: PageRequest) -> Page:
     return Page((FOLDER.parent / "statusline.py").read_bytes(), TEXT)
 
 
+def show_usage_page(site: Site, request: PageRequest) -> Page:
+    """The same for people."""
+    from . import usage_site
+
+    return usage_site.show_page(site.authenticate(request), request, clock.now())
+
+
+def show_usage_csv(site: Site, request: PageRequest) -> Page:
+    """The same for spreadsheets."""
+    from . import usage_site
+
+    return usage_site.show_csv(site.authenticate(request), request, clock.now())
+
+
 PAGES: dict[str, Callable[[Site, PageRequest], Page]] = {
     routes.HEALTH: show_home,
     routes.USAGE: show_usage,
     routes.CLIENT_USAGE: show_client_usage,
     routes.STATUS_LINE: show_status_line,
+    routes.USAGE_PAGE: show_usage_page,
+    routes.USAGE_CSV: show_usage_csv,
 }
 """Route -> page."""
