@@ -22,8 +22,19 @@ LOCKED = ("package.json", "package-lock.json")
 @functools.cache
 def install(package: str, version: str, program: str) -> Path:
     """A program of a package. Skips the test where npm is missing, fails it where npm fails."""
+    return _installed(package, version, f".bin/{program}")
+
+
+@functools.cache
+def module(package: str, version: str) -> Path:
+    """The folder of a package. As `install`: skips, or fails."""
+    return _installed(package, version, package)
+
+
+def _installed(package: str, version: str, wanted: str) -> Path:
+    """wanted: in node_modules/."""
     folder = ROOT / ".cache" / package.rpartition("/")[2] / version
-    path = folder / "node_modules/.bin" / program
+    path = folder / "node_modules" / wanted
     with _locked(folder):
         if not path.exists():
             _run(package, "install", "--prefix", str(folder), f"{package}@{version}")

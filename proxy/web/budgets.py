@@ -16,8 +16,8 @@ from ..team.usage import Table
 ALMOST = 0.95
 """Of a budget: Claude Code's second notice."""
 
-MAX_ROWS = 60
-"""Of a page: those of a person, or of ten groups and more."""
+MAX_ROWS = 16
+"""Of a page: a person has 12 with their group, and of groups the first are shown."""
 
 WIDTH = 1_000
 """Of a bar, in the units of its drawing."""
@@ -58,8 +58,10 @@ class Rows(NamedTuple):
 
 
 def budget_rows(lines: Sequence[Table], now: int, zone: tzinfo) -> Rows:
-    """Those with a bar first: what a person looks for."""
-    rows = sorted((_row(line, now, zone) for line in lines), key=lambda row: not row.bar)
+    """Those with a bar first: what a person looks for. What a group has used without a limit is
+    nobody's budget."""
+    shown = [each for each in lines if "person" in each or each["limit"] is not None]
+    rows = sorted((_row(line, now, zone) for line in shown), key=lambda row: not row.bar)
     return Rows(rows[:MAX_ROWS], len(rows) > MAX_ROWS)
 
 
@@ -82,10 +84,11 @@ def _sentence(line: Table) -> str:
     if line["budget"] == "open_streams":
         spent, held = line["used"], 0
     text = f"{show(spent)} used" if limit is None else f"{show(spent)} of {show(limit)} used"
+    text = text[0].upper() + text[1:]
     if held:
         text += f", {show(held)} held by answers under way"
-    if limit is None:
-        return text
+    if limit is None:  # not known where the line has none
+        return f"{text}, no limit" if "limit" in line else text
     return f"{text}, {show(max(0, limit - line['used']))} left"
 
 

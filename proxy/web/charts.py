@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
-MAX_BARS = 62
-"""Two months by day; a phone has six pixels for each. What is longer is shown by weeks."""
+MAX_BARS = 58
+"""Weeks of the longest report; a phone has five pixels for each. By day where days are no more."""
 
 MAX_SERIES = 5
 """As many colours as one can tell apart; the rest of the models are one more."""

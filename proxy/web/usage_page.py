@@ -24,8 +24,9 @@ from . import render
 from .budgets import budget_rows
 from .charts import Chart, bar_chart
 
-MAX_PEOPLE = 50
-"""In the table; the others are found by their name, and are in the CSV."""
+MAX_PEOPLE = 30
+"""In the table, as many as the page has room for; the others are found by their names, and are in
+the CSV."""
 
 MAX_MODELS = 12
 """In the table, the dearest; there are six in use at a time."""
@@ -58,16 +59,17 @@ SORTS: Mapping[str, Any] = {
 """What people can be sorted by, the largest first."""
 
 COLUMNS = {
+    "usd": "US$",
     "requests": "Requests",
-    "errors": "Failed",
     "input": "Input",
     "": "Cached",
     "output": "Output",
-    "usd": "US$",
     "saved": "Saved",
+    "errors": "Failed",
     "seconds": "Seconds",
 }
-"""Of a table, in the order of `_cells` -> its heading. By "" nothing is sorted."""
+"""Of a table, in the order of `_cells` -> its heading. By "" nothing is sorted. On a phone one sees
+the first."""
 
 
 class Choice(NamedTuple):
@@ -120,7 +122,7 @@ def unavailable(sentence: str) -> bytes:
 def usage(view: View) -> bytes:
     """The page."""
     report, is_everyone = view.report, view.report.person == EVERYONE
-    by_model = sorted(report.by("model"), key=SORTS["usd"])
+    by_model, by_class = (sorted(report.by(each), key=SORTS["usd"]) for each in ("model", "class"))
     return render(
         "usage.html",
         viewer=view.viewer,
@@ -140,7 +142,7 @@ def usage(view: View) -> bytes:
         columns=COLUMNS,
         models=[(row.model or "not known", _cells(row)) for row in by_model[:MAX_MODELS]],
         more_models=len(by_model[MAX_MODELS:]),
-        classes=[(row.request_class or "not named", _cells(row)) for row in report.by("class")],
+        classes=[(row.request_class or "not named", _cells(row)) for row in by_class],
         people=_people(view) if is_everyone else None,
         sessions=None
         if view.sessions is None
@@ -192,7 +194,7 @@ def _totals(total: Usage) -> list[tuple[str, str, str]]:
         ("Requests", f"{total.requests:,}", failed),
         ("Input", log_text.count(total.input), f"{_cached(total)} from the cache"),
         ("Output", log_text.count(total.output), "thoughts among it"),
-        ("Saved by the cache", dollars(total.saved), ""),
+        ("Cache saved", dollars(total.saved), "of the input’s price"),
         ("Mean time", f"{_seconds(total)} s", "of a request"),
     ]
 
@@ -201,13 +203,13 @@ def _cells(row: Usage) -> list[str]:
     """In the order of COLUMNS."""
     mark = " ≈" if row.estimated else ""
     return [
+        f"{row.nano_usd / NANO:,.2f}{mark}",
         f"{row.requests:,}",
-        _percent(row.errors, row.requests),
         log_text.count(row.input),
         _cached(row),
         log_text.count(row.output),
-        f"{row.nano_usd / NANO:,.2f}{mark}",
         f"{row.saved / NANO:,.2f}",
+        _percent(row.errors, row.requests),
         _seconds(row),
     ]
 
