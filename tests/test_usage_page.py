@@ -304,8 +304,8 @@ def test_page_stays_small_whatever_a_team_uses() -> None:
 
 
 def test_page_costs_no_more_than_reading_its_rows() -> None:
-    """Complaint 20: 100,000 rows. 1.0 where the store adds them up and the page does little; 3.3
-    where the rows are read and added up here."""
+    """Complaint 20: 100,000 rows. It takes 0.7 of that where the store adds them up (0.18 s), and
+    3.3 of it where they are read and added up here."""
     store = SqliteStore(IN_MEMORY)
     first, figures = date(2026, 8, 21), range(1, len(FIGURES) + 1)
     made = (
@@ -323,7 +323,7 @@ def test_page_costs_no_more_than_reading_its_rows() -> None:
         reading.append(cpu(lambda: store.usage(*span)))
         page.append(cpu(lambda: show(store, span)))
     store.close()
-    assert min(page) < 1.8 * min(reading), (page, reading)
+    assert min(page) < 1.15 * min(reading), (page, reading)
 
 
 def show(store: SqliteStore, span: Span) -> bytes:
