@@ -194,7 +194,7 @@ def _totals(total: Usage) -> list[tuple[str, str, str]]:
         ("Requests", f"{total.requests:,}", failed),
         ("Input", log_text.count(total.input), f"{_cached(total)} from the cache"),
         ("Output", log_text.count(total.output), "thoughts among it"),
-        ("Cache saved", dollars(total.saved), "of the input’s price"),
+        ("Cache saved", dollars(total.saved), ""),
         ("Mean time", f"{_seconds(total)} s", "of a request"),
     ]
 
