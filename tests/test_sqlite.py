@@ -266,3 +266,17 @@ def test_open_holds_of_others_cost_nothing(path: str) -> None:
 
 def transaction(store: SqliteStore) -> contextlib.AbstractContextManager[Any]:
     return store._transaction()
+
+
+def test_report_waits_for_no_writer(path: str) -> None:
+    """Nor does a writer wait for it: a page adds up 100,000 rows."""
+    store = SqliteStore(path, seconds=0.1)
+    row = Usage("2026-11-28", "alice", "gemini-4-neon", nano_usd=7)
+    entry = Entry("person:alice", "usd_day:2026-11-28", 1)
+    store.hold(Hold("a", (entry,), 9, (row,)), 1)
+    store.settle(Hold("a", (entry,), 9, (row,)), 1)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        ((found,),) = store.sums([("person",)], "2026-11-01", "2026-11-30")
+    store.close()
+    assert found.nano_usd == 7
