@@ -88,8 +88,14 @@ CLIENTS = Part(
     "the real Claude Code, the SDK and a browser",
     "tests/e2e/test_claude_code.py tests/e2e/test_histories.py tests/e2e/test_sdk.py "
     "tests/e2e/test_browser.py tests/e2e/test_page.py tests/e2e/test_auto_mode.py "
-    "tests/e2e/test_launcher.py tests/e2e/test_mistakes.py tests/e2e/test_team.py "
-    "tests/e2e/test_share.py",
+    "tests/e2e/test_launcher.py tests/e2e/test_mistakes.py",
+)
+TEAM = Part(
+    "team",
+    70,
+    "what a team sees in Claude Code and in a browser",
+    "tests/e2e/test_*_page.py tests/e2e/test_team.py tests/e2e/test_share.py "
+    "tests/e2e/test_client_budget.py tests/e2e/test_managed_settings.py",
 )
 LIBRARIES = Part(
     "libraries",
@@ -142,8 +148,10 @@ class Check:
 
 CHECKS = {
     "quick": Check((QUICK, STYLE), 2, last=()),
-    "check": Check((RECOVERY, COVERED, CLIENTS, FAULTS, STYLE), 2, clients="newest"),
-    "check-all": Check((CLOUDS, RECOVERY, COVERED, CLIENTS, LIBRARIES, FAULTS, LOAD, STYLE), 3),
+    "check": Check((COVERED, RECOVERY, CLIENTS, TEAM, FAULTS, STYLE), 2, clients="newest"),
+    "check-all": Check(
+        (COVERED, CLOUDS, RECOVERY, CLIENTS, TEAM, LOAD, LIBRARIES, FAULTS, STYLE), 3
+    ),
 }
 
 
