@@ -24,8 +24,16 @@ CLIENT_USAGE = "/api/oauth/usage"
 
 STATUS_LINE = "/statusline.py"
 
+SIGN_IN = "/sign-in"
+SIGN_OUT = "/sign-out"
+
 MODEL_PREFIX = "/v1/models/"
-PAGES = dict.fromkeys((USAGE, USAGE_PAGE, USAGE_CSV, CLIENT_USAGE, STATUS_LINE), ("GET", "HEAD"))
+READ = ("GET", "HEAD")
+PAGES = {
+    **dict.fromkeys((USAGE, USAGE_PAGE, USAGE_CSV, CLIENT_USAGE, STATUS_LINE), READ),
+    SIGN_IN: (*READ, "POST"),
+    SIGN_OUT: ("POST",),
+}
 """Beside the API, and the methods of each: web/site.py makes them."""
 
 EXACT = frozenset({HEALTH, HELLO, MESSAGES, COUNT_TOKENS, MODELS, *PAGES})

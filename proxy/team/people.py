@@ -86,10 +86,17 @@ class People:
         now = clock.now()
         for text in presented:
             if token := self._read(text, now):
-                payer = MemberPayer(self.budgets, self.budgets.member(token, now))
                 others = [each for each in presented if each != text]
-                return Holder(f"token-{token.id}", payer, others)
+                return Holder(f"token-{token.id}", self._payer(token, now), others)
         return None
+
+    def payer(self, token: Token, now: int) -> MemberPayer:
+        """Whose a token is that was presented before (web/session.py). Raises BadToken as `find`
+        does, and for one that was revoked in the store."""
+        self._check_revoked(token)
+        payer = self._payer(token, now)
+        payer.check()
+        return payer
 
     def _read(self, text: str, now: int) -> Token | None:
         """None for what is no token."""
@@ -98,6 +105,13 @@ class People:
         if not tokens.is_token(text):
             return None
         token = tokens.verify(text, self._secrets, now)
+        self._check_revoked(token)
+        return token
+
+    def _check_revoked(self, token: Token) -> None:
+        """By the settings. Raises BadToken."""
         if self._revocations.has(token):
             raise BadToken(refusals.REVOKED.format(token.id))
-        return token
+
+    def _payer(self, token: Token, now: int) -> MemberPayer:
+        return MemberPayer(self.budgets, self.budgets.member(token, now))

@@ -27,7 +27,7 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _headers(form_action: str) -> dict[str, str]:
+def _headers(form_action: str, referrer_policy: str) -> dict[str, str]:
     """form_action: where a page's forms may be sent."""
     policy = (
         f"default-src 'none'; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}; "
@@ -37,16 +37,17 @@ def _headers(form_action: str) -> dict[str, str]:
     return {
         "Content-Security-Policy": policy,
         "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
+        "Referrer-Policy": referrer_policy,
         "Cache-Control": "no-store",
     }
 
 
-HEADERS = _headers("'none'")
+HEADERS = _headers("'none'", "no-referrer")
 """Of every page that has no form."""
 
-FORM_HEADERS = _headers("'self'")
-"""Of one that has."""
+FORM_HEADERS = _headers("'self'", "same-origin")
+"""Of one that has. With no-referrer a browser would not say where a form came from (Origin: null;
+https://fetch.spec.whatwg.org, "serializing a request origin")."""
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -19,7 +20,7 @@ from translate import ApiError
 from .. import auth, json_codec, request_body
 from ..liveness import Poller
 from ..request_log import RequestLog
-from . import HEADERS
+from . import HEADERS, render
 
 MAX_FORM_BYTES = 16_384
 """A page's form has a few fields, none longer than a token."""
@@ -35,6 +36,9 @@ HTML, JSON = "text/html; charset=utf-8", "application/json"
 TEXT = "text/plain; charset=utf-8"
 NO_STORE = {"Cache-Control": "no-store"}
 
+HSTS = {"Strict-Transport-Security": "max-age=31536000"}
+"""A browser that was here by https comes by https for a year."""
+
 
 class Page(NamedTuple):
     """An answer, whole. headers: beside Content-Type and Content-Length."""
@@ -48,7 +52,8 @@ class Page(NamedTuple):
 @dataclass(frozen=True)
 class PageRequest:
     """route: of routes.py. url: this server's, as the browser has it. is_local: whether it comes
-    from this machine. read: the body, of at most so many bytes; raises ApiError."""
+    from this machine. is_browser: whether a page is wanted, and not JSON. read: the body, of at
+    most so many bytes; raises ApiError."""
 
     method: str
     route: str
@@ -58,9 +63,14 @@ class PageRequest:
     cookies: Mapping[str, str]
     remote_address: str | None
     is_local: bool
+    is_browser: bool
     log_entry: RequestLog
     poller: Poller
     read: Callable[[int], bytes | bytearray] = field(repr=False)
+
+    @property
+    def is_https(self) -> bool:
+        return self.url.startswith("https:")
 
     def form(self) -> dict[str, str]:
         """The fields of the body, once. Raises ApiError."""
@@ -96,6 +106,7 @@ def read(
         request.cookies,
         request.remote_addr,
         auth.is_local(request.headers, request.remote_addr),
+        request.accept_mimetypes.best_match((JSON, "text/html")) == "text/html",
         log_entry,
         poller,
         read_body,
@@ -104,3 +115,22 @@ def read(
 
 def json_page(value: object, headers: Mapping[str, str] = NO_STORE) -> Page:
     return Page(json_codec.dumps(value), JSON, headers=headers)
+
+
+def redirect(location: str, cookie: str = "") -> Page:
+    """To a page of this server, by GET. cookie: the header Set-Cookie."""
+    headers = {**HEADERS, "Location": location, **({"Set-Cookie": cookie} if cookie else {})}
+    return Page(b"", TEXT, 303, headers)
+
+
+def error_page(error: ApiError, log_entry: RequestLog) -> Page:
+    """For a person, what programs get as JSON."""
+    log_entry.error = error.cause or error.type
+    body = render(
+        "error.html",
+        title=HTTPStatus(error.status).phrase,
+        message=error.message,
+        status=error.status,
+        request_id=log_entry.request_id,
+    )
+    return Page(body, HTML, error.status, {**HEADERS, **error.headers()})

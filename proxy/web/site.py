@@ -6,8 +6,12 @@ that it has.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from translate import ApiError
 
 from .. import auth, clock, request_log, routes
 from ..config import Settings
@@ -15,7 +19,17 @@ from ..gemini import Gemini
 from ..payers import AccessTokens, Payer
 from . import FOLDER, home
 from .health import EndpointHealth
-from .page import TEXT, Page, PageRequest, json_page
+from .page import HSTS, TEXT, Page, PageRequest, error_page, json_page
+
+if TYPE_CHECKING:
+    from .session import Account, Session, Sessions
+
+
+class Visitor(NamedTuple):
+    """Who asks for a page. session: None for who presents a token in a header."""
+
+    payer: Payer
+    session: Session | None = None
 
 
 @dataclass(frozen=True)
@@ -29,11 +43,71 @@ class Site:
     endpoint_health: EndpointHealth
 
     def answer(self, request: PageRequest) -> Page:
-        """Raises ApiError."""
-        return PAGES[request.route](self, request)
+        """Raises ApiError, for programs: a browser gets it as a page, or, where a person is to sign
+        in, the way to there."""
+        try:
+            page = PAGES[request.route](self, request)
+        except ApiError as error:
+            if not request.is_browser:
+                raise
+            if error.status == 401 and self.sessions is not None:
+                from . import sign_in
+
+                page = sign_in.sign_in_page(request)
+            else:
+                page = error_page(error, request.log_entry)
+        return page._replace(headers={**page.headers, **HSTS}) if request.is_https else page
+
+    @functools.cached_property
+    def sessions(self) -> Sessions | None:
+        """None where nobody can sign in."""
+        team = self.settings.team
+        if team is None or not team.secrets or not self.settings.takes_tokens:
+            return None
+        from .session import Sessions
+
+        return Sessions(team.secrets, self.settings.token)
+
+    def visitor(self, request: PageRequest) -> Visitor:
+        """Who presents a credential in a header, or is signed in: for pages, which cost nothing.
+        Raises ApiError 401."""
+        if not auth.credentials(request.headers) and (found := self.signed_in(request)):
+            return found
+        return Visitor(self.authenticate(request))
+
+    def signed_in(self, request: PageRequest) -> Visitor | None:
+        """Raises ApiError 401 for who was revoked since."""
+        if self.sessions is None:
+            return None
+        from ..team.people import People
+        from .session import is_navigation
+
+        now = clock.now()
+        if not is_navigation(request.headers) or not (found := self.sessions.read(request, now)):
+            return None
+        assert isinstance(self.tokens, People)
+        payer = self.tokens.payer(found.token, now)
+        request.log_entry.set_caller(f"token-{found.token.id}", payer.person, payer.plan)
+        return Visitor(payer, found)
+
+    def account(self, visitor: Visitor) -> Account | None:
+        """For account.html; None for who is not signed in."""
+        if self.sessions is None or visitor.session is None:
+            return None
+        from .session import Account
+
+        return Account(visitor.payer.person, self.sessions.csrf_field(visitor.session))
+
+    def form(self, request: PageRequest, visitor: Visitor) -> dict[str, str]:
+        """The fields of a form that acts for a visitor. Raises ApiError, 403 for one that no page
+        of this server has sent them."""
+        form = request.form()
+        if self.sessions is not None:
+            self.sessions.check_csrf(request, visitor.session, form)
+        return form
 
     def authenticate(self, request: PageRequest) -> Payer:
-        """Who presents a credential in a header. Raises ApiError 401."""
+        """Who presents a credential in a header: for programs. Raises ApiError 401."""
         caller = auth.authenticate(
             request.headers, request.remote_address, self.settings, self.tokens, needs_key=False
         )
@@ -59,7 +133,7 @@ def show_usage(site: Site, request: PageRequest) -> Page:
     """What the holder of an access token has used, and what is left, for programs."""
     from ..team import usage  # not where nobody is counted
 
-    return json_page(usage.answer(site.authenticate(request), request.query, clock.now()))
+    return json_page(usage.answer(site.visitor(request).payer, request.query, clock.now()))
 
 
 def show_client_usage(site: Site, request: PageRequest) -> Page:
@@ -78,14 +152,29 @@ def show_usage_page(site: Site, request: PageRequest) -> Page:
     """The same for people."""
     from . import usage_site
 
-    return usage_site.show_page(site.authenticate(request), request, clock.now())
+    visitor = site.visitor(request)
+    return usage_site.show_page(visitor.payer, request, clock.now(), site.account(visitor))
 
 
 def show_usage_csv(site: Site, request: PageRequest) -> Page:
     """The same for spreadsheets."""
     from . import usage_site
 
-    return usage_site.show_csv(site.authenticate(request), request, clock.now())
+    return usage_site.show_csv(site.visitor(request).payer, request, clock.now())
+
+
+def show_sign_in(site: Site, request: PageRequest) -> Page:
+    """Where a person gets a session."""
+    from . import sign_in
+
+    return sign_in.show_sign_in(site, request)
+
+
+def sign_out(site: Site, request: PageRequest) -> Page:
+    """And where they end it."""
+    from . import sign_in
+
+    return sign_in.sign_out(site, request)
 
 
 PAGES: dict[str, Callable[[Site, PageRequest], Page]] = {
@@ -95,5 +184,7 @@ PAGES: dict[str, Callable[[Site, PageRequest], Page]] = {
     routes.STATUS_LINE: show_status_line,
     routes.USAGE_PAGE: show_usage_page,
     routes.USAGE_CSV: show_usage_csv,
+    routes.SIGN_IN: show_sign_in,
+    routes.SIGN_OUT: sign_out,
 }
 """Route -> page."""

@@ -23,6 +23,7 @@ from ..team.usage import EVERYONE, FIELDS, SINCE, Report, Table
 from . import render
 from .budgets import budget_rows
 from .charts import Chart, bar_chart
+from .session import Account
 
 MAX_PEOPLE = 30
 """In the table, as many as the page has room for; the others are found by their names, and are in
@@ -83,7 +84,8 @@ class Choice(NamedTuple):
 class View(NamedTuple):
     """What a page shows. viewer: whose page it is; is_operator: whether they may see others'.
     budgets: see usage.budget_lines. sessions: None where they are not known. is_local: whether
-    figures are of one instance only. now: Unix seconds; zone: of the plans."""
+    figures are of one instance only. now: Unix seconds; zone: of the plans. account: of who is
+    signed in."""
 
     viewer: str
     is_operator: bool
@@ -94,6 +96,7 @@ class View(NamedTuple):
     now: int
     zone: tzinfo
     choice: Choice = Choice()
+    account: Account | None = None
 
 
 def read_choice(query: Mapping[str, str]) -> Choice:
@@ -125,6 +128,7 @@ def usage(view: View) -> bytes:
     by_model, by_class = (sorted(report.by(each), key=SORTS["usd"]) for each in ("model", "class"))
     return render(
         "usage.html",
+        account=view.account,
         viewer=view.viewer,
         person=report.person,
         is_everyone=is_everyone,

@@ -18,17 +18,19 @@ from ..team.usage import DOWN, EVERYONE, Selection
 from . import FORM_HEADERS, usage_page
 from .budgets import MAX_ROWS
 from .page import HTML, NO_STORE, Page, PageRequest
+from .session import Account
 from .usage_page import View
 
 CSV = "text/csv; charset=utf-8"
 
 
-def show_page(payer: Payer, request: PageRequest, now: int) -> Page:
-    """Raises ApiError for what the payer may not see, or cannot mean."""
+def show_page(payer: Payer, request: PageRequest, now: int, account: Account | None = None) -> Page:
+    """account: of who is signed in. Raises ApiError for what the payer may not see, or cannot
+    mean."""
     choice = usage_page.read_choice(request.query)
     selection = usage.select(payer, request.query, now)
     try:
-        view = _view(selection, now)._replace(choice=choice)
+        view = _view(selection, now)._replace(choice=choice, account=account)
     except StoreError:
         return Page(usage_page.unavailable(DOWN), HTML, 503, FORM_HEADERS)
     return Page(usage_page.usage(view), HTML, headers=FORM_HEADERS)

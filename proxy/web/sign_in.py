@@ -1,0 +1,175 @@
+"""`/sign-in` and `/sign-out`: a person presents an access token once, and has a session.
+
+Which of its faults a token has is not said to who presents it here: it may be a stranger. Failures
+are limited, by address and in all.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from translate import ApiError
+
+from .. import clock, routes, spelling
+from ..team import tokens
+from ..team.payer import MemberPayer
+from . import FORM_HEADERS, render, session
+from .page import HTML, Page, PageRequest, redirect
+
+if TYPE_CHECKING:
+    from .site import Site
+
+MAX_FAILURES = 10
+"""From one address in a window: a person who pastes the wrong thing, several times."""
+
+MAX_ALL_FAILURES = 300
+"""From all together: a team of hundreds after its tokens have ended. Signed tokens are looked at
+all the same: nobody can guess one, and so nobody can keep others from signing in."""
+
+WINDOW_SECONDS = 600
+
+MAX_ADDRESSES = 10_000
+"""Of which failures are remembered, the latest: 2 MB."""
+
+BAD_TOKEN = (
+    "This is no token that is good here now. Copy it again, all of it; if it has ended or was "
+    "revoked, get a new one from whoever runs this server."
+)
+TOO_MANY = "Too many attempts have failed. Try again in {} minutes."
+NO_SIGN_IN = "This server has nobody to sign in: it has no PROXY_SECRET."
+
+NEXT = re.compile(
+    r"(?:/|(?:/[A-Za-z0-9_@+][A-Za-z0-9._@+-]*)+)(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*)?"
+)
+"""A page of this server: no host, no backslash, nothing encoded in its path, no dots alone."""
+
+MAX_NEXT = 2_000
+"""Characters; a page's address has a hundred."""
+
+
+class FailureLimit:
+    """Counts failures in this process, for WINDOW_SECONDS each."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._all = (0, 0)
+
+    def add(self, address: str, now: int) -> None:
+        with self._lock:
+            self._all = _counted(self._all, now)
+            self._failures[address] = _counted(self._failures.get(address, (0, 0)), now)
+            self._failures.move_to_end(address)
+            if len(self._failures) > MAX_ADDRESSES:
+                self._failures.popitem(last=False)
+
+    def wait(self, address: str, now: int, *, is_guess: bool) -> int:
+        """Seconds until an attempt from there is looked at; 0 for none. is_guess: whether the limit
+        of all holds for it."""
+        with self._lock:
+            count, ends = self._failures.get(address, (0, 0))
+            all_count, all_end = self._all
+        waits = [ends - now] if count >= MAX_FAILURES else []
+        if is_guess and all_count >= MAX_ALL_FAILURES:
+            waits.append(all_end - now)
+        return max(0, *waits, 0)
+
+
+def _counted(failures: tuple[int, int], now: int) -> tuple[int, int]:
+    """One more: how many, and the second at which their window ends."""
+    count, ends = failures
+    return (count + 1, ends) if now < ends else (1, now + WINDOW_SECONDS)
+
+
+failures = FailureLimit()
+
+
+def client_address(request: PageRequest) -> str:
+    """Who to count failures of. In the clouds a connection comes from a proxy of the platform with
+    a private address, which has put the client's at the end of X-Forwarded-For; what stands before
+    it there is the client's own word. Of IPv6 the network counts, as one client has all of it."""
+    text = request.remote_address or ""
+    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    try:
+        address = ip_address(text)
+        if forwarded and not address.is_global:
+            address = ip_address(forwarded)
+    except ValueError:
+        return text
+    return address.exploded[:19] if address.version == 6 else str(address)
+
+
+def local_page(text: str) -> str:
+    """Where to go after signing in: a page of this server, whatever the text is."""
+    is_local = len(text) <= MAX_NEXT and NEXT.fullmatch(text)
+    return text if is_local else routes.USAGE_PAGE
+
+
+def sign_in_page(request: PageRequest) -> Page:
+    """To the form, for who has opened a page without being signed in."""
+    query = f"?{urlencode(request.query)}" if request.query else ""
+    return redirect(f"{routes.SIGN_IN}?{urlencode({'next': request.route + query})}")
+
+
+def show_sign_in(site: Site, request: PageRequest) -> Page:
+    """The form, and what it is sent to."""
+    if site.sessions is None:
+        raise ApiError(404, NO_SIGN_IN, retry=False)
+    if request.method == "POST":
+        return _sign_in(site, request)
+    target = local_page(request.query.get("next", ""))
+    try:
+        is_signed_in = site.signed_in(request) is not None
+    except ApiError:  # of a token that was revoked since
+        is_signed_in = False
+    return redirect(target) if is_signed_in else _form(target)
+
+
+def _sign_in(site: Site, request: PageRequest) -> Page:
+    session.check_origin(request.headers)
+    form, now, address = request.form(), clock.now(), client_address(request)
+    target, text = local_page(form.get("next", "")), spelling.unquote(form.get("token", "").strip())
+    if seconds := failures.wait(address, now, is_guess=not tokens.is_token(text)):
+        page = _form(target, TOO_MANY.format(-(-seconds // 60)), 429)
+        return page._replace(headers={**page.headers, "Retry-After": str(seconds)})
+    payer = _payer(site, text)
+    if payer is None:
+        failures.add(address, now)
+        return _form(target, BAD_TOKEN, 401)
+    assert site.sessions is not None
+    started = site.sessions.start(payer.member.token, now)
+    request.log_entry.set_caller(f"token-{payer.member.token.id}", payer.person, payer.plan)
+    return redirect(target, site.sessions.cookie(started, request, now))
+
+
+def _payer(site: Site, text: str) -> MemberPayer | None:
+    """None for a token that is not good, for whatever reason."""
+    try:
+        holder = site.tokens.find([text])
+        if holder is None:
+            return None
+        holder.payer.check()
+    except ApiError:
+        return None
+    assert isinstance(holder.payer, MemberPayer)
+    return holder.payer
+
+
+def _form(target: str, problem: str = "", status: int = 200) -> Page:
+    body = render("sign_in.html", next=target, problem=problem, max_length=tokens.MAX_LENGTH)
+    return Page(body, HTML, status, FORM_HEADERS)
+
+
+def sign_out(site: Site, request: PageRequest) -> Page:
+    """POST /sign-out. Who is not signed in is signed out."""
+    now = clock.now()
+    if site.sessions and (found := site.sessions.read(request, now)):
+        site.sessions.check_csrf(request, found, request.form())
+    else:
+        session.check_origin(request.headers)
+    return redirect(routes.SIGN_IN, session.end_cookie(request))
