@@ -10,7 +10,7 @@ from proxy import config
 from proxy.payers import Counting
 from proxy.team import budget, holds, opening, plans, refusals
 from proxy.team.client_budget import THRESHOLDS
-from proxy.web import home
+from proxy.web import home, session, sign_in
 from tests.e2e import claude_code
 from tests.servers import ROOT
 from translate.models import (
@@ -236,3 +236,14 @@ def test_stores_are_those_that_can_be_opened() -> None:
     assert "{}, {} or {}".format(*urls) == opening.URLS
     for counting in Counting:
         assert not counting or f"`{counting}`" in TEAM
+
+
+def test_sign_in_has_the_bounds_that_are_named() -> None:
+    section = README.split("**Signing in**")[1].split("\n\n")[1]
+    assert f"{session.MAX_SECONDS // 3_600} hours" in section
+    minutes = sign_in.WINDOW_SECONDS // 60
+    limits = sign_in.MAX_FAILURES, sign_in.MAX_ALL_FAILURES
+    assert (
+        "{} from an address, and {} guesses in all, in {} minutes".format(*limits, minutes)
+        in section
+    )

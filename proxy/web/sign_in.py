@@ -37,7 +37,7 @@ MAX_ADDRESSES = 10_000
 """Of which failures are remembered, the latest: 2 MB."""
 
 BAD_TOKEN = (
-    "This is no token that is good here now. Copy it again, all of it; if it has ended or was "
+    "This access token is not accepted. Copy it again, all of it; if it has expired or was "
     "revoked, get a new one from whoever runs this server."
 )
 TOO_MANY = "Too many attempts have failed. Try again in {} minutes."
