@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from proxy import clock
-from proxy.cli import main, token_registry
+from proxy.cli import main
 from proxy.cli import token as command
-from proxy.team import tokens
+from proxy.team import token_registry, tokens
 from proxy.team.stores.sqlite import SqliteStore
 from proxy.team.tokens import LATEST, Token
 from tests.team_stores import closing
@@ -116,7 +116,7 @@ def test_token_needs_a_secret(run: Run) -> None:
     for arguments, given in ((("create", "--person", "alice"), ""), (("rotate",), made())):
         ended = run(*arguments, given=given, PROXY_SECRET="")
         assert ended == (token_registry.NO_SECRET, "", "")
-    assert run("list", PROXY_SECRET="")[0] == token_registry.NO_TEAM
+    assert run("list", PROXY_SECRET="")[0] == command.NO_TEAM
 
 
 @pytest.mark.parametrize(
@@ -433,14 +433,26 @@ def test_lists_keep_the_newest(run: Run, url: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_bounds_fit_into_an_item() -> None:
-    """The longest names that there are, as DynamoDB counts them: 400 KB, names and numbers."""
-    identity, person, by, number = "i" * 32, "p" * 64, "b" * 32, 10
-    token = len(f"{'i' * 8}.{NOW}.{person}") + number
-    act = len(f"rotate.{identity}.{by}.{person}") + number
+    """As DynamoDB counts them: 400 KB, names and numbers; the longest names that there are."""
+    identity, number = "i" * 32, 10
     mark = len(f"revoked_from.{identity}expires.{identity}") + 2 * number
-    assert token_registry.MAX_TOKENS * token < 300_000
-    assert token_registry.MAX_ACTS * act < 330_000
+    assert token_registry.MAX_NAMES + token_registry.MAX_TOKENS * number < 350_000
+    assert token_registry.MAX_NAMES + token_registry.MAX_ACTS * number < 350_000
     assert token_registry.MAX_REVOKED * mark < 120_000
+
+
+def test_names_of_an_account_have_a_bound(
+    run: Run, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name may be long or short: what counts are its bytes, the newest first."""
+    store = SqliteStore(url.removeprefix("sqlite://"))
+    monkeypatch.setattr(token_registry, "MAX_NAMES", 200)
+    for days in (10, 30, 20):
+        person = str(days).ljust(64, "a")
+        run("create", "--person", person, "--days", str(days), PROXY_STORE=url)
+    kept = {name.split(".")[2][:2]: len(name) for name in store.read("tokens")}
+    assert kept.keys() == {"20", "30"}
+    assert sum(kept.values()) <= 200
 
 
 def test_marks_of_expired_tokens_are_dropped(

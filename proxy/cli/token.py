@@ -9,29 +9,27 @@ from __future__ import annotations
 import argparse
 import getpass
 import re
-import secrets
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any, NoReturn
 
-from .. import clock
-from ..team import tokens
-from ..team.plans import NAME_FORM, did_you_mean
+from .. import clock, config
+from ..team import acts, opening, tokens
+from ..team.plans import NAME_FORM
 from ..team.stores import StoreError
-from ..team.tokens import ID, LATEST, MAX_LENGTH, NAME, PATTERN, BadToken, Token
-from .token_registry import (
+from ..team.token_registry import (
     AUDIT_DAYS,
     DAY_SECONDS,
     EXPIRED_DAYS,
     MAX_ACTS,
     MAX_DAYS,
     MAX_TOKENS,
+    ActError,
     Registry,
     Signature,
-    fail,
 )
+from ..team.tokens import ID, LATEST, MAX_LENGTH, NAME, PATTERN, BadToken, Token
 
 EXAMPLES = {
     "create": "python -m proxy token create --person alice --plan standard",
@@ -75,6 +73,7 @@ AS_ARGUMENT = (
     "an access token is not taken as an argument, which others can see: pipe it to standard input"
 )
 NO_ID = "a token's id has letters, digits, - and _, 32 at most"
+NO_TEAM = "PROXY_SECRET and PROXY_STORE are not set: set them to the server's."
 NO_LIST = "Access tokens are kept nowhere without PROXY_STORE; this is what PROXY_REVOKED has."
 NO_LOG = "Nothing is kept without PROXY_STORE: each command writes its line to standard error."
 TOKEN = re.compile(rf"{tokens.PREFIX}[A-Za-z0-9_.-]")
@@ -123,35 +122,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     try:
         return ACTIONS[arguments.action](arguments, environ)
+    except ActError as error:
+        raise SystemExit(str(error)) from None
     except StoreError as error:
-        fail(f"The store cannot be asked: {error}.")
+        raise SystemExit(f"The store cannot be asked: {error}.") from None
+
+
+def _open(environ: Mapping[str, str], *, needs_team: bool = False) -> Registry:
+    """Raises BadSetting, and ActError where nothing of a team is set though it is needed."""
+    team = config.read(environ).team
+    if needs_team and team is None:
+        raise ActError(NO_TEAM)
+    return opening.open_registry(team)
 
 
 def _create(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    registry, now = Registry(environ), clock.now()
-    ids, expires = (_new_id(),), now + arguments.days * DAY_SECONDS
+    registry, now = _open(environ), clock.now()
+    ids, expires = (acts.new_id(),), now + arguments.days * DAY_SECONDS
     token = Token(ids, arguments.person, arguments.plan, now, expires, arguments.group or "")
-    _hand_out(_issue(token, registry), token, registry.plans.zone)
+    _hand_out(acts.issue(registry, token, _user()), token, registry.plans.zone)
     return 0
 
 
-def _issue(token: Token, registry: Registry) -> str:
-    """Its text. Ends the command where the server would not take it."""
-    text = tokens.create(token, registry.secret)
-    plans = registry.plans
-    if plans.plans:
-        kinds = (("plan", token.plan, plans.plans), ("group", token.group, plans.groups))
-        for kind, name, known in kinds:
-            if name and name not in known:
-                fail(f"The plan file has no {kind} {name!r}{did_you_mean(name, known)}")
-    registry.remember(token)
-    registry.audit("create", token.id, token.person)
-    return text
-
-
 def _list(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    registry, now = Registry(environ), clock.now()
-    registry.require_team()
+    registry, now = _open(environ, needs_team=True), clock.now()
     if not registry.store:
         _say(NO_LIST)
         for item in registry.revoked:
@@ -159,10 +153,9 @@ def _list(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return 0
     rows = [("ID", "PERSON", "EXPIRES", "REVOKED")]
     zone = registry.plans.zone
-    for each in registry.issues():
+    for each in registry.issued():
         if each.expires > now:
-            token = Token((each.id,), each.person, "", each.issued, each.expires)
-            revoked = _revocation(registry.revoked_from(token), now, zone)
+            revoked = _revocation(registry.revoked_from(each), now, zone)
             rows.append((each.id, each.person, moment(each.expires, zone), revoked))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -174,7 +167,7 @@ def _list(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _show(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Fails where the server would refuse the token."""
     text, now = read_token(), clock.now()
-    token, registry = tokens.inspect(text), Registry(environ)
+    token, registry = tokens.inspect(text), _open(environ)
     zone = registry.plans.zone
     signature, revoked = registry.signature(text), registry.revoked_from(token)
     has_expired = token.expires <= now
@@ -204,29 +197,21 @@ def _derive(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise BadToken(tokens.EXPIRED.format(parent.id))
     expires = now + arguments.hours * HOUR_SECONDS
     try:
-        derived = tokens.derive(text, _new_id(), expires=expires, models=arguments.models)
+        derived = tokens.derive(text, acts.new_id(), expires=expires, models=arguments.models)
     except ValueError as error:
-        fail(f"{error}.")
+        raise ActError(f"{error}.") from None
     _hand_out(derived, tokens.inspect(derived), UTC)
     return 0
 
 
 def _rotate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    text, now = read_token(), clock.now()
-    registry = Registry(environ)
+    text, now, registry = read_token(), clock.now(), _open(environ)
+    zone = registry.plans.zone
     old = tokens.verify(text, [registry.secret, *registry.secrets[1:]], now)
-    if len(old.ids) > 1:
-        fail(f"The token {old.id} is derived from {old.ids[-2]}: rotate that, and derive anew.")
-    revoked = registry.revoked_from(old)
-    if revoked is not None:
-        fail(f"The token {old.id} is revoked already: make a new one with `token create`.")
-    new = replace(old, ids=(_new_id(),), issued=now, expires=now + old.expires - old.issued)
-    registry.make_room(old.person, now)
-    made, second = _issue(new, registry), now + arguments.grace
-    registry.revoke(old.id, old.person, second, now, old.expires)
-    registry.audit("rotate", old.id, old.person)
-    _hand_out(made, new, registry.plans.zone)
-    when = f"from {moment(second, registry.plans.zone)} on" if arguments.grace else "now"
+    grace, identity = arguments.grace, acts.new_id()
+    new = acts.rotate(registry, old, _user(), now, identity=identity, grace=grace)
+    _hand_out(new.text, new.token, zone)
+    when = f"from {moment(new.second, zone)} on" if grace else "now"
     if registry.store:
         _say(f"The old one, {old.id}, is refused {when}.")
     else:
@@ -235,22 +220,18 @@ def _rotate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _revoke(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    registry, now = Registry(environ), clock.now()
-    registry.require_team()
+    registry = _open(environ, needs_team=True)
     identity, person, day = arguments.id or "", arguments.person or "", arguments.issued_before
     if bool(identity) == bool(day) or (day and not person):
-        fail("Give the id of a token and its --person, or --person and --issued-before.")
+        raise ActError("Give the id of a token and its --person, or --person and --issued-before.")
     if day:
         second = registry.second_before(person, day)
-        registry.revoke_before(person, second)
+        acts.revoke_before(registry, person, second, _user())
         item = f"{person}<{day}"
         what = f"All tokens of {person} from before {moment(second, registry.plans.zone)}"
     else:
-        person = _owner(registry, identity, person)
-        registry.make_room(person, now)
-        registry.revoke(identity, person, now, now, registry.expires(identity, now))
+        acts.revoke(registry, identity, person, _user(), clock.now())
         item, what = identity, f"The token {identity}, and what is derived from it:"
-    registry.audit("revoke", identity or "-", person)
     if registry.store:
         _say(f"{what} refused from now on.")
     else:
@@ -259,24 +240,13 @@ def _revoke(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _owner(registry: Registry, identity: str, person: str) -> str:
-    """Of a token; without a store its id is enough to have it refused."""
-    known = next((each.person for each in registry.issues() if each.id == identity), person)
-    if person and known != person:
-        fail(f"The token {identity} is {known}'s, not {person}'s.")
-    if registry.store and not known:
-        fail(f"The store does not know the token {identity}: give its --person, too.")
-    return known
-
-
 def _log(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    registry = Registry(environ)
-    registry.require_team()
+    registry = _open(environ, needs_team=True)
     if not registry.store:
         _say(NO_LOG)
-    for second, act, identity, by, person in registry.acts():
-        when = moment(second, registry.plans.zone)
-        print(f"{when}  {act:<6}  {identity:<8}  of {person} by {by}")
+    for act in registry.acts():
+        when = moment(act.second, registry.plans.zone)
+        print(f"{when}  {act.name:<6}  {act.id:<8}  of {act.person} by {act.by}")
     return 0
 
 
@@ -321,8 +291,13 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _new_id() -> str:
-    return secrets.token_hex(4)
+def _user() -> str:
+    """Of this machine, for the audit log."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # the last two before Python 3.13
+        name = ""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:32] or "unknown"
 
 
 def _add_revoke(parser: argparse.ArgumentParser) -> None:

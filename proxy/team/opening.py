@@ -11,13 +11,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from .. import config
-from ..config import Settings
+from ..config import Settings, TeamSettings
 from ..setting_values import BadSetting
 from . import people, plans
 from .budget import Budgets
 from .people import BadRevocation, People, Revocations
 from .plans import BadPlan, Plans
 from .stores import Store, StoreError
+from .token_registry import Registry
 
 IS_TEXT = re.compile(r"[\n=]")
 """In the value of PROXY_PLANS: it holds the plans themselves."""
@@ -45,6 +46,15 @@ def open_team(settings: Settings) -> People:
         client_budget=team.client_budget,
     )
     return People(budgets, team.secrets, settings.token, read_revoked(team.revoked, found))
+
+
+def open_registry(team: TeamSettings | None) -> Registry:
+    """For the commands: None for no settings of a team. Raises BadSetting."""
+    if team is None:
+        return Registry()
+    found = read_plans(team.plans)
+    read_revoked(team.revoked, found)
+    return Registry(team.secrets, found, open_store(team.store), team.revoked)
 
 
 def read_revoked(items: Iterable[str], found: Plans) -> Revocations:

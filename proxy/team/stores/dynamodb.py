@@ -28,7 +28,7 @@ of usage is one query for each MB, which is 6,000 totals. A verb takes 1.1 ms of
 (one core of 2026, without the network).
 
 What bounds an item: an account has three windows of each kind of counter at most, since older ones
-are dropped, and the marks of a person's revoked tokens (MAX_REVOKED of cli/token_registry.py, which
+are dropped, and the marks of a person's revoked tokens (MAX_REVOKED of token_registry.py, which
 bounds its own two accounts); a hold and a total have names of at most 256 characters. Transactions
 on one account follow each other, and those that meet are tried again: it is the group's item that
 limits how fast a large group goes.

@@ -1,11 +1,11 @@
-"""What the settings of a team know of its access tokens, for `python -m proxy token`: which were
-made, which are revoked, and who did it.
+"""What a team's settings and its store know of access tokens: which were made, which are revoked,
+and who did it. What operators do with them is acts.py's.
 
 A token itself is kept nowhere. With a store two accounts hold what can be shown of them, as
 counters whose names say all but a second:
 
-    tokens    <id>.<issued>.<person>      the Unix second in which it expires
-    audit     <act>.<id>.<by>.<person>    the Unix second in which it was done
+    tokens    <id>.<issued>.<person>/<plan>/<group>   the Unix second in which it expires
+    audit     <act>.<id>.<by>.<person>                the Unix second in which it was done
 
 Each is one item of DynamoDB, which has room for 400 KB, and one document of Firestore, for 1 MB
 and 40,000 entries of indexes (two for each counter): so it has a bound, and the oldest goes first.
@@ -13,21 +13,20 @@ and 40,000 entries of indexes (two for each counter): so it has a bound, and the
 
 from __future__ import annotations
 
-import getpass
+import itertools
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
-from .. import clock, config
-from ..team import counters, opening, people, tokens
-from ..team.people import BadRevocation, Revocations
-from ..team.plans import Plans
-from ..team.stores import MAX_UNMARKED, StoreError
-from ..team.tokens import BadToken, Token
+from .. import clock
+from . import counters, people, tokens
+from .people import BadRevocation
+from .plans import Plans
+from .stores import MAX_UNMARKED, Store, StoreError
+from .tokens import BadToken, Token
 
 TOKENS, AUDIT = "tokens", "audit"
 """Accounts of the store."""
@@ -37,12 +36,15 @@ EXPIRED_DAYS = 90
 """A token is listed so long after its end: as `revoke` finds it that somebody still asks about."""
 
 MAX_TOKENS = 3_000
-"""Listed, those that expire last. A name has 85 characters at most: together 280 KB."""
+"""Listed, those that expire last."""
+
+MAX_NAMES = 300_000
+"""Bytes of an account's names: those of tokens have 50 each in a usual team."""
 
 AUDIT_DAYS = 400
 MAX_ACTS = 2_000
-"""In the log, the newest. A name has 145 characters at most: together 310 KB. A team of 50 that
-replaces its tokens four times a year writes 400 a year."""
+"""In the log, the newest. A team of 50 that replaces its tokens four times a year writes 400 a
+year."""
 
 MAX_REVOKED = 1_000
 """Tokens of one person that are revoked and have not expired: 110 KB of marks, and each request of
@@ -56,7 +58,6 @@ FULL = (
     "revoke all older ones with --person {0} --issued-before DAY."
 )
 NO_SECRET = "PROXY_SECRET is not set: set it to the server's, which signs access tokens with it."
-NO_TEAM = "PROXY_SECRET and PROXY_STORE are not set: set them to the server's."
 
 
 class Signature(StrEnum):
@@ -67,44 +68,44 @@ class Signature(StrEnum):
     NOT_CHECKED = "not checked (PROXY_SECRET is not set)"
 
 
-class Issue(NamedTuple):
-    """Of a token. issued, expires: Unix seconds."""
+class ActError(Exception):
+    """Why an act cannot be done, in a sentence for who wants it done."""
 
+
+class Act(NamedTuple):
+    """What somebody did to a token, or to a person's ("-" for its id). second: Unix."""
+
+    second: int
+    name: str
     id: str
+    by: str
     person: str
-    issued: int
-    expires: int
-
-
-def fail(sentence: str) -> NoReturn:
-    """End the command."""
-    raise SystemExit(sentence)
 
 
 class Registry:
-    """Of the team in the environment. Raises BadSetting; the methods that ask the store raise
+    """Of a team. secrets: the first signs new tokens. store: None for none. revoked: as
+    PROXY_REVOKED has them. Raises BadRevocation; the methods that ask the store raise
     StoreError."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        team = config.read(environ).team
-        self.secrets = team.secrets if team else ()
-        self.plans = opening.read_plans(team.plans) if team else Plans()
-        self.revoked = team.revoked if team else ()
-        """As PROXY_REVOKED has them."""
-        self.store = opening.open_store(team.store) if team else None
-        self._revocations = Revocations(frozenset(), {})
-        if team:
-            self._revocations = opening.read_revoked(team.revoked, self.plans)
-        self._is_team = team is not None
+    def __init__(
+        self,
+        secrets: Sequence[str] = (),
+        plans: Plans = Plans(),  # noqa: B008 - it is frozen
+        store: Store | None = None,
+        revoked: Sequence[str] = (),
+    ) -> None:
+        self.secrets = secrets
+        self.plans = plans
+        self.store = store
+        self.revoked = revoked
+        self._revocations = people.read_revocations(revoked, plans.zone)
 
     @property
     def secret(self) -> str:
-        """What signs new tokens. Ends the command where there is none."""
-        return self.secrets[0] if self.secrets else fail(NO_SECRET)
-
-    def require_team(self) -> None:
-        if not self._is_team:
-            fail(NO_TEAM)
+        """What signs new tokens. Raises ActError where there is none."""
+        if not self.secrets:
+            raise ActError(NO_SECRET)
+        return self.secrets[0]
 
     def signature(self, text: str) -> Signature:
         if not self.secrets:
@@ -117,26 +118,28 @@ class Registry:
 
     def remember(self, token: Token) -> None:
         if self.store:
-            self.store.mark(TOKENS, f"{token.id}.{token.issued}.{token.person}", token.expires)
+            whose = f"{token.person}/{token.plan}/{token.group}"
+            self.store.mark(TOKENS, f"{token.id}.{token.issued}.{whose}", token.expires)
             self._trim(TOKENS, EXPIRED_DAYS, MAX_TOKENS)
 
-    def issues(self) -> list[Issue]:
-        """Of all tokens that were remembered, by person and second."""
+    def issued(self) -> list[Token]:
+        """All tokens that were remembered, by person and second."""
         found = []
         for name, expires in self._read(TOKENS).items():
-            identity, issued, person = name.split(".", 2)
-            found.append(Issue(identity, person, int(issued), expires))
-        return sorted(found, key=lambda issue: (issue.person, issue.issued, issue.id))
+            identity, issued, whose = name.split(".", 2)
+            person, plan, group = [*whose.split("/"), "", ""][:3]  # at first only persons
+            found.append(Token((identity,), person, plan, int(issued), expires, group))
+        return sorted(found, key=lambda token: (token.person, token.issued, token.id))
 
     def make_room(self, person: str, now: int) -> None:
-        """For the marks of one more token that is revoked. Ends the command where there is none."""
+        """For the marks of one more token that is revoked. Raises ActError where there is none."""
         account = f"{counters.PERSON}{person}"
         values = self._read(account)
         needless = counters.needless_marks(values, now)
         self._drop(account, needless)
         marked = [name for name in values if name.startswith(counters.EXPIRES)]
         if len(set(marked).difference(needless)) >= MAX_REVOKED:
-            fail(FULL.format(person, MAX_REVOKED))
+            raise ActError(FULL.format(person, MAX_REVOKED))
 
     def revoke(self, identity: str, person: str, second: int, now: int, expires: int) -> None:
         """Behind `make_room`. expires: of the token."""
@@ -147,7 +150,7 @@ class Registry:
 
     def expires(self, identity: str, now: int) -> int:
         """Of a token; one that is not listed expires within MAX_DAYS in any case."""
-        listed = (each.expires for each in self.issues() if each.id == identity)
+        listed = (each.expires for each in self.issued() if each.id == identity)
         return next(listed, now + MAX_DAYS * DAY_SECONDS)
 
     def revoke_before(self, person: str, second: int) -> None:
@@ -164,14 +167,14 @@ class Registry:
         return counters.revoked_from(token, self._read(f"{counters.PERSON}{token.person}"))
 
     def second_before(self, person: str, day: str) -> int:
-        """That a day or a moment begins with, in the plans' zone. Ends the command where it is
+        """That a day or a moment begins with, in the plans' zone. Raises ActError where it is
         none."""
         try:
             if "," in day:
                 raise BadRevocation(f"{day!r}: expected a day like 2026-11-28")
             return people.read_revocations([f"{person}<{day}"], self.plans.zone).before[person]
         except BadRevocation as error:
-            fail(f"{error}.")
+            raise ActError(f"{error}.") from None
 
     def merged(self, item: str) -> str:
         """PROXY_REVOKED with one more: of a person, the later of two days is enough."""
@@ -186,31 +189,32 @@ class Registry:
     def _second(self, item: str) -> int:
         return self.second_before(*item.split("<", 1))
 
-    def audit(self, act: str, identity: str, person: str) -> None:
-        """Write down who has done something, where an operator finds it."""
-        by = _user()
+    def audit(self, act: str, identity: str, person: str, by: str) -> None:
+        """Write down who has done something, where an operator finds it. by: without a dot."""
         if self.store:
             self.store.mark(AUDIT, f"{act}.{identity}.{by}.{person}", clock.now())
             self._trim(AUDIT, AUDIT_DAYS, MAX_ACTS)
         line = {"audit": f"token {act}", "id": identity, "person": person, "by": by}
         print(json.dumps(line), file=sys.stderr)
 
-    def acts(self) -> list[tuple[int, str, str, str, str]]:
-        """Second, act, id, by and person, oldest first."""
-        found = []
-        for name, second in self._read(AUDIT).items():
-            act, identity, by, person = name.split(".", 3)
-            found.append((second, act, identity, by, person))
-        return sorted(found)
+    def acts(self) -> list[Act]:
+        """The oldest first."""
+        found = self._read(AUDIT).items()
+        return sorted(Act(second, *name.split(".", 3)) for name, second in found)
 
     def _trim(self, account: str, days: int, limit: int) -> None:
         """Drop what is from longer ago, and all but the newest. What cannot be dropped now is
         dropped with the next."""
         with suppress(StoreError):
             values = self._read(account)
-            newest = sorted(values, key=values.__getitem__)[-limit:]
             since = clock.now() - days * DAY_SECONDS
-            kept = {name for name in newest if values[name] >= since}
+            newest = sorted(values, key=values.__getitem__, reverse=True)
+            sizes = itertools.accumulate(len(name) for name in newest)
+            kept = {
+                name
+                for name, size in zip(newest[:limit], sizes, strict=False)
+                if values[name] >= since and size <= MAX_NAMES
+            }
             self._drop(account, [name for name in values if name not in kept])
 
     def _drop(self, account: str, names: Sequence[str]) -> None:
@@ -220,12 +224,3 @@ class Registry:
 
     def _read(self, account: str) -> Mapping[str, int]:
         return self.store.read(account) if self.store else {}
-
-
-def _user() -> str:
-    """Of this machine, without what a counter's name may not have."""
-    try:
-        name = getpass.getuser()
-    except (OSError, KeyError, ImportError):  # the last two before Python 3.13
-        name = ""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:32] or "unknown"
