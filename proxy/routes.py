@@ -23,6 +23,7 @@ CLIENT_USAGE = "/api/oauth/usage"
 """What Claude Code asks for its own meter (see team/client_budget.py)."""
 
 STATUS_LINE = "/statusline.py"
+TEAM_PAGE = "/team"
 
 SIGN_IN = "/sign-in"
 SIGN_OUT = "/sign-out"
@@ -33,6 +34,7 @@ PAGES = {
     **dict.fromkeys((USAGE, USAGE_PAGE, USAGE_CSV, CLIENT_USAGE, STATUS_LINE), READ),
     SIGN_IN: (*READ, "POST"),
     SIGN_OUT: ("POST",),
+    TEAM_PAGE: (*READ, "POST"),
 }
 """Beside the API, and the methods of each: web/site.py makes them."""
 

@@ -256,7 +256,7 @@ def test_tokens_are_listed(run: Run, url: str) -> None:
         _, output, _ = run("create", "--person", person, PROXY_STORE=url)
         ids.append(tokens.inspect(output.strip()).id)
     store = SqliteStore(url.removeprefix("sqlite://"))
-    store.mark("tokens", f"old.{NOW - 9}.alice", NOW)
+    store.mark("tokens", f"old.{NOW - 9}.alice/standard/", NOW)
     first, second = sorted(ids[1:])
     assert run("revoke", first, PROXY_STORE=url)[0] == 0
     code, output, _ = run("list", PROXY_STORE=url)
@@ -283,7 +283,7 @@ def test_revoked_token_is_marked_in_the_store(run: Run, url: str) -> None:
     assert store.read("person:alice") == {"revoked.alice-1": 1, "expires.alice-1": latest}
     assert run("show", given=made(), PROXY_STORE=url)[0] == 1
     assert run("rotate", given=made(), PROXY_STORE=url)[0] == (
-        "The token alice-1 is revoked already: make a new one with `token create`."
+        "The token alice-1 is revoked already: make a new one."
     )
 
 

@@ -17,7 +17,7 @@ from .tokens import Token
 
 NO_NAME = "The plan file has no {} {!r}{}"
 IS_DERIVED = "The token {} is derived from {}: rotate that, and derive anew."
-IS_REVOKED = "The token {} is revoked already: make a new one with `token create`."
+IS_REVOKED = "The token {} is revoked already: make a new one."
 NOT_THEIRS = "The token {} is {}'s, not {}'s."
 NOT_KNOWN = "The store does not know the token {}: give its --person, too."
 
@@ -35,18 +35,31 @@ def new_id() -> str:
 
 
 def issue(registry: Registry, token: Token, by: str) -> str:
-    """A new token's text, which is kept nowhere. Its plan and group have to be in the plan file,
-    where there is one: the server would not take it otherwise."""
+    """A new token's text, which is kept nowhere."""
     text = tokens.create(token, registry.secret)
+    check_plan(registry, token)
+    registry.remember(token)
+    registry.audit("create", token.id, token.person, by)
+    return text
+
+
+def check_plan(registry: Registry, token: Token) -> None:
+    """That its plan and its group are in the plan file, where there is one: the server would not
+    take it otherwise."""
     plans = registry.plans
     if plans.plans:
         kinds = (("plan", token.plan, plans.plans), ("group", token.group, plans.groups))
         for kind, name, known in kinds:
             if name and name not in known:
                 raise ActError(NO_NAME.format(kind, name, did_you_mean(name, known)))
-    registry.remember(token)
-    registry.audit("create", token.id, token.person, by)
-    return text
+
+
+def check_good(registry: Registry, old: Token) -> None:
+    """That a token can be replaced."""
+    if len(old.ids) > 1:
+        raise ActError(IS_DERIVED.format(old.id, old.ids[-2]))
+    if registry.revoked_from(old) is not None:
+        raise ActError(IS_REVOKED.format(old.id))
 
 
 def rotate(
@@ -54,10 +67,7 @@ def rotate(
 ) -> Rotated:
     """A new token in place of an old one, which is good for so many seconds more. identity: of the
     new one, which has the same plan and group, and lasts as long as the old one did."""
-    if len(old.ids) > 1:
-        raise ActError(IS_DERIVED.format(old.id, old.ids[-2]))
-    if registry.revoked_from(old) is not None:
-        raise ActError(IS_REVOKED.format(old.id))
+    check_good(registry, old)
     new = replace(old, ids=(identity,), issued=now, expires=now + old.expires - old.issued)
     registry.make_room(old.person, now)
     text, second = issue(registry, new, by), now + grace

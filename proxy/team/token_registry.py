@@ -31,6 +31,9 @@ from .tokens import BadToken, Token
 TOKENS, AUDIT = "tokens", "audit"
 """Accounts of the store."""
 
+DOT = "~"
+"""In the name of who did it, as dots stand between what a counter's name says."""
+
 DAY_SECONDS = 86_400
 EXPIRED_DAYS = 90
 """A token is listed so long after its end: as `revoke` finds it that somebody still asks about."""
@@ -127,7 +130,7 @@ class Registry:
         found = []
         for name, expires in self._read(TOKENS).items():
             identity, issued, whose = name.split(".", 2)
-            person, plan, group = [*whose.split("/"), "", ""][:3]  # at first only persons
+            person, plan, group = whose.split("/")
             found.append(Token((identity,), person, plan, int(issued), expires, group))
         return sorted(found, key=lambda token: (token.person, token.issued, token.id))
 
@@ -160,11 +163,14 @@ class Registry:
             earlier = self.store.read(account).get(counters.REVOKED_BEFORE, 0)
             self.store.mark(account, counters.REVOKED_BEFORE, max(second, earlier))
 
-    def revoked_from(self, token: Token) -> int | None:
-        """The Unix second from which it is; None where it is not."""
+    def revoked_from(self, token: Token, values: Mapping[str, int] | None = None) -> int | None:
+        """The Unix second from which it is; None where it is not. values: of its person's account,
+        where they have been read."""
         if self._revocations.has(token):
             return 0
-        return counters.revoked_from(token, self._read(f"{counters.PERSON}{token.person}"))
+        if values is None:
+            values = self._read(f"{counters.PERSON}{token.person}")
+        return counters.revoked_from(token, values)
 
     def second_before(self, person: str, day: str) -> int:
         """That a day or a moment begins with, in the plans' zone. Raises ActError where it is
@@ -190,17 +196,21 @@ class Registry:
         return self.second_before(*item.split("<", 1))
 
     def audit(self, act: str, identity: str, person: str, by: str) -> None:
-        """Write down who has done something, where an operator finds it. by: without a dot."""
-        if self.store:
-            self.store.mark(AUDIT, f"{act}.{identity}.{by}.{person}", clock.now())
-            self._trim(AUDIT, AUDIT_DAYS, MAX_ACTS)
+        """Write down who has done something, where an operator finds it: in the log in any case.
+        by: letters, digits and what names of people have, and colons."""
         line = {"audit": f"token {act}", "id": identity, "person": person, "by": by}
-        print(json.dumps(line), file=sys.stderr)
+        print(json.dumps(line), file=sys.stderr, flush=True)
+        if self.store:
+            self.store.mark(AUDIT, f"{act}.{identity}.{by.replace('.', DOT)}.{person}", clock.now())
+            self._trim(AUDIT, AUDIT_DAYS, MAX_ACTS)
 
     def acts(self) -> list[Act]:
         """The oldest first."""
-        found = self._read(AUDIT).items()
-        return sorted(Act(second, *name.split(".", 3)) for name, second in found)
+        found = []
+        for name, second in self._read(AUDIT).items():
+            act, identity, by, person = name.split(".", 3)
+            found.append(Act(second, act, identity, by.replace(DOT, "."), person))
+        return sorted(found)
 
     def _trim(self, account: str, days: int, limit: int) -> None:
         """Drop what is from longer ago, and all but the newest. What cannot be dropped now is

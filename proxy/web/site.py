@@ -177,6 +177,13 @@ def sign_out(site: Site, request: PageRequest) -> Page:
     return sign_in.sign_out(site, request)
 
 
+def show_team(site: Site, request: PageRequest) -> Page:
+    """Who of a team has what, and what an operator can do about it."""
+    from . import team_site
+
+    return team_site.show(site.settings, site.authenticate(request), request, clock.now())
+
+
 PAGES: dict[str, Callable[[Site, PageRequest], Page]] = {
     routes.HEALTH: show_home,
     routes.USAGE: show_usage,
@@ -186,5 +193,6 @@ PAGES: dict[str, Callable[[Site, PageRequest], Page]] = {
     routes.USAGE_CSV: show_usage_csv,
     routes.SIGN_IN: show_sign_in,
     routes.SIGN_OUT: sign_out,
+    routes.TEAM_PAGE: show_team,
 }
 """Route -> page."""

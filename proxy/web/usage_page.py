@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from translate import ApiError
 
-from .. import log_text, routes
+from .. import log_text
 from ..sessions import Session
 from ..team.money import NANO, dollars
 from ..team.stores import Usage
@@ -37,8 +37,6 @@ MAX_SESSIONS = 10
 
 MAX_FIND = 64
 """Characters to find people by: a name has no more."""
-
-TEAM_PAGE = "/team"
 
 FIND = re.compile(rf"[A-Za-z0-9._@+-]{{0,{MAX_FIND}}}")
 BAD_SORT = "sort: expected one of {}"
@@ -139,7 +137,6 @@ def usage(view: View) -> bytes:
         zone=str(view.zone),
         links=_links(view),
         ranges=list(_ranges(view)),
-        has_team_page=TEAM_PAGE in routes.PAGES,
         budgets=budget_rows(view.budgets, view.now, view.zone),
         totals=_totals(report.total) if report.total.requests else None,
         chart=chart(report),
