@@ -126,6 +126,25 @@ def test_refusal_tells_spent_from_held(store: Store) -> None:
     assert (refusal.value, refusal.held) == (90, 50)
 
 
+@pytest.mark.parametrize("account", [ALICE, GROUP])
+def test_mark_comes_back_with_each_write(store: Store, account: str) -> None:
+    """That nothing is added to: with what was done, and with what was refused."""
+    raised = Entry(account, "raise.usd_day.2026-11-28", 0)
+    entries = (money(40), money(40, account=GROUP), raised)
+    assert store.hold(hold("a", *entries), NOW).values[raised.key] == 0
+    store.mark(account, raised.counter, 7)
+    assert store.hold(hold("b", *entries), NOW).values[raised.key] == 7
+    refused = store.hold(hold("c", *entries), NOW)
+    assert {each.key for each in refused.refusals} == {(ALICE, DAY), (GROUP, DAY)}
+    assert refused.values[raised.key] == 7
+    more = (money(90), money(90, account=GROUP), raised)
+    assert store.change(hold("b", *entries), NOW).values[raised.key] == 7
+    refused = store.change(hold("b", *more), NOW)
+    assert (bool(refused.refusals), refused.values[raised.key]) == (True, 7)
+    store.settle(hold("b", *entries), NOW)
+    assert value(store, account, raised.counter) == 7
+
+
 @pytest.mark.parametrize("counter", ["revoked.t1", "revoked_before"])
 def test_revoked_token_is_refused_by_the_same_write(store: Store, counter: str) -> None:
     """Complaint 12: revoked keys work on for minutes elsewhere."""

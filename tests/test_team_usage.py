@@ -164,6 +164,13 @@ def test_person_sees_own_figures_and_budgets(team: Team) -> None:
     assert budgets({"budgets": groups})["usd_per_month"][:2] == (COST / 10**9, 500.0)
 
 
+def test_raised_limit_stands_beside_what_is_used(team: Team) -> None:
+    count(team.store, *ROWS)
+    team.store.mark("person:alice", f"raise.usd_day.{DAY}", 3 * 10**9)
+    used, limit, _ = budgets(get(team).get_json())["usd_per_day"]
+    assert (used, limit) == (2.0, 3.0)
+
+
 def test_held_money_stands_beside_what_is_used(team: Team) -> None:
     """Complaint 2: a person sees what is spent, and what comes back."""
     entries = (

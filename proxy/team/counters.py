@@ -24,6 +24,11 @@ written twice; and the second before which all were issued that are revoked."""
 EXPIRES = "expires."
 """Beside the marks of a token's id: the second in which it expires."""
 
+RAISE = "raise."
+"""Mark in an account: the limit of one of its budgets in one window, where an operator has raised
+it. It has no colon, as a hold does not count on it: it names it, with nothing to add, so that each
+write brings its value along."""
+
 NEEDLESS_SECONDS = 86_400
 """After a token's end: then its marks can go, whatever the clock of a server says."""
 
@@ -49,6 +54,14 @@ KINDS = {
 """Counter, without its window -> what it counts."""
 
 
+RAISED = {
+    kind.limit: name
+    for name, kind in KINDS.items()
+    if kind.is_money or kind.limit == "tokens_per_day"
+}
+"""What an operator can raise for a window: field of Limits -> counter."""
+
+
 class Amounts(NamedTuple):
     """What one request adds. nano_usd, tokens: held. final_...: what it has used by now."""
 
@@ -69,16 +82,24 @@ RATES = {"requests": (1, 1), "streams": (1, 0)}
 
 
 class Line(NamedTuple):
-    """One counter of an account: an entry without its amounts."""
+    """One counter of an account: an entry without its amounts. raises: the mark that may raise its
+    limit, "" for none."""
 
     account: str
     kind: str
     name: str
     limit: int | None
+    raises: str = ""
 
     def entry(self, amounts: Amounts) -> Entry:
         amount, final = amounts.of(self.kind)
         return Entry(self.account, self.name, amount, self.limit, final)
+
+    def raised(self, values: Mapping[str, int]) -> Line:
+        """As the marks of its account have it."""
+        if self.limit is None or not self.raises:
+            return self
+        return self._replace(limit=max(self.limit, values.get(self.raises, 0)))
 
 
 def lines(account: str, limits: Limits, now: int, zone: tzinfo) -> Iterator[Line]:
@@ -87,7 +108,16 @@ def lines(account: str, limits: Limits, now: int, zone: tzinfo) -> Iterator[Line
         limit = getattr(limits, kind.limit)
         if limit is not None or kind.is_always:
             window = f":{window_at(kind.period, now, zone).name}" if kind.period else ""
-            yield Line(account, name, f"{name}{window}", limit)
+            can_raise = limit is not None and kind.limit in RAISED
+            raises = raise_mark(name, now, zone) if can_raise else ""
+            yield Line(account, name, f"{name}{window}", limit, raises)
+
+
+def raise_mark(counter: str, now: int, zone: tzinfo) -> str:
+    """That raises the limit of a counter (of KINDS) in its window of `now`."""
+    period = KINDS[counter].period
+    assert period is not None
+    return f"{RAISE}{counter}.{window_at(period, now, zone).name}"
 
 
 def marks(token: Token, now: int) -> Iterator[Entry]:
@@ -136,7 +166,7 @@ def is_mark(entry: Entry) -> bool:
 def is_budget(entry: Entry) -> bool:
     """Whether it counts money or tokens: neither a rate nor a mark."""
     found = KINDS.get(kind_of(entry.counter))
-    return found is not None and (found.is_money or found.limit == "tokens_per_day")
+    return found is not None and found.limit in RAISED
 
 
 def kind(entry: Entry) -> Kind:

@@ -25,7 +25,7 @@ from translate.models import Model, Tokens
 from . import counters, money
 from .counters import GROUP, PERSON, Amounts, Line
 from .plans import Limits, Plan
-from .stores import Hold, Outcome, Refusal, Store, StoreError, Usage
+from .stores import Entry, Hold, Outcome, Refusal, Store, StoreError, Usage
 from .tokens import Token
 from .windows import day_at
 
@@ -106,7 +106,9 @@ class RequestHold:
         self._request = request
         self._day = day_at(now, zone).isoformat()
         """For the totals."""
-        self._lines = tuple(_lines(member, now, zone))
+        self._plain_lines = tuple(_lines(member, now, zone))
+        self._lines = self._plain_lines
+        """With the limits that an operator has raised, as far as known."""
         self._state = State.ADMITTED
         self._input = request.input
         self._cached = 0
@@ -160,7 +162,10 @@ class RequestHold:
             steps = -(-(self._reported.tokens.output + AHEAD - before) // STEP)
             self._output = min(before + steps * STEP, self._request.max_output)
         try:
-            self._accept(store.change(self._to_hold(now), now), now)
+            outcome = store.change(self._to_hold(now), now)
+            if self._has_raise(outcome):
+                outcome = store.change(self._to_hold(now), now)
+            self._accept(outcome, now)
         except (Refused, StoreError) as error:
             self._output = before
             self._is_refused = True
@@ -199,9 +204,30 @@ class RequestHold:
         return self._amounts().final_nano_usd
 
     def _hold(self, store: Store, now: int) -> Outcome:
+        outcome = store.hold(self._wanted(now), now)
+        return store.hold(self._wanted(now), now) if self._has_raise(outcome) else outcome
+
+    def _wanted(self, now: int) -> Hold:
+        """What is to be held at first: with the marks by which a token is revoked."""
         hold = self._to_hold(now)
         marks = tuple(counters.marks(self.member.token, now))
-        return store.hold(Hold(hold.id, (*marks, *hold.entries), hold.ends, hold.usage), now)
+        return Hold(hold.id, (*marks, *hold.entries), hold.ends, hold.usage)
+
+    def _has_raise(self, outcome: Outcome) -> bool:
+        """Whether a refusal says of a budget that its limit has been raised: once more, then."""
+        before = {(line.account, line.name): line.limit or 0 for line in self._lines}
+        self._note_raises(outcome)
+        now = {(line.account, line.name): line.limit or 0 for line in self._lines}
+        if any(counters.is_mark(each.entry) for each in outcome.refusals):
+            return False
+        return any(now[each.key] > before[each.key] for each in outcome.refusals)
+
+    def _note_raises(self, outcome: Outcome) -> None:
+        """A refusal has all counters of the accounts, what was done those of the hold."""
+        marks: dict[str, dict[str, int]] = {}
+        for (account, name), value in outcome.values.items():
+            marks.setdefault(account, {})[name] = value
+        self._lines = tuple(line.raised(marks.get(line.account, {})) for line in self._plain_lines)
 
     def _accept(self, outcome: Outcome, now: int) -> None:
         if outcome.refusals:
@@ -210,6 +236,7 @@ class RequestHold:
         self._is_refused = False
         self._ends = now + HOLD_SECONDS
         self.values.update(outcome.values)
+        self._note_raises(outcome)
 
     def _is_beyond(self) -> bool:
         """Whether the answer has used a step more than it holds."""
@@ -230,8 +257,9 @@ class RequestHold:
 
     def _to_hold(self, now: int) -> Hold:
         amounts = self._amounts()
-        entries = tuple(line.entry(amounts) for line in self._lines)
-        return Hold(self.id, entries, now + HOLD_SECONDS, tuple(self._usage()))
+        entries = [line.entry(amounts) for line in self._lines]
+        entries += [Entry(line.account, line.raises, 0) for line in self._lines if line.raises]
+        return Hold(self.id, tuple(entries), now + HOLD_SECONDS, tuple(self._usage()))
 
     def _usage(self) -> Iterator[Usage]:
         """A row for each request to Gemini; the client's is counted in the last."""

@@ -151,10 +151,11 @@ def _caps(
     """What an account has used in each period, in nano-US$, and its budgets in US$."""
     values, zone = budgets.figures.read(account), budgets.plans.zone
     used, caps = {}, []
-    for line in counters.lines(account, limits, now, zone):
-        _, period, is_money, _ = KINDS[line.kind]
+    for plain in counters.lines(account, limits, now, zone):
+        _, period, is_money, _ = KINDS[plain.kind]
         if period is None or not is_money:
             continue
+        line = plain.raised(values)
         used[period] = values.get(line.name, 0)
         if line.limit is not None:
             budget = Refusal(line.entry(Amounts()), used[period], 0)
@@ -247,7 +248,7 @@ def _lines(
     values, held = budgets.figures.read(account), budgets.figures.held(account)
     for line in counters.lines(account, limits, now, zone):
         field, period, is_money, _ = KINDS[line.kind]
-        used, limit = values.get(line.name, 0), line.limit
+        used, limit = values.get(line.name, 0), line.raised(values).limit
         under_way = min(used, held.get(line.name, 0))
         window = window_at(period, now, zone) if period else None
         yield {

@@ -14,6 +14,8 @@ really took when that has ended. All else is put in these terms, so that one ato
     the same, later     revoked_from.<id>           nothing is added, and the limit falls with time
     tokens revoked      revoked_before              nothing is added, and the limit is the second in
      by their age                                   which the token was issued
+    a raised limit      raise.usd_day.2026-11-28    nothing is added, without a limit: its value
+                                                    comes back with the write
 
 A counter contains what is held, so that a store needs to compare one stored number with a constant
 (limit - amount). A counter whose name has a window, behind a colon, is never reset: the next window
@@ -160,8 +162,9 @@ class Refusal(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """Of `hold` and `change`. refusals: none where it was done; then nothing at all was changed.
-    values: (account, counter) -> value afterwards, for the counters of the hold."""
+    """Of `hold` and `change`. refusals: none where it was done; else nothing at all was changed.
+    values: (account, counter) -> value afterwards, for the counters of the hold, also where it was
+    refused; one that is not there may be left out."""
 
     refusals: tuple[Refusal, ...]
     values: Mapping[Key, int]
