@@ -211,3 +211,29 @@ def test_zones_are_known_where_the_system_has_none() -> None:
     finally:
         zoneinfo.reset_tzpath()
         ZoneInfo.clear_cache()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "limit"),
+    [
+        ("usd_per_day", "2.5", 2_500_000_000),
+        ("usd_per_month", "0", 0),
+        ("usd_per_day", "0.000000001", 1),
+        ("usd_per_week", "1000000", 10**15),
+        ("tokens_per_day", "1000000000000", 10**12),
+    ],
+)
+def test_limit_is_read_as_it_is_typed(name: str, text: str, limit: int) -> None:
+    assert plans.read_limit(name, text) == limit
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("usd_per_day", each) for each in ("", "-1", "1e3", "NaN", "1,5", "$5", "²", "1000001")),
+        *(("tokens_per_day", each) for each in ("", "1.5", "1_000", "-1", "٣", "9" * 5_000)),
+    ],
+)
+def test_limit_that_is_none_is_refused(name: str, text: str) -> None:
+    with pytest.raises(ValueError, match=r"^expected (US dollars|a whole number), 0 to"):
+        plans.read_limit(name, text)

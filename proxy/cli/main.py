@@ -29,6 +29,7 @@ COMMANDS = {
     "translate": "show what a Messages request becomes at Gemini, or a recorded answer here",
     "count": "count the tokens of a Messages request",
     "token": "make, show, replace and revoke the access tokens of a team",
+    "raise-limit": "lift a budget of a person or a group until its day, week or month ends",
     "usage": "show who has used what: requests, tokens, US$",
     "managed-settings": "print the settings of a team's Claude Code, with the prices of Gemini",
     "version": "print the version",

@@ -83,12 +83,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of all actions."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     create = actions.add_parser("create", help="make a token and print it, once")
-    create.add_argument("--person", required=True, type=_name, help="whose it is")
+    create.add_argument("--person", required=True, type=checked_name, help="whose it is")
     create.add_argument(
-        "--plan", default="standard", type=_name, help="what it allows (default: %(default)s)"
+        "--plan",
+        default="standard",
+        type=checked_name,
+        help="what it allows (default: %(default)s)",
     )
     create.add_argument(
-        "--group", type=_name, help="whose budget it counts in, too (default: none)"
+        "--group", type=checked_name, help="whose budget it counts in, too (default: none)"
     )
     create.add_argument(
         "--days", default=90, type=_count, help="until it expires (default: %(default)s days)"
@@ -140,7 +143,7 @@ def _create(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     registry, now = _open(environ), clock.now()
     ids, expires = (acts.new_id(),), now + arguments.days * DAY_SECONDS
     token = Token(ids, arguments.person, arguments.plan, now, expires, arguments.group or "")
-    _hand_out(acts.issue(registry, token, _user()), token, registry.plans.zone)
+    _hand_out(acts.issue(registry, token, local_user()), token, registry.plans.zone)
     return 0
 
 
@@ -209,7 +212,7 @@ def _rotate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     zone = registry.plans.zone
     old = tokens.verify(text, [registry.secret, *registry.secrets[1:]], now)
     grace, identity = arguments.grace, acts.new_id()
-    new = acts.rotate(registry, old, _user(), now, identity=identity, grace=grace)
+    new = acts.rotate(registry, old, local_user(), now, identity=identity, grace=grace)
     _hand_out(new.text, new.token, zone)
     when = f"from {moment(new.second, zone)} on" if grace else "now"
     if registry.store:
@@ -226,11 +229,11 @@ def _revoke(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise ActError("Give the id of a token and its --person, or --person and --issued-before.")
     if day:
         second = registry.second_before(person, day)
-        acts.revoke_before(registry, person, second, _user())
+        acts.revoke_before(registry, person, second, local_user())
         item = f"{person}<{day}"
         what = f"All tokens of {person} from before {moment(second, registry.plans.zone)}"
     else:
-        acts.revoke(registry, identity, person, _user(), clock.now())
+        acts.revoke(registry, identity, person, local_user(), clock.now())
         item, what = identity, f"The token {identity}, and what is derived from it:"
     if registry.store:
         _say(f"{what} refused from now on.")
@@ -291,7 +294,7 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _user() -> str:
+def local_user() -> str:
     """Of this machine, for the audit log."""
     try:
         name = getpass.getuser()
@@ -303,7 +306,7 @@ def _user() -> str:
 def _add_revoke(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", nargs="?", type=_identity, metavar="ID")
     text = "whose it is (default: as the store has it)"
-    parser.add_argument("--person", type=_name, help=text)
+    parser.add_argument("--person", type=checked_name, help=text)
     text = "in place of an ID, all of a person's older ones: 2026-11-28 (default: that ID alone)"
     parser.add_argument("--issued-before", default="", metavar="DAY", help=text)
 
@@ -318,7 +321,7 @@ def _hide_tokens(parser: Any) -> None:
     parser.error = error
 
 
-def _name(value: str) -> str:
+def checked_name(value: str) -> str:
     return _checked(NAME, value, NAME_FORM)
 
 

@@ -52,6 +52,9 @@ MAX_COUNT = 10**12
 MAX_TEXT = 1_000_000
 """Bytes of a plan file: ten thousand raises fit."""
 
+AMOUNT = re.compile(r"[0-9]{1,13}(\.[0-9]{1,9})?")
+"""As a person types it: no more digits than the largest has, or a nano-US$."""
+
 SIMILAR = 0.6
 """How alike a field and a slip are (difflib)."""
 
@@ -248,14 +251,10 @@ class _Reader:
         )
 
     def _limit(self, path: str, name: str, value: Any) -> int:
-        if name in MONEY:
-            amount = Decimal(value) if type(value) in (int, Decimal) else Decimal("NaN")
-            if not amount.is_finite() or not 0 <= amount <= MAX_USD:
-                self._fail(path, f"expected US dollars, 0 to {MAX_USD:,}, without quotes")
-            return int(amount * NANO)
-        if type(value) is not int or not 0 <= value <= MAX_COUNT:
-            self._fail(path, f"expected a whole number, 0 to {MAX_COUNT:,}")
-        return int(value)
+        try:
+            return to_limit(name, value)
+        except ValueError as error:
+            self._fail(path, f"{error}{', without quotes' if name in MONEY else ''}")
 
     def _read_zone(self, value: object) -> tzinfo:
         if value == "UTC":
@@ -275,6 +274,28 @@ class _Reader:
     def _fail(self, path: str, problem: str) -> NoReturn:
         line = find_line(self._text, path)
         raise BadPlan(f"{self._source}{f', line {line}' if line else ''}: {path}: {problem}")
+
+
+def to_limit(name: str, value: object) -> int:
+    """In the units of Limits. name: of LIMITS. value: an int, or US$ also as a Decimal. Raises
+    ValueError."""
+    if name in MONEY:
+        amount = Decimal(value) if isinstance(value, Decimal | int) else Decimal("NaN")
+        if isinstance(value, bool) or not amount.is_finite() or not 0 <= amount <= MAX_USD:
+            raise ValueError(f"expected US dollars, 0 to {MAX_USD:,}")
+        return int(amount * NANO)
+    if type(value) is not int or not 0 <= value <= MAX_COUNT:
+        raise ValueError(f"expected a whole number, 0 to {MAX_COUNT:,}")
+    return value
+
+
+def read_limit(name: str, text: str) -> int:
+    """The same from what a person has typed."""
+    is_number = AMOUNT.fullmatch(text) is not None
+    number: object = Decimal(text) if is_number and name in MONEY else None
+    if text.isdecimal() and is_number:
+        number = int(text)
+    return to_limit(name, number)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

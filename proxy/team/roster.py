@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from .counters import PERSON
-from .plans import Limits
+from .counters import PERSON, RAISED, raise_mark
+from .plans import Limits, Plans
 from .stores import Store
 from .token_registry import Registry
 from .tokens import Token
@@ -91,8 +91,17 @@ def look(registry: Registry, figures: Store, person: Person, now: int) -> State:
     plan = registry.plans.of_person(person.name, person.plan, now)
     return State(
         [registry.revoked_from(each, values) for each in person.tokens],
-        plan.limits if plan else None,
+        raised(plan.limits, values, registry.plans, now) if plan else None,
     )
+
+
+def raised(limits: Limits, values: Mapping[str, int], plans: Plans, now: int) -> Limits:
+    """By the marks in an account."""
+    found = {}
+    for field, counter in RAISED.items():
+        if limit := values.get(raise_mark(counter, now, plans.zone)):
+            found[field] = limit
+    return limits.raised([Limits(**found)])
 
 
 def _person(

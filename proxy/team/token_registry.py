@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from typing import NamedTuple
@@ -32,7 +32,7 @@ TOKENS, AUDIT = "tokens", "audit"
 """Accounts of the store."""
 
 DOT = "~"
-"""In the name of who did it, as dots stand between what a counter's name says."""
+"""In the name of who did it and of what, as dots stand between what a counter's name says."""
 
 DAY_SECONDS = 86_400
 EXPIRED_DAYS = 90
@@ -195,21 +195,28 @@ class Registry:
     def _second(self, item: str) -> int:
         return self.second_before(*item.split("<", 1))
 
+    def drop_raises(self, account: str, kept: Container[str]) -> None:
+        """Of windows that are over: no hold does."""
+        names = [name for name in self._read(account) if name.startswith(counters.RAISE)]
+        self._drop(account, [name for name in names if name not in kept])
+
     def audit(self, act: str, identity: str, person: str, by: str) -> None:
         """Write down who has done something, where an operator finds it: in the log in any case.
-        by: letters, digits and what names of people have, and colons."""
+        identity: of the token, "-" for all; or what was raised. by: letters, digits and what names
+        of people have, and colons."""
         line = {"audit": f"token {act}", "id": identity, "person": person, "by": by}
         print(json.dumps(line), file=sys.stderr, flush=True)
         if self.store:
-            self.store.mark(AUDIT, f"{act}.{identity}.{by.replace('.', DOT)}.{person}", clock.now())
+            what, who = (each.replace(".", DOT) for each in (identity, by))
+            self.store.mark(AUDIT, f"{act}.{what}.{who}.{person}", clock.now())
             self._trim(AUDIT, AUDIT_DAYS, MAX_ACTS)
 
     def acts(self) -> list[Act]:
         """The oldest first."""
         found = []
         for name, second in self._read(AUDIT).items():
-            act, identity, by, person = name.split(".", 3)
-            found.append(Act(second, act, identity, by.replace(DOT, "."), person))
+            act, what, who, person = name.split(".", 3)
+            found.append(Act(second, act, what.replace(DOT, "."), who.replace(DOT, "."), person))
         return sorted(found)
 
     def _trim(self, account: str, days: int, limit: int) -> None:

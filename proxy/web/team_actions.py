@@ -15,7 +15,8 @@ from typing import ClassVar, NamedTuple, Protocol
 from translate import ApiError
 
 from ..team import acts
-from ..team.plans import NAME_FORM
+from ..team.counters import GROUP, PERSON, RAISED
+from ..team.plans import NAME_FORM, read_limit
 from ..team.token_registry import DAY_SECONDS, MAX_DAYS, ActError, Registry
 from ..team.tokens import ID, NAME, Token
 
@@ -28,6 +29,7 @@ MAX_GRACE_DAYS = 30
 NO_NAME = "{}: {}"
 NO_ID = "{}: a token's id has letters, digits, - and _, 32 at most"
 NO_COUNT = "{}: expected a number of days from {} to {:,}"
+NO_LIMIT = "limit: expected one of {}"
 NO_ACTION = "act: expected one of {}"
 NO_TOKEN = "The store does not list the token {} of {}."
 IS_MADE = (
@@ -199,6 +201,51 @@ class RevokeAll:
         return Done()
 
 
+@dataclass(frozen=True)
+class Raise:
+    """person, group: one of them, the other is "". limit: a field of RAISED. value: as typed."""
+
+    person: str
+    group: str
+    limit: str
+    value: str
+
+    name: ClassVar = "raise"
+    button: ClassVar = "Set the limit"
+    done: ClassVar = "The limit is set."
+
+    @property
+    def title(self) -> str:
+        return f"Set the limit of {self._whose} for now?"
+
+    def describe(self, registry: Registry, now: int) -> Sequence[str]:
+        window = acts.check_raise(registry, self._account, self.limit, self._amount, now)
+        until = moment(window.ends, registry)
+        if not self._amount:
+            return [f"{self._whose}: {self.limit} is that of the plan again, from now on."]
+        shown = acts.amount(self.limit, self._amount)
+        return [
+            f"{self._whose}: {self.limit} is {shown} until {until}, then that of the plan again.",
+            "It holds from the next request on, on all instances.",
+        ]
+
+    def perform(self, registry: Registry, by: str, now: int) -> Done:
+        acts.raise_limit(registry, self._account, self.limit, self._amount, by, now)
+        return Done()
+
+    @property
+    def _whose(self) -> str:
+        return self.person or f"group {self.group}"
+
+    @property
+    def _account(self) -> str:
+        return f"{PERSON}{self.person}" if self.person else f"{GROUP}{self.group}"
+
+    @property
+    def _amount(self) -> int:
+        return read_limit(self.limit, self.value)
+
+
 def read(given: Mapping[str, str]) -> Action:
     """Raises ApiError 400 with the field's name."""
     name = given.get("act", "")
@@ -235,13 +282,26 @@ def _revoke_all(given: Mapping[str, str]) -> Action:
     return RevokeAll(_name(given, "person"))
 
 
+def _raise(given: Mapping[str, str]) -> Action:
+    person = _name(given, "person") if given.get("person") else ""
+    limit, value = given.get("limit", ""), given.get("value", "").strip()
+    if limit not in RAISED:
+        raise ApiError(400, NO_LIMIT.format(", ".join(RAISED)))
+    try:
+        read_limit(limit, value)
+    except ValueError as error:
+        raise ApiError(400, f"value: {error}") from None
+    return Raise(person, "" if person else _name(given, "group"), limit, value)
+
+
 ACTIONS: Mapping[str, Callable[[Mapping[str, str]], Action]] = {
     Create.name: _create,
     Rotate.name: _rotate,
     Revoke.name: _revoke,
     RevokeAll.name: _revoke_all,
+    Raise.name: _raise,
 }
-DONE = {each.name: each.done for each in (Revoke, RevokeAll)}
+DONE = {each.name: each.done for each in (Revoke, RevokeAll, Raise)}
 """Action -> what the page says after it."""
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from translate import ApiError
 
+from ..team.counters import RAISED
 from ..team.money import NANO, dollars
 from ..team.plans import Limits, Plans, Raise
 from ..team.roster import PERIODS, Person, State
@@ -238,7 +239,8 @@ def notice(title: str, sentence: str, back: str = "team") -> bytes:
 
 
 def link_to(person: str, **more: str) -> str:
-    return f"?{urlencode({'person': person, **more})}"
+    """person: "" for the page of all."""
+    return f"?{urlencode({**({'person': person} if person else {}), **more})}"
 
 
 def _shared(view: View) -> dict[str, Any]:
@@ -252,6 +254,7 @@ def _shared(view: View) -> dict[str, Any]:
         "groups": _choices(view.plans.groups),
         "has_groups": bool(view.plans.groups),
         "days": DAYS,
+        "limits": {field: NAMES[field] for field in RAISED},
     }
 
 
