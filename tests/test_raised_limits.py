@@ -1,5 +1,5 @@
-"""proxy/team/holds.py and counters.py: a limit that an operator raises holds for the next request, for
-the steps of an answer under way and for warnings, until its window ends."""
+"""proxy/team/holds.py, counters.py: a limit that an operator raises holds for the next request, the
+steps of an answer under way and warnings, until its window ends."""
 
 from __future__ import annotations
 
