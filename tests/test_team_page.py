@@ -19,7 +19,7 @@ from proxy.team.counters import RAISED
 from proxy.team.plans import Plan, Plans
 from proxy.team.roster import PERIODS, Person, State
 from proxy.team.stores import StoreError, Usage
-from proxy.team.stores.sqlite import SqliteStore
+from proxy.team.stores.sqlite import IN_MEMORY, SqliteStore
 from proxy.team.token_registry import Act, Registry
 from proxy.team.tokens import Token
 from proxy.web import team_page, team_site
@@ -28,7 +28,7 @@ from tests.servers import Emulator
 from tests.team_stores import SECRET
 from tests.test_team import DAY, HELLO, NOW, Team, access_token, at_noon
 from tests.test_team_usage import ROWS, count
-from tests.test_web import MAX_PAGE_BYTES, Reader, allowed, rows
+from tests.test_web import BROWSER, MAX_PAGE_BYTES, Reader, allowed, rows
 
 __all__ = ["at_noon"]
 
@@ -69,12 +69,12 @@ def remember(store: SqliteStore, identity: str, person: str, **more: Any) -> Tok
 
 
 def get(team: Team, query: str = "", viewer: str = "bob", **headers: str) -> TestResponse:
-    sent = {"x-api-key": access_token(viewer), **headers}
+    sent = {**BROWSER, "x-api-key": access_token(viewer), **headers}
     return team.client.get(f"/team{query}", headers=sent)
 
 
 def send(team: Team, form: dict[str, str], viewer: str = "bob", **headers: str) -> TestResponse:
-    sent = {"x-api-key": access_token(viewer), **headers}
+    sent = {**BROWSER, "x-api-key": access_token(viewer), **headers}
     return team.client.post("/team", data=form, headers=sent)
 
 
@@ -128,7 +128,7 @@ def test_page_is_for_operators_only(team: Team) -> None:
         text(send(team, form, "alice"), 403),
         text(send(team, {}, "alice"), 403),
     }
-    (sentence,) = refused
+    (sentence,) = {each.partition("Status 403, request")[0] for each in refused}
     assert team_site.NOT_AN_OPERATOR in sentence
     assert acts(team) == []
     derived = {"x-api-key": tokens.derive(access_token("bob"), "ci")}
@@ -139,19 +139,23 @@ def test_page_is_for_operators_only(team: Team) -> None:
 def test_stranger_gets_401(team: Team) -> None:
     for answer in (team.client.get("/team"), team.client.post("/team", data={"act": "create"})):
         assert (answer.status_code, answer.is_json) == (401, True)
+    shown = team.client.get("/team?person=alice", headers=BROWSER)
+    expected = (303, "/sign-in?next=%2Fteam%3Fperson%3Dalice")
+    assert (shown.status_code, shown.headers["Location"]) == expected
 
 
 def test_operator_who_is_revoked_does_nothing(team: Team) -> None:
     team.store.mark("person:bob", "revoked.bob-1", 1)
-    assert get(team).status_code == 401
+    assert get(team, Accept="application/json").status_code == 401
     form = {"act": "revoke", "person": "alice", "id": "alice-1"}
-    assert send(team, form).status_code == 401
+    assert send(team, form, Accept="application/json").status_code == 401
+    assert send(team, form).headers["Location"].startswith("/sign-in")
     assert team.counters() == {"usd_day:2026-11-27": 5 * 10**9, f"usd_day:{DAY}": 2 * 10**9}
 
 
 def test_own_key_is_no_operator(team: Team, key: str) -> None:
     team.start(PROXY_PLANS=PLANS, PROXY_AUTH="token,key")
-    answer = team.client.get("/team", headers={"x-api-key": "a-key"})
+    answer = team.client.get("/team", headers={**BROWSER, "x-api-key": "a-key"})
     assert team_site.NOT_AN_OPERATOR in text(answer, 403)
 
 
@@ -305,7 +309,6 @@ def test_token_is_made_and_shown_once(team: Team, capsys: pytest.CaptureFixture[
     assert (token.person, token.plan, token.group) == ("erin", "standard", "core")
     assert (token.issued, token.expires) == (NOW, NOW + 30 * 86_400)
     assert made.headers["Cache-Control"] == "no-store"
-    assert made.headers["Referrer-Policy"] == "no-referrer"
     assert acts(team) == [("create", "erin", "bob:bob-1")]
     assert new_token(made) not in get(team, "?person=erin").text
     output = "".join(capsys.readouterr())
@@ -449,12 +452,62 @@ def test_form_of_another_site_is_refused(team: Team) -> None:
 
 
 def test_act_has_to_be_a_form(team: Team) -> None:
-    headers = {"x-api-key": access_token("bob")}
+    headers = {**BROWSER, "x-api-key": access_token("bob")}
     answer = team.client.post("/team", json={"act": "revoke"}, headers=headers)
     assert "Expected a form" in text(answer, 415)
     fields = {f"f{number}": "" for number in range(99)}
     assert "The form cannot be read." in text(send(team, fields), 400)
     assert send(team, {"act": "x" * 20_000}).status_code == 413
+
+
+# --- Signed in -----------------------------------------------------------------------------------
+
+
+def sign_in(team: Team, person: str) -> None:
+    form = {"token": access_token(person), "next": "/team"}
+    answer = team.client.post("/sign-in", data=form, headers=BROWSER)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/team")
+
+
+def test_operator_acts_in_a_session_by_its_own_forms(team: Team) -> None:
+    sign_in(team, "bob")
+    shown = team.client.get("/team?act=revoke&person=alice&id=alice-1", headers=BROWSER)
+    assert "Signed in as bob" in text(shown)
+    form = hidden(shown)
+    for wrong in ({"csrf": ""}, {"csrf": "x"}, {"csrf": form["csrf"][:-1]}):
+        refused = team.client.post("/team", data={**form, **wrong}, headers=BROWSER)
+        assert refused.status_code == 403
+    other_site = {**BROWSER, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert team.client.post("/team", data=form, headers=other_site).status_code == 403
+    assert acts(team) == []
+    assert team.client.post("/team", data=form, headers=BROWSER).status_code == 303
+    assert acts(team) == [("revoke", "alice", "bob:bob-1")]
+
+
+def test_form_of_an_ended_session_is_refused(team: Team) -> None:
+    sign_in(team, "bob")
+    form = hidden(team.client.get("/team?act=revoke-all&person=alice", headers=BROWSER))
+    sign_in(team, "bob")
+    assert team.client.post("/team", data=form, headers=BROWSER).status_code == 403
+    assert acts(team) == []
+
+
+def test_person_who_is_signed_in_is_no_operator(team: Team) -> None:
+    answer = team.client.post("/sign-in", data={"token": access_token("carol")}, headers=BROWSER)
+    assert answer.status_code == 303
+    assert team.client.get("/team", headers=BROWSER).status_code == 403
+    form = {"act": "revoke-all", "person": "alice"}
+    assert team.client.post("/team", data=form, headers=BROWSER).status_code == 403
+    assert acts(team) == []
+
+
+def test_operator_may_end_the_own_session(team: Team) -> None:
+    sign_in(team, "bob")
+    form = hidden(team.client.get("/team?act=revoke-all&person=bob", headers=BROWSER))
+    answer = team.client.post("/team", data=form, headers=BROWSER)
+    assert answer.status_code == 303
+    after = team.client.get("/team", headers=BROWSER)
+    assert after.headers["Location"].startswith("/sign-in")
 
 
 # --- Without a store, and with one that is down --------------------------------------------------
@@ -516,7 +569,7 @@ PAGES = ("", "?person=alice", "?act=create&person=erin&plan=standard", "?person=
 def test_page_loads_nothing_and_has_a_policy(team: Team, query: str) -> None:
     shown = get(team, query)
     policy = shown.headers["Content-Security-Policy"]
-    assert "form-action 'self'" in policy
+    assert ("form-action 'self'" in policy) == (shown.status_code == 200)
     assert f"style-src {allowed('style', shown.text)};" in policy
     attributes = [name for _, given in Reader(shown.text).tags for name in given]
     assert not [name for name in attributes if name in ("style", "src") or name.startswith("on")]
@@ -579,7 +632,8 @@ def test_page_stays_small_whatever_a_team_has() -> None:
     tokens_of = [Token((str(n) * 32,), "p", name, NOW, NOW, name) for n in range(9)] * 9
     people = [Person(each, name, name, tokens_of, spent, DAY) for each in plan_names * 3]
     done = [Act(NOW, "create", "i" * 32, f"{name}:{'i' * 32}", plan_names[0])] * 99
-    view = View("bob", Registry(plans=plans), done, "Counted.", True, NOW)
+    registry = Registry(plans=plans, store=SqliteStore(IN_MEMORY))
+    view = View("bob", None, registry, done, "Counted.", NOW)
     selected = team_page.select(people, Choice())
     state = State([None] * len(tokens_of), plan.limits)
     shown = team_page.team(view, selected, [state] * len(selected.people))

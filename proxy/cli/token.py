@@ -82,20 +82,7 @@ TOKEN = re.compile(rf"{tokens.PREFIX}[A-Za-z0-9_.-]")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of all actions."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    create = actions.add_parser("create", help="make a token and print it, once")
-    create.add_argument("--person", required=True, type=checked_name, help="whose it is")
-    create.add_argument(
-        "--plan",
-        default="standard",
-        type=checked_name,
-        help="what it allows (default: %(default)s)",
-    )
-    create.add_argument(
-        "--group", type=checked_name, help="whose budget it counts in, too (default: none)"
-    )
-    create.add_argument(
-        "--days", default=90, type=_count, help="until it expires (default: %(default)s days)"
-    )
+    _add_create(actions.add_parser("create", help="make a token and print it, once"))
     actions.add_parser("list", help="the tokens that have not expired (with a store)")
     actions.add_parser("show", help="what the token on standard input says")
     derive = actions.add_parser("derive", help="a narrower, shorter token, made without a secret")
@@ -301,6 +288,22 @@ def local_user() -> str:
     except (OSError, KeyError, ImportError):  # the last two before Python 3.13
         name = ""
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:32] or "unknown"
+
+
+def _add_create(create: argparse.ArgumentParser) -> None:
+    create.add_argument("--person", required=True, type=checked_name, help="whose it is")
+    create.add_argument(
+        "--plan",
+        default="standard",
+        type=checked_name,
+        help="what it allows (default: %(default)s)",
+    )
+    create.add_argument(
+        "--group", type=checked_name, help="whose budget it counts in, too (default: none)"
+    )
+    create.add_argument(
+        "--days", default=90, type=_count, help="until it expires (default: %(default)s days)"
+    )
 
 
 def _add_revoke(parser: argparse.ArgumentParser) -> None:

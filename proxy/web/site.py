@@ -181,7 +181,7 @@ def show_team(site: Site, request: PageRequest) -> Page:
     """Who of a team has what, and what an operator can do about it."""
     from . import team_site
 
-    return team_site.show(site.settings, site.authenticate(request), request, clock.now())
+    return team_site.show(site, site.visitor(request), request, clock.now())
 
 
 PAGES: dict[str, Callable[[Site, PageRequest], Page]] = {

@@ -23,6 +23,7 @@ from ..team.windows import Period
 from . import render, team_actions
 from .budgets import ALMOST, NAMES
 from .home import blocks
+from .session import Account
 from .team_actions import DAYS, DONE, GRACE_DAYS, Action, Done, moment
 from .usage_page import BAD_FIND, BAD_SORT, FIND, MAX_FIND
 
@@ -82,20 +83,24 @@ class Choice(NamedTuple):
 
 
 class View(NamedTuple):
-    """viewer: the operator. acts: the oldest first. counting: for whom budgets hold, in a sentence.
-    can_act: whether there is a store in which something can be done. now: Unix seconds."""
+    """viewer: the operator; account: where they are signed in. acts: the oldest first. counting:
+    for whom budgets hold, in a sentence. now: Unix seconds."""
 
     viewer: str
+    account: Account | None
     registry: Registry
     acts: Sequence[Act]
     counting: str
-    can_act: bool
     now: int
-    done: str = ""
 
     @property
     def plans(self) -> Plans:
         return self.registry.plans
+
+    @property
+    def can_act(self) -> bool:
+        """Whether there is a store, in which what is done is kept."""
+        return self.registry.store is not None
 
 
 def read_choice(query: Mapping[str, str]) -> Choice:
@@ -138,13 +143,14 @@ def select(people: Sequence[Person], choice: Choice) -> Selected:
     return Selected(found[first : first + MAX_PEOPLE], len(found), choice._replace(page=page))
 
 
-def team(view: View, selected: Selected, states: Sequence[State]) -> bytes:
-    """The page. states: of the selected people, in their order."""
+def team(view: View, selected: Selected, states: Sequence[State], done: str = "") -> bytes:
+    """The page. states: of the selected people, in their order. done: of DONE, "" for nothing."""
     choice = selected.choice
     last = selected.pages
     return render(
         "team.html",
         **_shared(view),
+        done=DONE.get(done, ""),
         rows=[_row(each, state, view) for each, state in zip(selected.people, states, strict=True)],
         total=selected.total,
         page=choice.page,
@@ -170,7 +176,7 @@ def team(view: View, selected: Selected, states: Sequence[State]) -> bytes:
     )
 
 
-def person(view: View, shown: Person, state: State) -> bytes:
+def person(view: View, shown: Person, state: State, done: str = "") -> bytes:
     """The page of one person."""
     registry = view.registry
     tokens = [
@@ -189,6 +195,7 @@ def person(view: View, shown: Person, state: State) -> bytes:
     return render(
         "team_person.html",
         **_shared(view),
+        done=DONE.get(done, ""),
         person=shown.name,
         is_operator=shown.name in view.plans.operators,
         plan=shown.plan,
@@ -203,15 +210,14 @@ def person(view: View, shown: Person, state: State) -> bytes:
     )
 
 
-def confirm(view: View, action: Action, sentences: Sequence[str], csrf: str) -> bytes:
-    """The page between a form and what it does. csrf: a field of the form, as HTML."""
+def confirm(view: View, action: Action, sentences: Sequence[str]) -> bytes:
+    """The page between a form and what it does."""
     return render(
         "team_confirm.html",
         **_shared(view),
         action=action,
         sentences=sentences,
         fields=team_actions.hidden(action),
-        csrf=csrf,
         back=link_to(action.person),
     )
 
@@ -233,11 +239,6 @@ def made(view: View, done: Done, url: str) -> bytes:
     )
 
 
-def notice(title: str, sentence: str, back: str = "team") -> bytes:
-    """Why something is not shown or not done. back: a link."""
-    return render("team_notice.html", title=title, sentence=sentence, back=back)
-
-
 def link_to(person: str, **more: str) -> str:
     """person: "" for the page of all."""
     return f"?{urlencode({**({'person': person} if person else {}), **more})}"
@@ -246,10 +247,10 @@ def link_to(person: str, **more: str) -> str:
 def _shared(view: View) -> dict[str, Any]:
     return {
         "viewer": view.viewer,
+        "account": view.account,
         "zone": str(view.plans.zone),
         "counting": view.counting,
         "can_act": view.can_act,
-        "done": DONE.get(view.done, ""),
         "plans": _choices(view.plans.plans),
         "groups": _choices(view.plans.groups),
         "has_groups": bool(view.plans.groups),

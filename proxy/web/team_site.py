@@ -7,10 +7,11 @@ a URL, and so not in a log either.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from translate import ApiError
 
-from .. import cors
-from ..config import Settings
 from ..payers import Payer
 from ..team import roster
 from ..team.payer import MemberPayer
@@ -18,8 +19,12 @@ from ..team.stores import StoreError
 from ..team.token_registry import ActError, Registry
 from ..team.usage import is_operator
 from . import FORM_HEADERS, team_actions, team_page
-from .page import HTML, Page, PageRequest
+from .page import HTML, Page, PageRequest, redirect
+from .team_actions import Action
 from .team_page import View
+
+if TYPE_CHECKING:
+    from .site import Site, Visitor
 
 NOT_AN_OPERATOR = (
     "This page is for operators, whom the plan file names, and not for a derived token."
@@ -28,25 +33,24 @@ NEEDS_STORE = (
     "This server has no store in which that would be kept (PROXY_STORE): use `python -m proxy "
     "token`, and PROXY_REVOKED."
 )
-IS_FOREIGN = "A page of another site has sent this form: open this server's own page."
 DOWN = (
     "The store cannot be reached now. Look at the list, when it is back, before you do it again: "
     "part of it may have been done."
 )
 
 
-def show(settings: Settings, payer: Payer, request: PageRequest, now: int) -> Page:
-    """Raises ApiError 401."""
+def show(site: Site, visitor: Visitor, request: PageRequest, now: int) -> Page:
+    """Raises ApiError for what the visitor may not see, cannot mean, or what cannot be done."""
+    operator = _operator(visitor.payer)
     try:
-        return _answer(settings, _operator(payer), request, now)
-    except ApiError as error:
-        if error.status == 401:
-            raise
-        return _notice(error.status, "This cannot be shown", str(error))
+        view = _view(site, visitor, operator, now)
+        if request.method == "POST":
+            return _perform(view, operator, site.form(request, visitor), request.url)
+        return _page(_show(view, operator, request))
     except ActError as error:
-        return _notice(409, "This cannot be done", str(error))
+        raise ApiError(409, str(error), retry=False) from None
     except StoreError:
-        return _notice(503, "The store is down", DOWN)
+        raise ApiError(503, DOWN) from None
 
 
 def _operator(payer: Payer) -> MemberPayer:
@@ -59,63 +63,49 @@ def _operator(payer: Payer) -> MemberPayer:
     raise ApiError(403, NOT_AN_OPERATOR, retry=False)
 
 
-def _answer(settings: Settings, operator: MemberPayer, request: PageRequest, now: int) -> Page:
-    budgets, team = operator.budgets, settings.team
+def _view(site: Site, visitor: Visitor, operator: MemberPayer, now: int) -> View:
+    """Raises StoreError."""
+    budgets, team = operator.budgets, site.settings.team
     assert team is not None  # or nobody would be an operator
     store = budgets.figures if budgets.figures.is_shared else None
     registry = Registry(team.secrets, budgets.plans, store, team.revoked)
-    view = View(
-        operator.person,
-        registry,
-        registry.acts(),
-        budgets.counting.sentence,
-        store is not None,
-        now,
-        request.query.get("done", ""),
-    )
-    if request.method == "POST":
-        return _perform(view, operator, request)
-    if "act" in request.query:
-        _require_store(view)
-        action = team_actions.read(request.query)
-        sentences = action.describe(registry, now)
-        return _page(team_page.confirm(view, action, sentences, ""))
-    choice = team_page.read_choice(request.query)
-    if name := request.query.get("person"):
-        found = roster.find(registry, budgets.figures, team_actions.read_name(name), now)
-        return _page(
-            team_page.person(view, found, roster.look(registry, budgets.figures, found, now))
-        )
-    selected = team_page.select(roster.people(registry, budgets.figures, now), choice)
-    states = [roster.look(registry, budgets.figures, each, now) for each in selected.people]
-    return _page(team_page.team(view, selected, states))
+    counting = budgets.counting.sentence
+    return View(operator.person, site.account(visitor), registry, registry.acts(), counting, now)
 
 
-def _perform(view: View, operator: MemberPayer, request: PageRequest) -> Page:
+def _show(view: View, operator: MemberPayer, request: PageRequest) -> bytes:
+    """Raises ApiError, ActError, StoreError."""
+    registry, query, now = view.registry, request.query, view.now
+    figures = operator.budgets.figures
+    if "act" in query:
+        action = _read(view, query)
+        return team_page.confirm(view, action, action.describe(registry, now))
+    done = query.get("done", "")
+    if name := query.get("person"):
+        found = roster.find(registry, figures, team_actions.read_name(name), now)
+        return team_page.person(view, found, roster.look(registry, figures, found, now), done)
+    choice = team_page.read_choice(query)
+    selected = team_page.select(roster.people(registry, figures, now), choice)
+    states = [roster.look(registry, figures, each, now) for each in selected.people]
+    return team_page.team(view, selected, states, done)
+
+
+def _perform(view: View, operator: MemberPayer, form: Mapping[str, str], url: str) -> Page:
     """What a form that was confirmed asks for."""
-    if cors.is_foreign(request.headers):
-        raise ApiError(403, IS_FOREIGN, retry=False)
-    form = request.form()
-    _require_store(view)
-    action = team_actions.read(form)
+    action = _read(view, form)
     by = f"{operator.person}:{operator.member.token.id}"
     done = action.perform(view.registry, by, view.now)
     if done.token:
-        return _page(team_page.made(view, done, request.url))
-    after = team_page.link_to(action.person, done=action.name)
-    body = team_page.notice("Done", action.done, after)
-    return Page(body, HTML, 303, {**FORM_HEADERS, "Location": after})
+        return _page(team_page.made(view, done, url))
+    return redirect(team_page.link_to(action.person, done=action.name))
 
 
-def _require_store(view: View) -> None:
+def _read(view: View, fields: Mapping[str, str]) -> Action:
+    """Raises ApiError."""
     if not view.can_act:
-        raise ApiError(409, NEEDS_STORE)
+        raise ApiError(409, NEEDS_STORE, retry=False)
+    return team_actions.read(fields)
 
 
 def _page(body: bytes) -> Page:
     return Page(body, HTML, headers=FORM_HEADERS)
-
-
-def _notice(status: int, title: str, sentence: str) -> Page:
-    back = "usage" if status == 403 else "team"
-    return Page(team_page.notice(title, sentence, back), HTML, status, FORM_HEADERS)
