@@ -257,10 +257,10 @@ def test_query_is_validated(team: Team, query: str, field: str) -> None:
 
 def test_plans_of_the_file_are_shown(team: Team) -> None:
     assert table(get(team), "plans")[1:] == [
-        "standard a day: $1.00, a month: $10.00 *",
+        "standard $1.00 a day, $10.00 a month *",
         "large none gemini-*",
-        "group core a month: $500.00",
-        "carol, until 2026-12-25 00:00 CET a day: $20.00",
+        "group core $500.00 a month",
+        "carol, until 2026-12-25 00:00 CET $20.00 a day",
     ]
     assert "Operators: bo.b@mail.example, bob." in text(get(team))
 
@@ -279,7 +279,7 @@ def test_person_has_tokens_with_their_state(team: Team) -> None:
         "gone standard 2026-11-28 12:58 CET 2026-11-28 14:00 CET revoked",
         "over standard 2026-11-28 12:58 CET 2026-11-28 13:00 CET expired",
     ]
-    assert "This day 2.00 of 1.00 used up This week 7.00 This month 7.00 of 10.00" in text(shown)
+    assert "Today 2.00 of 1.00 used up This week 7.00 This month 7.00 of 10.00" in text(shown)
 
 
 def test_person_who_is_not_known_has_nothing(team: Team) -> None:
@@ -290,6 +290,23 @@ def test_person_who_is_not_known_has_nothing(team: Team) -> None:
 def test_raise_of_the_file_counts(team: Team) -> None:
     remember(team.store, "carol-1", "carol")
     assert "0.00 of 20.00" in text(get(team, "?person=carol"))
+
+
+@pytest.mark.parametrize(
+    ("person", "plan", "fields"),
+    [
+        ("alice", "standard", ["usd_per_month", "usd_per_day"]),
+        ("dave", "large", []),
+        ("nobody", "", ["usd_per_week", "usd_per_month", "usd_per_day", "tokens_per_day"]),
+    ],
+)
+def test_limits_that_there_are_can_be_raised(
+    team: Team, person: str, plan: str, fields: list[str]
+) -> None:
+    if plan:
+        remember(team.store, f"{person}-9", person, plan=plan)
+    options = Reader(get(team, f"?person={person}").text).all("option")
+    assert [each["value"] for each in options if str(each.get("value")) in RAISED] == fields
 
 
 # --- Acts --------------------------------------------------------------------------------------
@@ -356,7 +373,7 @@ def test_revoked_token_is_refused_next(team: Team) -> None:
     shown = get(team, after.headers["Location"])
     assert "The token is revoked." in text(shown)
     assert table(shown, "tokens")[1].endswith("revoked")
-    assert table(shown, "acts")[1:] == ["2026-11-28 13:00 CET revoke dave-1 bob:bob-1"]
+    assert table(shown, "acts")[1:] == ["2026-11-28 13:00 CET revoke dave-1 bob with bob-1"]
 
 
 def test_all_tokens_of_a_person_are_revoked(team: Team) -> None:
@@ -367,7 +384,7 @@ def test_all_tokens_of_a_person_are_revoked(team: Team) -> None:
     assert [team.post(each).status_code for each in (access_token(), now)] == [401, 401]
     assert "All tokens that there were are revoked." in text(get(team, after.headers["Location"]))
     assert [row.split()[3:] for row in table(get(team), "acts")[1:]] == [
-        ["revoke", "all", "alice", "bob:bob-1"]
+        ["revoke", "all", "alice", "bob", "with", "bob-1"]
     ]
 
 
@@ -381,12 +398,12 @@ def test_raised_budget_admits_the_next_request(team: Team) -> None:
     assert team.post().status_code == 200
     shown = get(team, after.headers["Location"])
     assert "The limit is set." in text(shown)
-    assert "This day 2.00 of 2.50" in text(shown)
-    expected = ["2026-11-28 13:00 CET raise usd_per_day=2.5 bob:bob-1"]
+    assert "Today 2.00 of 2.50" in text(shown)
+    expected = ["2026-11-28 13:00 CET raise usd_per_day=2.5 bob with bob-1"]
     assert table(shown, "acts")[1:] == expected
     confirm(team, "?act=raise&person=alice&limit=usd_per_day&value=0")
     assert team.post().status_code == 429
-    assert "This day 2.00 of 1.00" in text(get(team, "?person=alice"))
+    assert "Today 2.00 of 1.00" in text(get(team, "?person=alice"))
 
 
 def test_raised_budget_of_a_group_stands_in_its_account(team: Team) -> None:
@@ -642,6 +659,6 @@ def test_page_stays_small_whatever_a_team_has() -> None:
     assert one.count(b"expired") == MAX_TOKENS < len(tokens_of)
     assert f"{2 * (99 - MAX_PLANS)} more stand in the plan file".encode() in shown
     for each in (shown, one):  # names are typed where they are many
-        assert len(Reader(each.decode()).all("option")) == len(RAISED)
+        assert 0 < len(Reader(each.decode()).all("option")) <= len(RAISED)
     assert one.count(b"create") == MAX_ACTS + 1 < len(done)
     assert max(len(shown), len(one)) < MAX_PAGE_BYTES

@@ -69,6 +69,9 @@ COLUMNS = {
 
 MONEY_OF = {Period.DAY: "usd_per_day", Period.WEEK: "usd_per_week", Period.MONTH: "usd_per_month"}
 
+NAMES_OF_RAISED = {field: NAMES[field] for field in sorted(RAISED, reverse=True)}
+"""The likeliest first."""
+
 BAD_PAGE = "page: expected a number"
 BAD_PLAN = "plan: expected the name of a plan"
 
@@ -194,7 +197,7 @@ def person(view: View, shown: Person, state: State, done: str = "") -> bytes:
     ]
     return render(
         "team_person.html",
-        **_shared(view),
+        **{**_shared(view), "limits": _raisable(state.limits)},
         done=DONE.get(done, ""),
         person=shown.name,
         is_operator=shown.name in view.plans.operators,
@@ -255,7 +258,16 @@ def _shared(view: View) -> dict[str, Any]:
         "groups": _choices(view.plans.groups),
         "has_groups": bool(view.plans.groups),
         "days": DAYS,
-        "limits": {field: NAMES[field] for field in RAISED},
+        "limits": NAMES_OF_RAISED,
+    }
+
+
+def _raisable(limits: Limits | None) -> dict[str, str]:
+    """Those that a person has; all where that is not known."""
+    return {
+        field: name
+        for field, name in NAMES_OF_RAISED.items()
+        if limits is None or getattr(limits, field) is not None
     }
 
 
@@ -293,7 +305,12 @@ def _spent(period: Period, shown: Person, state: State) -> dict[str, str]:
         share = used / limit if limit else 1.0
         mark = "spent" if share >= 1 else "almost" if share >= ALMOST else ""
     words = {"spent": "used up", "almost": "almost used up", "": ""}[mark]
-    return {"name": f"This {period}", "text": text, "state": mark, "words": words}
+    return {
+        "name": COLUMNS[period].removeprefix("US$ ").capitalize(),
+        "text": text,
+        "state": mark,
+        "words": words,
+    }
 
 
 def _state(expires: int, second: int | None, registry: Registry, now: int) -> str:
@@ -308,8 +325,8 @@ def _limits(limits: Limits) -> Iterator[str]:
     for field, name in NAMES.items():
         value = getattr(limits, field)
         if value is not None:
-            text = dollars(value) if field.startswith("usd_") else f"{value:,}"
-            yield f"{name.removeprefix('US$ ')}: {text}"
+            is_money = field.startswith("usd_")
+            yield f"{name}: {value:,}" if not is_money else name.replace("US$", dollars(value))
 
 
 def _plan_rows(plans: Plans) -> Iterator[dict[str, Any]]:
@@ -343,7 +360,8 @@ def _acts(view: View, acts: Sequence[Act]) -> list[dict[str, str]]:
             "name": act.name,
             "id": act.id if act.id != "-" else "all",
             "person": act.person,
-            "by": act.by,
+            "by": act.by.partition(":")[0],
+            "token": act.by.partition(":")[2],
         }
         for act in reversed(acts[-MAX_ACTS:])
     ]
