@@ -8,9 +8,9 @@ import pytest
 
 from proxy import config
 from proxy.payers import Counting
-from proxy.team import budget, holds, opening, plans, refusals
+from proxy.team import budget, holds, opening, plans, refusals, roster
 from proxy.team.client_budget import THRESHOLDS
-from proxy.web import home, session, sign_in
+from proxy.web import home, session, sign_in, team_actions, team_page
 from tests.e2e import claude_code
 from tests.servers import ROOT
 from translate.models import (
@@ -247,3 +247,15 @@ def test_sign_in_has_the_bounds_that_are_named() -> None:
         "{} from an address, and {} guesses in all, in {} minutes".format(*limits, minutes)
         in section
     )
+
+
+def test_page_of_the_team_has_the_bounds_that_are_named() -> None:
+    section = README.split("**People and plans**")[1].split("A line of the log")[0]
+    section = " ".join(section.split())
+    assert f"the last day of use (within {roster.SEEN_DAYS})" in section
+    assert f"{team_page.MAX_PEOPLE} to a page" in section
+    assert f"good for {team_actions.GRACE_DAYS} days more" in section
+    assert f"the newest {team_page.MAX_ACTS})" in section
+    rows = [line for line in section.split(" | ") if line]
+    for word in ("make a token", "replace one", "revoke one, or all", "raise a limit"):
+        assert any(word in each for each in rows)

@@ -52,8 +52,8 @@ class State(NamedTuple):
         ]
 
 
-def people(registry: Registry, figures: Store, now: int) -> list[Person]:
-    """All that are known, by name. figures: where is counted. Raises StoreError."""
+def people(registry: Registry, figures: Store, now: int, only: str | None = None) -> list[Person]:
+    """All that are known, by name, or only one. figures: where is counted. Raises StoreError."""
     today = day_at(now, registry.plans.zone)
     begins = {
         Period.DAY: today.isoformat(),
@@ -63,10 +63,11 @@ def people(registry: Registry, figures: Store, now: int) -> list[Person]:
     since = min((today - timedelta(days=SEEN_DAYS - 1)).isoformat(), *begins.values())
     tokens: dict[str, list[Token]] = {}
     for token in registry.issued():
-        tokens.setdefault(token.person, []).insert(0, token)
+        if only in (None, token.person):
+            tokens.setdefault(token.person, []).insert(0, token)
     spent: dict[str, dict[Period, int]] = {}
     last: dict[str, str] = {}
-    (rows,) = figures.sums((("day", "person"),), since, today.isoformat())
+    (rows,) = figures.sums((("day", "person"),), since, today.isoformat(), only)
     for row in rows:
         last[row.person] = max(row.day, last.get(row.person, ""))
         amounts = spent.setdefault(row.person, dict.fromkeys(PERIODS, 0))
@@ -81,8 +82,7 @@ def people(registry: Registry, figures: Store, now: int) -> list[Person]:
 
 def find(registry: Registry, figures: Store, name: str, now: int) -> Person:
     """One of them; one who is not known has nothing. Raises StoreError."""
-    found = (each for each in people(registry, figures, now) if each.name == name)
-    return next(found, Person(name))
+    return next(iter(people(registry, figures, now, name)), Person(name))
 
 
 def look(registry: Registry, figures: Store, person: Person, now: int) -> State:
