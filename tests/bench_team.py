@@ -1,4 +1,4 @@
-"""`make bench-team`: what it costs to count what a team uses, per store, beside a server that does not.
+"""`make bench-team`: what counting a team's use costs, per store, beside a server that does not.
 
 All servers run at once and are asked in turn. "added" is what a request waits beyond Gemini: from
 the request's last byte until Gemini has it, and from Gemini's first text until that is here. CPU is

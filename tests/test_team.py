@@ -228,6 +228,27 @@ def test_revoked_token_is_refused_at_once_everywhere(team: Team) -> None:
 
 
 @pytest.mark.parametrize(
+    ("counter", "value", "status"),
+    [("revoked.alice-1", 1, 401), (f"usd_day:{DAY}", 10**9, 429)],
+)
+def test_refusal_that_comes_late_has_its_status(
+    team: Team, monkeypatch: pytest.MonkeyPatch, counter: str, value: int, status: int
+) -> None:
+    """Hold and request at once: what was sent in vain is not shown, and is paid."""
+    monkeypatch.setattr(SqliteStore, "is_remote", True)
+    team.script(HELLO, HELLO)
+    assert "lo." in team.post(stream=True).get_data(as_text=True)
+    team.store.mark("person:alice", counter, value)
+    answer = team.post(stream=True)
+    assert (answer.status_code, answer.headers["x-should-retry"]) == (status, "false")
+    assert "lo." not in answer.get_data(as_text=True)
+    assert len(team.journal()) == 2
+    (row,) = team.usage()
+    assert (row.requests, row.errors, row.input) == (2, 1, 2_000)
+    assert team.counters()["usd_week:2026-W48"] == row.nano_usd == 2 * COST
+
+
+@pytest.mark.parametrize(
     "change", [lambda text: text[:-1], lambda text: f"{text}x", lambda text: text.swapcase()]
 )
 def test_damaged_token_is_not_sent_to_google(team: Team, change: Callable[[str], str]) -> None:

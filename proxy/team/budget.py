@@ -7,8 +7,12 @@ counts for itself.
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 from translate import ApiError
@@ -16,8 +20,9 @@ from translate import ApiError
 from ..payers import Counting
 from . import client_budget, counters, refusals
 from .holds import Member, Refused, Request, RequestHold, Spent, used_share, without_limits
+from .overlap import Overlap
 from .plans import Plan, Plans
-from .stores import Hold, Store, StoreError
+from .stores import Hold, Store, StoreError, abandoned
 from .stores import refusals as refusals_of
 from .stores.sqlite import IN_MEMORY, SqliteStore
 from .tokens import BadToken, Token
@@ -60,6 +65,7 @@ class Budgets:
         self._local = SqliteStore(IN_MEMORY)
         self._store = store
         self._serves_when_down = serves_when_down
+        self._overlap = Overlap()
         self._down_until = 0
         self._kept: deque[Kept] = deque(maxlen=MAX_KEPT)
         self.store_error = ""
@@ -115,30 +121,48 @@ class Budgets:
         if refusals_of(counters.marks(token, now), values, {}):
             raise BadToken(refusals.REVOKED.format(token.id))
 
-    def admit(self, member: Member, request: Request, now: int) -> Charge:
+    def admit(
+        self, member: Member, request: Request, now: int, *, is_stream: bool = False
+    ) -> Charge:
         """Hold the money for a request. Raises ApiError: BudgetError, or BadToken for a token that
-        was revoked."""
+        was revoked. For a stream it may still be on its way (overlap.py): wait for the charge."""
         hold = RequestHold(member, request, now, self.plans.zone)
-        try:
-            store = self._admit(hold, now)
-        except Refused as error:
-            raise self.explain(error, member, now) from None
-        return Charge(self, hold, store)
+        write = functools.partial(self._admit, hold, now)
+        store = self._store
+        if is_stream and store is not None and store.is_remote and not self.store_error:
+            pending = self._overlap.start(hold.wanted(now), write, now)
+            if pending is not None:
+                return Charge(self, hold, pending=pending)
+        return Charge(self, hold, write())
 
     def explain(self, error: Refused, member: Member, now: int) -> ApiError:
         token = member.token
         return refusals.explain(error.refusals, token.id, token.plan, self.plans, now)
 
     def _admit(self, hold: RequestHold, now: int) -> Store:
-        """The store that has taken it."""
+        """The store that has taken it. Raises ApiError."""
+        try:
+            return self._hold(hold, now)
+        except Refused as error:
+            raise self.explain(error, hold.member, now) from None
+
+    def _hold(self, hold: RequestHold, now: int) -> Store:
+        """Raises Refused, ApiError."""
         store = self._store
         if store is not None and now >= self._down_until:
             try:
                 hold.admit(store, now)
             except StoreError as error:
                 self._note_down(error, now)
+            except Refused as error:
+                if store.is_remote:
+                    values = {each.key: each.value for each in error.refusals}
+                    self._overlap.note(values, now, refused=True)
+                raise
             else:
                 self.store_error = ""
+                if store.is_remote:
+                    self._overlap.note(hold.values, now)
                 self._settle_kept(store, now)
                 return store
         if store is not None and not self._serves_when_down:
@@ -156,6 +180,16 @@ class Budgets:
         else:
             if store is not self._store and self._store is not None:
                 self._kept.append(Kept(settled, without_limits(settled)))
+
+    def charge_refused(self, settled: Hold, now: int, *, is_estimated: bool) -> None:
+        """For a request that was refused when it had been sent already: its cost, which no limit
+        holds up. It is none of the requests a minute."""
+        entries = tuple(each for each in settled.entries if counters.is_budget(each))
+        usage = abandoned(settled.usage) if is_estimated else settled.usage
+        settled = replace(settled, entries=entries, usage=usage)
+        self._kept.append(Kept(settled, without_limits(settled)))
+        if self._store is not None and now >= self._down_until:
+            self._settle_kept(self._store, now)
 
     def _settle_kept(self, store: Store, now: int) -> None:
         for _ in range(min(KEPT_AT_ONCE, len(self._kept))):
@@ -183,17 +217,40 @@ class Budgets:
 
 
 class Charge:
-    """What one request costs, for those who send it to Gemini. Settle it in any case."""
+    """What one request costs, for those who send it to Gemini. Settle it in any case.
 
-    def __init__(self, budgets: Budgets, hold: RequestHold, store: Store) -> None:
+    store: that has taken the hold; None where that is not known yet, or where it was refused when
+    the request had been sent. pending: tells it.
+    """
+
+    def __init__(
+        self,
+        budgets: Budgets,
+        hold: RequestHold,
+        store: Store | None = None,
+        pending: Future[Store] | None = None,
+    ) -> None:
         self._budgets = budgets
         self._store = store
+        self._pending = pending
+        self.is_awaited = False
         self.hold = hold
+
+    def wait(self) -> None:
+        """Until the money is held: once, before anything of the answer is shown. Raises ApiError
+        where it was refused."""
+        pending, self._pending, self.is_awaited = self._pending, None, True
+        try:
+            if pending is not None:
+                self._store = pending.result()
+        finally:
+            del pending  # an exception's traceback holds this frame, which would hold the exception
 
     def observe(self, spent: Sequence[Spent], now: int, *, is_complete: bool = False) -> None:
         """What Gemini has reported of all that was asked for this answer; the last is under way.
         Raises ApiError where the answer has to end for want of money; one that is complete does
-        not."""
+        not. Wait first."""
+        assert self._store is not None
         try:
             self.hold.observe(self._store, spent, now, is_complete=is_complete)
         except Refused as error:
@@ -201,7 +258,7 @@ class Charge:
 
     def warning(self, now: int) -> tuple[float, str] | None:
         """The used share of the budget that is fullest, and a sentence about it, from WARNING_SHARE
-        on."""
+        on. Wait first."""
         budget = max(self.hold.budgets(), key=used_share, default=None)
         if budget is None or (share := used_share(budget)) < WARNING_SHARE:
             return None
@@ -209,7 +266,7 @@ class Charge:
         return share, refusals.warn(budget, share, plan, plans, now)
 
     def client_headers(self, now: int) -> dict[str, str]:
-        """For the client's own meter, where it is switched on."""
+        """For the client's own meter, where it is switched on. Wait first."""
         if not self._budgets.client_budget:
             return {}
         zone = self._budgets.plans.zone
@@ -226,6 +283,15 @@ class Charge:
     ) -> None:
         """Once; what follows does nothing. Never raises. spent: as for `observe`, where something
         has been reported since."""
+        with suppress(ApiError):
+            self.wait()
+        is_estimated = self._store is None and not any(any(each.tokens) for each in spent)
+        if is_estimated:
+            spent = [self.hold.estimated]
         settled = self.hold.settle(now, spent, is_error=is_error, ms=ms)
-        if settled is not None:
+        if settled is None:
+            return
+        if self._store is None:
+            self._budgets.charge_refused(settled, now, is_estimated=is_estimated)
+        else:
             self._budgets.settle(settled, self._store, now)

@@ -203,11 +203,17 @@ class RequestHold:
         """By what is known."""
         return self._amounts().final_nano_usd
 
-    def _hold(self, store: Store, now: int) -> Outcome:
-        outcome = store.hold(self._wanted(now), now)
-        return store.hold(self._wanted(now), now) if self._has_raise(outcome) else outcome
+    @property
+    def estimated(self) -> Spent:
+        """Of a request that was sent in vain, and of which Gemini has reported nothing: its input,
+        by its size."""
+        return self._reported._replace(tokens=Tokens(self._request.input))
 
-    def _wanted(self, now: int) -> Hold:
+    def _hold(self, store: Store, now: int) -> Outcome:
+        outcome = store.hold(self.wanted(now), now)
+        return store.hold(self.wanted(now), now) if self._has_raise(outcome) else outcome
+
+    def wanted(self, now: int) -> Hold:
         """What is to be held at first: with the marks by which a token is revoked."""
         hold = self._to_hold(now)
         marks = tuple(counters.marks(self.member.token, now))

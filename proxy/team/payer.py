@@ -50,14 +50,12 @@ class MemberPayer:
 
     def charged(self, items: Items, requests: Requests, log_entry: RequestLog, size: int) -> Items:
         charge = self._admit(requests, log_entry, size)
-        log_entry.budget_headers = charge.client_headers(clock.now())
-        if warning := charge.warning(clock.now()):
-            log_entry.budget = round(warning[0], 2)
-            log_entry.budget_headers[WARNING] = warning[1]
         is_error = False
         try:
             with contextlib.closing(items):
                 for item in items:
+                    if not charge.is_awaited:
+                        _wait(charge, log_entry)
                     ends = item is not SILENCE and bool(item) and item[-1]["type"] == MESSAGE_STOP
                     spent = list(_spent(requests, log_entry))
                     if ends:
@@ -66,6 +64,8 @@ class MemberPayer:
                     charge.observe(spent, clock.now())
         except ApiError:
             is_error = True
+            if not charge.is_awaited:
+                _wait(charge, log_entry)  # a refusal comes before whatever Gemini has said
             raise
         finally:
             spent = list(_spent(requests, log_entry))
@@ -84,7 +84,17 @@ class MemberPayer:
             clock.today(),
             log_entry.request_class,
         )
-        return self.budgets.admit(self.member, order, clock.now())
+        return self.budgets.admit(self.member, order, clock.now(), is_stream=log_entry.stream)
+
+
+def _wait(charge: Charge, log_entry: RequestLog) -> None:
+    """Until the money is held, and note what there is to say about it. Raises ApiError."""
+    charge.wait()
+    now = clock.now()
+    log_entry.budget_headers = charge.client_headers(now)
+    if warning := charge.warning(now):
+        log_entry.budget = round(warning[0], 2)
+        log_entry.budget_headers[WARNING] = warning[1]
 
 
 def _spent(requests: Requests, log_entry: RequestLog) -> Iterator[Spent]:

@@ -179,6 +179,8 @@ class Store(Protocol):
 
     is_shared: bool
     """Whether all instances count here; if not, each has limits of its own."""
+    is_remote: bool
+    """Whether a verb takes round trips over a network."""
 
     def hold(self, hold: Hold, now: int) -> Outcome:
         """Add all amounts, or none where one counter would be above its limit.

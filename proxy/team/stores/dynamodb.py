@@ -97,6 +97,7 @@ class DynamoStore:
     boto3 lacks a setting. clock, sleep: in seconds."""
 
     is_shared = True
+    is_remote = True
 
     def __init__(
         self,

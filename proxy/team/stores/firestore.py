@@ -124,6 +124,7 @@ class FirestoreStore:
     see Client."""
 
     is_shared = True
+    is_remote = True
 
     def __init__(
         self,

@@ -98,6 +98,8 @@ class SqliteStore:
     """path: a file on a disk of this machine, which is made where there is none, in a folder that
     there is; or IN_MEMORY, where each process counts for itself and begins with nothing."""
 
+    is_remote = False
+
     def __init__(self, path: str, seconds: float = STORE_SECONDS) -> None:
         self.is_shared = path != IN_MEMORY
         self._path = path
