@@ -7,9 +7,10 @@ does.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 
-from translate.models import Model, Tokens
+from translate.models import LARGE_INPUT, Model, Tokens
 from translate.models.cost import rates_on
 from translate.wire import Content, Json, Part
 
@@ -34,15 +35,24 @@ PDF_BYTES_PER_TOKEN = 7
 
 def cost(model: Model, day: str, tokens: Tokens) -> int:
     """Nano-US$ of one request, on an ISO date."""
-    rates = rates_on(model, day, tokens.input)
-    amounts = (tokens.input - tokens.cached, tokens.cached, tokens.output)
-    return sum(count * nano_per_token(rate) for count, rate in zip(amounts, rates, strict=True))
+    uncached_rate, cached_rate, output_rate = _rates(model, day, tokens.input > LARGE_INPUT)
+    uncached = tokens.input - tokens.cached
+    return uncached * uncached_rate + tokens.cached * cached_rate + tokens.output * output_rate
 
 
 def saved(model: Model, day: str, tokens: Tokens) -> int:
     """Nano-US$ that the tokens from the cache would have cost more outside it."""
-    rates = rates_on(model, day, tokens.input)
-    return tokens.cached * (nano_per_token(rates.input) - nano_per_token(rates.cached))
+    if not tokens.cached:
+        return 0
+    uncached_rate, cached_rate, _ = _rates(model, day, tokens.input > LARGE_INPUT)
+    return tokens.cached * (uncached_rate - cached_rate)
+
+
+@functools.lru_cache(256)
+def _rates(model: Model, day: str, is_large: bool) -> tuple[int, int, int]:
+    """Of input, cached input and output: nano-US$ for a token. A request needs them a dozen times."""
+    rates = rates_on(model, day, LARGE_INPUT + is_large)
+    return nano_per_token(rates.input), nano_per_token(rates.cached), nano_per_token(rates.output)
 
 
 def nano_per_token(rate: float) -> int:
