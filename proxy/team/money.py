@@ -50,7 +50,7 @@ def saved(model: Model, day: str, tokens: Tokens) -> int:
 
 @functools.lru_cache(256)
 def _rates(model: Model, day: str, is_large: bool) -> tuple[int, int, int]:
-    """Of input, cached input and output: nano-US$ for a token. A request needs them a dozen times."""
+    """Of input, cached input and output: nano-US$ for a token. A request needs them often."""
     rates = rates_on(model, day, LARGE_INPUT + is_large)
     return nano_per_token(rates.input), nano_per_token(rates.cached), nano_per_token(rates.output)
 

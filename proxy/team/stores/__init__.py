@@ -235,10 +235,10 @@ def refusals(
     for 0. amounts: what this hold has added so far."""
     found = []
     for entry in entries:
-        value, growth = values.get(entry.key, 0), entry.amount - amounts.get(entry.key, 0)
-        if entry.limit is None or (growth <= 0 and entry.amount):
+        if entry.limit is None:
             continue
-        if value + growth > entry.limit:
+        value, growth = values.get(entry.key, 0), entry.amount - amounts.get(entry.key, 0)
+        if value + growth > entry.limit and (growth > 0 or not entry.amount):
             found.append(Refusal(entry, value, 0))
     return tuple(found)
 

@@ -21,7 +21,6 @@ from . import (
     FIGURES,
     STORE_SECONDS,
     SWEPT_SECONDS,
-    Entry,
     Fields,
     Hold,
     Key,
@@ -113,14 +112,14 @@ class SqliteStore:
         with self._transaction() as db:
             _sweep(db, now)
             if _find(db, hold.id) is not None:
-                return Outcome((), _values(db, hold))  # nobody knew that it was done
+                return Outcome((), hold.pick(_values(db, hold)))  # nobody knew that it was done
             return _write(db, hold, {})
 
     def change(self, hold: Hold, now: int) -> Outcome:
         with self._transaction() as db:
             recorded = _find(db, hold.id)
             if recorded is None:
-                return Outcome((), _values(db, hold))
+                return Outcome((), hold.pick(_values(db, hold)))
             _sweep(db, now, but=hold.id)
             outcome = _write(db, hold, recorded.amounts)
             if recorded.is_swept and not outcome.refusals:
@@ -148,7 +147,8 @@ class SqliteStore:
 
     def read(self, account: str) -> Mapping[str, int]:
         with self._transaction() as db:
-            return _counters(db, account)
+            rows = db.execute("select name, value from counters where account = ?", (account,))
+            return dict(rows)
 
     def usage(self, since: str, until: str, person: str | None = None) -> Sequence[Usage]:
         days = "select * from totals where day between ? and ?"
@@ -265,12 +265,12 @@ def _find(db: sqlite3.Connection, identity: str) -> Recorded | None:
 
 def _parse(row: tuple[str, str, str, int]) -> Recorded:
     identity, entries, usage, is_swept = row
-    parsed = [Entry(*each) for each in json.loads(entries)]
+    parsed = json.loads(entries)
     return Recorded(
         identity,
-        {entry.key: entry.amount for entry in parsed},
-        {entry.key: entry.final for entry in parsed},
-        tuple(Usage(*each) for each in json.loads(usage)),
+        {(account, counter): amount for account, counter, amount, _ in parsed},
+        {(account, counter): final for account, counter, _, final in parsed},
+        tuple(map(Usage._make, json.loads(usage))),
         bool(is_swept),
     )
 
@@ -279,12 +279,12 @@ def _keep(
     db: sqlite3.Connection,
     identity: str,
     ends: int,
-    entries: Iterable[Entry],
+    entries: Iterable[tuple[str, str, int, int]],
     usage: Iterable[Usage],
     is_swept: bool = False,
 ) -> None:
-    stored = json.dumps([entry for entry in entries if entry.amount or entry.final])
-    row = (identity, ends, is_swept, stored, json.dumps(list(usage)))
+    """entries: account, counter, amount and final of each."""
+    row = (identity, ends, is_swept, json.dumps(list(entries)), json.dumps(list(usage)))
     db.execute("insert or replace into holds values (?, ?, ?, ?, ?)", row)
 
 
@@ -298,30 +298,34 @@ def _sweep(db: sqlite3.Connection, now: int, but: str = "") -> None:
         recorded = _parse(row)
         _replace(db, recorded.amounts, recorded.finals)
         _add_totals(db, abandoned(recorded.usage))
-        entries = [Entry(*key, final, None, final) for key, final in recorded.finals.items()]
+        entries = [(*key, final, final) for key, final in recorded.finals.items()]
         _keep(db, recorded.id, now, entries, recorded.usage, is_swept=True)
 
 
 def _write(db: sqlite3.Connection, hold: Hold, amounts: Mapping[Key, int]) -> Outcome:
     """Have a hold add what its entries say instead of `amounts`, or refuse that."""
-    counters = {account: _counters(db, account) for account in hold.accounts}
-    values = _by_key(counters)
+    values = _values(db, hold)
     if refused := refusals(hold.entries, values, amounts):
         held = held_by(map(_parse, db.execute(READ_OPEN_HOLDS)))
         return Outcome(tuple(each._replace(held=held[each.key]) for each in refused), values)
     new = {entry.key: entry.amount for entry in hold.entries}
-    _replace(db, amounts, new)
-    for account, names in counters.items():
+    changed = _replace(db, amounts, new)
+    for account in {account for account, _ in changed.keys() - values.keys()}:  # a window begins
+        names = [name for owner, name in values if owner == account]
         if stale := stale_counters(names, hold.of(account)):
             _drop(db, account, stale)
-    _keep(db, hold.id, hold.ends, hold.entries, hold.usage)
+    entries = [(*each.key, each.amount, each.final) for each in hold.entries]
+    _keep(db, hold.id, hold.ends, [each for each in entries if any(each[2:])], hold.usage)
     return Outcome((), {key: values.get(key, 0) + new[key] - amounts.get(key, 0) for key in new})
 
 
-def _replace(db: sqlite3.Connection, old: Mapping[Key, int], new: Mapping[Key, int]) -> None:
-    """What counters have been given so far by what they are to be given."""
+def _replace(
+    db: sqlite3.Connection, old: Mapping[Key, int], new: Mapping[Key, int]
+) -> dict[Key, int]:
+    """What counters have been given so far by what they are to be given. Returns the changes."""
     changes = differences(old, new)
     db.executemany(ADD_TO_COUNTER, [(*key, change) for key, change in changes.items()])
+    return changes
 
 
 def _drop(db: sqlite3.Connection, account: str, names: Iterable[str]) -> None:
@@ -329,20 +333,12 @@ def _drop(db: sqlite3.Connection, account: str, names: Iterable[str]) -> None:
     db.executemany("delete from counters where account = ? and name = ?", rows)
 
 
-def _counters(db: sqlite3.Connection, account: str) -> dict[str, int]:
-    return dict(db.execute("select name, value from counters where account = ?", (account,)))
-
-
 def _values(db: sqlite3.Connection, hold: Hold) -> dict[Key, int]:
-    """Of the counters of a hold."""
-    counters = {account: _counters(db, account) for account in hold.accounts}
-    return hold.pick(_by_key(counters))
-
-
-def _by_key(counters: Mapping[str, Mapping[str, int]]) -> dict[Key, int]:
-    return {
-        (account, name): value for account in counters for name, value in counters[account].items()
-    }
+    """All counters of a hold's accounts."""
+    accounts = hold.accounts
+    marks = ", ".join("?" * len(accounts))
+    rows = db.execute(f"select * from counters where account in ({marks})", accounts)
+    return {(account, name): value for account, name, value in rows}
 
 
 def _add_totals(db: sqlite3.Connection, usage: Iterable[Usage]) -> None:
