@@ -6,6 +6,7 @@ A further store adds a class and its name to BACKENDS.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,10 @@ from typing import Any, Protocol
 
 import pytest
 
+from proxy.team.breaker import Breaker
 from proxy.team.stores import Store
 from proxy.team.stores.sqlite import SqliteStore
+from tests.team_clock import Clock
 from tests.team_dynamodb import Dynamo
 from tests.team_firestore import Firestore
 
@@ -44,6 +47,14 @@ def closing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for store in made:
         store.close()
+
+
+def still_breakers(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Breakers without threads, and their clock."""
+    clock = Clock()
+    monkeypatch.setattr(Breaker, "_watch", lambda breaker: None)
+    monkeypatch.setattr("proxy.team.budget.Breaker", functools.partial(Breaker, seconds=clock))
+    return clock
 
 
 class Backend(Protocol):

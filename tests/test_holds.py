@@ -11,15 +11,17 @@ from datetime import UTC, datetime
 import pytest
 
 from proxy.payers import Counting
-from proxy.team import budget, counters, money, plans
-from proxy.team.budget import DOWN_SECONDS, MAX_KEPT, Budgets, Charge
+from proxy.team import counters, money, plans
+from proxy.team.breaker import DOWN_SECONDS
+from proxy.team.budget import Budgets, Charge
 from proxy.team.holds import HELD_OUTPUT, HOLD_SECONDS, STEP, Request, Spent
 from proxy.team.money import NANO
 from proxy.team.refusals import BudgetError
 from proxy.team.stores import Hold, Outcome, Store, StoreError, Usage
 from proxy.team.stores.sqlite import IN_MEMORY, SqliteStore
 from proxy.team.tokens import BadToken, Token
-from tests.team_stores import closing
+from tests.team_clock import Clock
+from tests.team_stores import closing, still_breakers
 from translate import ApiError
 from translate.models import Tokens, find
 
@@ -60,6 +62,13 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield from closing(monkeypatch)
 
 
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Of breakers."""
+    monkeypatch.setattr("proxy.clock.now", lambda: NOW)
+    return still_breakers(monkeypatch)
+
+
 def budgets(text: str = PLANS, store: Store | None = None, *, serves: bool = True) -> Budgets:
     return Budgets(plans.parse(text, "plans.toml"), store, serves_when_down=serves)
 
@@ -90,8 +99,7 @@ def refused(gate: Budgets, name: str = "b", **more: object) -> ApiError:
 
 def values(gate: Budgets, account: str = "person:alice") -> dict[str, int]:
     """Of its counters that are not 0."""
-    store = gate._store or gate._local
-    return {name: value for name, value in store.read(account).items() if value}
+    return {name: value for name, value in gate.figures.read(account).items() if value}
 
 
 def used(gate: Budgets) -> int:
@@ -480,28 +488,43 @@ class Faulty(SqliteStore):
         self._fail("read")
         return super().read(account)
 
+    def check(self) -> None:
+        self._fail("check")
 
-def test_store_down_is_served_and_counted_here() -> None:
+
+def test_store_down_is_served_and_counted_here(clock: Clock) -> None:
     """Complaint 13: never a 401; it recovers by itself, and what was used meanwhile is counted."""
     store = Faulty()
     gate = budgets(FEW_LIMITS, store)
     assert gate.counting is Counting.SHARED
-    store.down = {"hold"}
+    store.down = {"hold", "check"}
     charge = admit(gate, "a", size=0)
-    assert (gate.store_error, gate.counting) == ("hold failed", Counting.STORE_DOWN)
+    assert gate.counting is Counting.STORE_DOWN
     refused(gate, "too large", size=3_000_000)
     assert store.calls == ["hold"], "a store that failed is left alone for a while"
     observe(charge, Tokens(0, 0, 40_000), NOW, is_complete=True)
     charge.settle(NOW)
+    retry(gate)
+    assert gate.counting is Counting.STORE_DOWN
     store.down = set()
-    later = NOW + DOWN_SECONDS
-    admit(gate, "b", size=0, max_output=1, now=later).settle(later)
-    assert (gate.store_error, gate.counting) == ("", Counting.SHARED)
+    retry(gate)
+    assert gate.counting is Counting.SHARED
     assert used(gate) == 40_000 * OUTPUT
-    assert "used of alice's" in refused(gate, "c", size=1_500_000, now=later).message
+    assert "used of alice's" in refused(gate, "c", size=1_500_000).message
 
 
-def test_store_down_is_refused_where_that_is_set() -> None:
+def test_store_that_is_back_is_found_by_a_request(clock: Clock) -> None:
+    store = Faulty()
+    gate = budgets(FEW_LIMITS, store)
+    store.down = {"hold"}
+    admit(gate, "a")
+    store.down = set()
+    clock.sleep(DOWN_SECONDS)
+    admit(gate, "b")
+    assert gate.counting is Counting.SHARED
+
+
+def test_store_down_is_refused_where_that_is_set(clock: Clock) -> None:
     store = Faulty()
     gate = budgets(FEW_LIMITS, store, serves=False)
     store.down = {"hold"}
@@ -512,8 +535,10 @@ def test_store_down_is_refused_where_that_is_set() -> None:
             "x-should-retry": "false",
             "anthropic-ratelimit-unified-overage-disabled-reason": "fetch_error",
         }
+    assert gate.counting is Counting.REFUSING
     store.down = set()
-    admit(gate, now=NOW + DOWN_SECONDS)
+    clock.sleep(DOWN_SECONDS)
+    admit(gate)
 
 
 def test_store_down_ends_no_answer() -> None:
@@ -524,58 +549,31 @@ def test_store_down_ends_no_answer() -> None:
     for second, output in enumerate((1, 9_000, 30_000)):
         observe(charge, Tokens(1, 0, output), NOW + second)
     charge.settle(NOW + 3)
-    assert gate.store_error == "settle failed"
-    admit(gate, "b", size=0, max_output=1, now=NOW + 4).settle(NOW + 4)
+    assert store.calls == ["hold", "change"], "no answer waits twice for a store that is down"
     assert used(gate) == HELD_OUTPUT * OUTPUT, "what waits is held"
     store.down = set()
-    for name, now in (("c", NOW + 8), ("d", NOW + 9)):
-        admit(gate, name, size=0, max_output=1, now=now).settle(now)
+    retry(gate)
     assert used(gate) == 3_000 + 30_000 * OUTPUT
 
 
-def test_store_down_again_keeps_what_waits() -> None:
-    store = Faulty()
-    gate = budgets(FEW_LIMITS, store)
-    charge = admit(gate, size=0)
-    store.down = {"settle"}
-    observe(charge, Tokens(1, 0, 500), NOW, is_complete=True)
-    charge.settle(NOW)
-    admit(gate, "b", size=0, max_output=1, now=NOW + 5)
-    assert (gate.store_error, len(gate._kept)) == ("settle failed", 1)
-    store.down = set()
-    admit(gate, "c", size=0, max_output=1, now=NOW + 10)
-    assert (gate.store_error, len(gate._kept)) == ("", 0)
-
-
-def test_store_down_revokes_nothing() -> None:
+def test_store_down_revokes_nothing(clock: Clock) -> None:
     store = Faulty()
     gate = budgets(FEW_LIMITS, store)
     store.mark("person:alice", "revoked.t1", 1)
     store.down = {"read"}
     gate.check_revoked(ALICE, NOW)
     store.down = set()
-    gate.check_revoked(ALICE, NOW + 1)
+    gate.check_revoked(ALICE, NOW)
     assert store.calls == ["read"]
+    clock.sleep(DOWN_SECONDS)
     with pytest.raises(BadToken):
-        gate.check_revoked(ALICE, NOW + DOWN_SECONDS)
+        gate.check_revoked(ALICE, NOW)
 
 
-def test_what_waits_for_a_store_is_bounded() -> None:
-    assert budgets(store=Faulty())._kept.maxlen == MAX_KEPT
-
-
-def test_settling_twice_at_once_is_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = budgets(store=Faulty())
-    monkeypatch.setattr(budget, "KEPT_AT_ONCE", 1)
-    gate._kept = Emptied([None])  # type: ignore[assignment]
-    admit(gate)
-
-
-class Emptied(list[None]):
-    """Another thread has taken what there was."""
-
-    def popleft(self) -> None:
-        raise IndexError
+def retry(gate: Budgets) -> None:
+    """What a thread does now and then."""
+    assert gate._store is not None
+    gate._store.retry()
 
 
 # --- The bound ---------------------------------------------------------------------------------

@@ -8,44 +8,26 @@ counts for itself.
 from __future__ import annotations
 
 import functools
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
 
 from translate import ApiError
 
 from ..payers import Counting
 from . import client_budget, counters, refusals
+from .breaker import Breaker
 from .holds import Member, Refused, Request, RequestHold, Spent, used_share, without_limits
 from .overlap import Overlap
 from .plans import Plan, Plans
-from .stores import Hold, Store, StoreError, abandoned
+from .stores import Hold, Holds, Store, StoreError, abandoned
 from .stores import refusals as refusals_of
 from .stores.sqlite import IN_MEMORY, SqliteStore
 from .tokens import BadToken, Token
 
-DOWN_SECONDS = 5
-"""How long a store that failed is left alone, so that not every request waits for it."""
-
-MAX_KEPT = 1_000
-"""Requests that have ended while the store was down, to be settled when it is back. What is beyond
-is charged as an abandoned hold is: by what was known."""
-
 WARNING_SHARE = 0.75
 """Of a budget, from which its person is warned: that of Claude Code's first notice."""
-
-KEPT_AT_ONCE = 10
-"""Of them, settled with one later request: none of those pays for an outage."""
-
-
-class Kept(NamedTuple):
-    """to_hold: what has to be held first, since the store has not heard of it."""
-
-    settled: Hold
-    to_hold: Hold | None
 
 
 class Budgets:
@@ -63,27 +45,23 @@ class Budgets:
         self.plans = plans
         self.client_budget = client_budget
         self._local = SqliteStore(IN_MEMORY)
-        self._store = store
+        self._store = None if store is None else Breaker(store)
         self._serves_when_down = serves_when_down
         self._overlap = Overlap()
-        self._down_until = 0
-        self._kept: deque[Kept] = deque(maxlen=MAX_KEPT)
-        self.store_error = ""
-        """Why the store was not asked lately; "" while it works."""
 
     @property
     def counting(self) -> Counting:
         """Whether limits hold for all instances together, as far as known."""
-        if self._store is None or not self._store.is_shared:
+        if self._store is None or not self._store.store.is_shared:
             return Counting.PER_INSTANCE
-        if not self.store_error:
+        if not self._store.error:
             return Counting.SHARED
         return Counting.STORE_DOWN if self._serves_when_down else Counting.REFUSING
 
     @property
     def figures(self) -> Store:
         """Where is counted while all is well: the store, or without one this process."""
-        return self._store or self._local
+        return self._local if self._store is None else self._store.store
 
     def member(self, token: Token, now: int) -> Member:
         """Who presents a token. Raises BadToken where the plan file does not have its plan."""
@@ -109,15 +87,14 @@ class Budgets:
 
     def check_revoked(self, token: Token, now: int) -> None:
         """For what costs nothing. Raises BadToken; a store that is down revokes nothing."""
-        store = self._store
-        if store is None or now < self._down_until:
+        if self._store is None:
             return
         account = f"{counters.PERSON}{token.person}"
         try:
-            values = {(account, name): value for name, value in store.read(account).items()}
-        except StoreError as error:
-            self._note_down(error, now)
+            found = self._store.read(account)
+        except StoreError:
             return
+        values = {(account, name): value for name, value in found.items()}
         if refusals_of(counters.marks(token, now), values, {}):
             raise BadToken(refusals.REVOKED.format(token.id))
 
@@ -129,7 +106,7 @@ class Budgets:
         hold = RequestHold(member, request, now, self.plans.zone)
         write = functools.partial(self._admit, hold, now)
         store = self._store
-        if is_stream and store is not None and store.is_remote and not self.store_error:
+        if is_stream and store is not None and store.store.is_remote and not store.error:
             pending = self._overlap.start(hold.wanted(now), write, now)
             if pending is not None:
                 return Charge(self, hold, pending=pending)
@@ -139,47 +116,46 @@ class Budgets:
         token = member.token
         return refusals.explain(error.refusals, token.id, token.plan, self.plans, now)
 
-    def _admit(self, hold: RequestHold, now: int) -> Store:
+    def _admit(self, hold: RequestHold, now: int) -> Holds:
         """The store that has taken it. Raises ApiError."""
         try:
             return self._hold(hold, now)
         except Refused as error:
             raise self.explain(error, hold.member, now) from None
 
-    def _hold(self, hold: RequestHold, now: int) -> Store:
+    def _hold(self, hold: RequestHold, now: int) -> Holds:
         """Raises Refused, ApiError."""
         store = self._store
-        if store is not None and now >= self._down_until:
-            try:
-                hold.admit(store, now)
-            except StoreError as error:
-                self._note_down(error, now)
-            except Refused as error:
-                if store.is_remote:
-                    values = {each.key: each.value for each in error.refusals}
-                    self._overlap.note(values, now, refused=True)
-                raise
-            else:
-                self.store_error = ""
-                if store.is_remote:
-                    self._overlap.note(hold.values, now)
-                self._settle_kept(store, now)
+        if store is not None:
+            with suppress(StoreError):
+                self._hold_in(store, hold, now)
                 return store
-        if store is not None and not self._serves_when_down:
-            raise refusals.store_down()
+            if not self._serves_when_down:
+                raise refusals.store_down()
         hold.admit(self._local, now)
         return self._local
 
-    def settle(self, settled: Hold, store: Store, now: int) -> None:
-        """Never raises: what cannot be settled now is kept."""
+    def _hold_in(self, store: Breaker, hold: RequestHold, now: int) -> None:
+        """Raises Refused, StoreError."""
         try:
+            hold.admit(store, now)
+        except Refused as error:
+            if store.store.is_remote:
+                values = {each.key: each.value for each in error.refusals}
+                self._overlap.note(values, now, refused=True)
+            raise
+        if store.store.is_remote:
+            self._overlap.note(hold.values, now)
+
+    def settle(self, settled: Hold, store: Holds, now: int) -> None:
+        """store: that has the hold. Never raises: what cannot be settled now is settled later."""
+        shared, is_settled = self._store, False
+        with suppress(StoreError):
             store.settle(settled, now)
-        except StoreError as error:
-            self._note_down(error, now)
-            self._kept.append(Kept(settled, None))
-        else:
-            if store is not self._store and self._store is not None:
-                self._kept.append(Kept(settled, without_limits(settled)))
+            is_settled = store is shared
+        if shared is not None and not is_settled:
+            to_hold = None if store is shared else without_limits(settled)
+            shared.settle_later(settled, to_hold)
 
     def charge_refused(self, settled: Hold, now: int, *, is_estimated: bool) -> None:
         """For a request that was refused when it had been sent already: its cost, which no limit
@@ -187,29 +163,13 @@ class Budgets:
         entries = tuple(each for each in settled.entries if counters.is_budget(each))
         usage = abandoned(settled.usage) if is_estimated else settled.usage
         settled = replace(settled, entries=entries, usage=usage)
-        self._kept.append(Kept(settled, without_limits(settled)))
-        if self._store is not None and now >= self._down_until:
-            self._settle_kept(self._store, now)
-
-    def _settle_kept(self, store: Store, now: int) -> None:
-        for _ in range(min(KEPT_AT_ONCE, len(self._kept))):
-            try:
-                kept = self._kept.popleft()
-            except IndexError:  # another thread was faster
-                return
-            try:
-                if kept.to_hold is not None:
-                    store.hold(kept.to_hold, now)
-                    kept = Kept(kept.settled, None)
-                store.settle(kept.settled, now)
-            except StoreError as error:
-                self._note_down(error, now)
-                self._kept.append(kept)
-                return
-
-    def _note_down(self, error: StoreError, now: int) -> None:
-        self.store_error = str(error)
-        self._down_until = now + DOWN_SECONDS
+        to_hold = without_limits(settled)
+        assert self._store is not None  # where requests are sent before their hold is accepted
+        try:
+            self._store.hold(to_hold, now)
+            self._store.settle(settled, now)
+        except StoreError:
+            self._store.settle_later(settled, to_hold)
 
     @property
     def _contact(self) -> str:
@@ -227,8 +187,8 @@ class Charge:
         self,
         budgets: Budgets,
         hold: RequestHold,
-        store: Store | None = None,
-        pending: Future[Store] | None = None,
+        store: Holds | None = None,
+        pending: Future[Holds] | None = None,
     ) -> None:
         self._budgets = budgets
         self._store = store

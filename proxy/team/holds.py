@@ -25,7 +25,7 @@ from translate.models import Model, Tokens
 from . import counters, money
 from .counters import GROUP, PERSON, Amounts, Line
 from .plans import Limits, Plan
-from .stores import Entry, Hold, Outcome, Refusal, Store, StoreError, Usage
+from .stores import Entry, Hold, Holds, Outcome, Refusal, StoreError, Usage
 from .tokens import Token
 from .windows import day_at
 
@@ -127,7 +127,7 @@ class RequestHold:
         self.values: dict[tuple[str, str], int] = {}
         """Of its counters, when they were last written."""
 
-    def admit(self, store: Store, now: int) -> None:
+    def admit(self, store: Holds, now: int) -> None:
         """Raises Refused, StoreError. Where the money is not enough for what is held otherwise, one
         step of output will do."""
         outcome = self._hold(store, now)
@@ -137,7 +137,7 @@ class RequestHold:
         self._accept(outcome, now)
 
     def observe(
-        self, store: Store, spent: Sequence[Spent], now: int, *, is_complete: bool = False
+        self, store: Holds, spent: Sequence[Spent], now: int, *, is_complete: bool = False
     ) -> None:
         """What Gemini has reported of all that was asked for this answer; the last is under way.
         Raises Refused where the answer has to end here; one that is complete never has to."""
@@ -156,7 +156,7 @@ class RequestHold:
         if wants and not is_complete and now >= self._retry_at:
             self._change(store, now, extends=is_due)
 
-    def _change(self, store: Store, now: int, *, extends: bool) -> None:
+    def _change(self, store: Holds, now: int, *, extends: bool) -> None:
         before = self._output
         if extends:
             steps = -(-(self._reported.tokens.output + AHEAD - before) // STEP)
@@ -209,7 +209,7 @@ class RequestHold:
         by its size."""
         return self._reported._replace(tokens=Tokens(self._request.input))
 
-    def _hold(self, store: Store, now: int) -> Outcome:
+    def _hold(self, store: Holds, now: int) -> Outcome:
         outcome = store.hold(self.wanted(now), now)
         return store.hold(self.wanted(now), now) if self._has_raise(outcome) else outcome
 

@@ -170,17 +170,13 @@ class Outcome(NamedTuple):
     values: Mapping[Key, int]
 
 
-class Store(Protocol):
-    """Each verb takes at most STORE_SECONDS and raises StoreError where it could not be done, or
-    where nobody knows whether it was: then it can be repeated, since each is done once for a hold.
+class Holds(Protocol):
+    """What a request asks of a store. Each verb takes at most STORE_SECONDS and raises StoreError
+    where it could not be done, or where nobody knows whether it was: then it can be repeated, since
+    each is done once for a hold.
 
     now: Unix seconds.
     """
-
-    is_shared: bool
-    """Whether all instances count here; if not, each has limits of its own."""
-    is_remote: bool
-    """Whether a verb takes round trips over a network."""
 
     def hold(self, hold: Hold, now: int) -> Outcome:
         """Add all amounts, or none where one counter would be above its limit.
@@ -196,6 +192,15 @@ class Store(Protocol):
     def settle(self, hold: Hold, now: int) -> None:
         """End a hold: `final` replaces the amount of each entry, `usage` is added to the totals.
         Also for one that was taken for abandoned; nothing is done for one that was settled."""
+
+
+class Store(Holds, Protocol):
+    """All that is asked of one."""
+
+    is_shared: bool
+    """Whether all instances count here; if not, each has limits of its own."""
+    is_remote: bool
+    """Whether a verb takes round trips over a network."""
 
     def mark(self, account: str, counter: str, value: int) -> None:
         """Set a counter that no hold adds to: what is revoked."""

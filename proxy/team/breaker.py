@@ -1,0 +1,189 @@
+"""A store that may be down: it is left alone for a while then, so that nobody waits for it, and
+what has ended meanwhile is settled when it is back, whether requests come or not.
+
+A thread asks it every DOWN_SECONDS, for as long as it is down or something waits. Where a process
+is frozen between requests, as on AWS Lambda, that thread goes on with the next request.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import math
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .. import clock
+from .stores import Hold, Outcome, Store, StoreError
+
+T = TypeVar("T")
+
+DOWN_SECONDS = 5
+"""Between two attempts to reach a store that has failed."""
+
+MAX_WAITING = 1_000
+"""Requests that have ended while the store was down. What is beyond is charged as an abandoned hold
+is, by what was known, where the store has heard of it."""
+
+MAX_TRIES = 10
+"""To settle one request in a store that answers otherwise: what it cannot take must not hold up the
+others for good."""
+
+CLOSE_SECONDS = 1
+"""For all that waits, when the process ends: Cloud Run allows 10 s, and the answers under way have
+had PROXY_STOP_SECONDS of them."""
+
+LOST = "What a request took could not be written to the store: %s"
+
+log = logging.getLogger("gemini_messages")
+
+
+@dataclass
+class Ended:
+    """A request. to_hold: what has to be held first, where the store has not heard of it."""
+
+    settled: Hold
+    to_hold: Hold | None = None
+    tries: int = 0
+
+
+class Breaker:
+    """Of one process, around its store. seconds: of a clock that nobody sets.
+
+    error: why the store is left alone, "" while it works. While it is, verbs raise StoreError at
+    once; but one `hold` or `read` in DOWN_SECONDS goes through, to see whether it is back.
+    """
+
+    def __init__(self, store: Store, seconds: Callable[[], float] = time.monotonic) -> None:
+        self.error = ""
+        self._store = store
+        self._seconds = seconds
+        self._probe_at = 0.0
+        self._waiting: deque[Ended] = deque(maxlen=MAX_WAITING)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._retrying = threading.Lock()
+        self._retries_until = math.inf
+        started.add(self)
+
+    @property
+    def store(self) -> Store:
+        """Without the breaker: for reports, which nobody's answer waits for."""
+        return self._store
+
+    @property
+    def waiting(self) -> int:
+        """Requests to settle."""
+        return len(self._waiting)
+
+    def hold(self, hold: Hold, now: int) -> Outcome:
+        return self._ask(self._store.hold, hold, now, is_probe=True)
+
+    def read(self, account: str) -> Mapping[str, int]:
+        return self._ask(self._store.read, account, is_probe=True)
+
+    def change(self, hold: Hold, now: int) -> Outcome:
+        return self._ask(self._store.change, hold, now)
+
+    def settle(self, hold: Hold, now: int) -> None:
+        self._ask(self._store.settle, hold, now)
+
+    def settle_later(self, settled: Hold, to_hold: Hold | None = None) -> None:
+        self._waiting.append(Ended(settled, to_hold))
+        self._watch()
+
+    def retry(self) -> None:
+        """Ask the store whether it is back, and settle what waits."""
+        with self._retrying:
+            try:
+                self._ask(self._store.check, is_probe=True, is_due=True)
+                while self._waiting and self._seconds() < self._retries_until:
+                    self._settle_next()
+            except StoreError:
+                return  # in `error`; the next time, then
+
+    def close(self) -> None:
+        """At the end of the process: once more."""
+        self._retries_until = self._seconds() + CLOSE_SECONDS
+        if self._waiting:
+            self.retry()
+
+    def _ask(
+        self, verb: Callable[..., T], *given: object, is_probe: bool = False, is_due: bool = False
+    ) -> T:
+        """is_due: whatever the time. Raises StoreError."""
+        if self.error and not (is_probe and self._may_probe(is_due)):
+            raise StoreError(self.error)
+        try:
+            answer = verb(*given)
+        except StoreError as error:
+            self._note(error)
+            raise
+        if self.error:
+            self.error = ""
+            self._wake.set()
+        return answer
+
+    def _may_probe(self, is_due: bool) -> bool:
+        with self._lock:
+            if not is_due and self._seconds() < self._probe_at:
+                return False
+            self._probe_at = self._seconds() + DOWN_SECONDS
+            return True
+
+    def _note(self, error: StoreError) -> None:
+        with self._lock:
+            self.error = str(error)
+            self._probe_at = self._seconds() + DOWN_SECONDS
+        self._watch()
+
+    def _settle_next(self) -> None:
+        """Raises StoreError, with what could not be settled at the end of the line."""
+        ended, now = self._waiting.popleft(), clock.now()
+        try:
+            if ended.to_hold is not None:
+                self._store.hold(ended.to_hold, now)
+                ended.to_hold = None
+            self._store.settle(ended.settled, now)
+        except StoreError as error:
+            ended.tries += 1
+            if ended.tries < MAX_TRIES:
+                self._waiting.append(ended)
+            else:
+                log.error(LOST, error)
+            self._note(error)
+            raise
+
+    def _watch(self) -> None:
+        """Have a thread that retries."""
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():  # it does not survive a fork
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(DOWN_SECONDS)
+            self._wake.clear()
+            self.retry()
+            with self._lock:
+                if not self.error and not self._waiting:
+                    self._thread = None
+                    return
+
+
+started: weakref.WeakSet[Breaker] = weakref.WeakSet()
+
+
+def close_all() -> None:
+    for breaker in list(started):
+        breaker.close()
+
+
+atexit.register(close_all)

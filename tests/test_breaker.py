@@ -1,0 +1,202 @@
+"""proxy/team/breaker.py: a store that is down is left alone; what ended meanwhile is settled."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from proxy.team import breaker
+from proxy.team.breaker import CLOSE_SECONDS, DOWN_SECONDS, MAX_TRIES, MAX_WAITING, Breaker
+from proxy.team.stores import Entry, Hold, StoreError, Usage
+from proxy.team.stores.sqlite import SqliteStore
+from tests.team_clock import Clock
+from tests.team_stores import closing
+
+NOW = int(datetime(2026, 11, 28, 18, 43, 12, tzinfo=UTC).timestamp())
+DAY = "2026-11-28"
+SECONDS = 20
+"""For what happens at once."""
+
+
+@pytest.fixture(autouse=True)
+def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("proxy.clock.now", lambda: NOW)
+    yield from closing(monkeypatch)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SqliteStore:
+    store = SqliteStore(str(tmp_path / "team.sqlite"), 0.01)
+    store.check()
+    return store
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def still(store: SqliteStore, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Breaker:
+    """Without a thread."""
+    monkeypatch.setattr(Breaker, "_watch", lambda breaker: None)
+    return Breaker(store, clock)
+
+
+class Down:
+    """Another process keeps the file for itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+
+    def __enter__(self) -> None:
+        self._db.execute("begin immediate")
+
+    def __exit__(self, *exc: object) -> None:
+        self._db.close()
+
+
+@pytest.fixture
+def down(tmp_path: Path) -> Down:
+    return Down(tmp_path / "team.sqlite")
+
+
+def ended(number: int = 1) -> Hold:
+    entry = Entry("person:alice", f"usd_day:{DAY}", 0, None, 5)
+    return Hold(f"r{number}", (entry,), NOW + 60, (Usage(DAY, "alice", "m", "", output=7),))
+
+
+def used(store: SqliteStore) -> tuple[int, int]:
+    """Nano-US$ of the counter, and tokens of the totals."""
+    rows = store.usage(DAY, DAY)
+    return store.read("person:alice").get(f"usd_day:{DAY}", 0), sum(row.output for row in rows)
+
+
+def wait_for(thread: threading.Thread | None) -> None:
+    assert thread is not None
+    thread.join(SECONDS)
+    assert not thread.is_alive()
+
+
+def test_what_waits_is_settled_without_a_request(
+    store: SqliteStore, down: Down, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker, "DOWN_SECONDS", 0.01)
+    around, check, checked = Breaker(store), store.check, threading.Semaphore(0)
+    monkeypatch.setattr(store, "check", lambda: (checked.release(), check()))
+    with down:
+        with pytest.raises(StoreError):
+            around.hold(ended(), NOW)
+        around.settle_later(ended(), ended())
+        thread = around._thread
+        for _ in range(2):
+            assert checked.acquire(timeout=SECONDS)
+        assert around.error
+    wait_for(thread)
+    assert (around.error, around.waiting, used(store)) == ("", 0, (5, 7))
+
+
+def test_thread_lives_only_while_there_is_something_to_do(store: SqliteStore, down: Down) -> None:
+    around = Breaker(store)
+    for number in (1, 2):
+        around.settle_later(ended(number), ended(number))
+        thread = around._thread
+        around._wake.set()
+        wait_for(thread)
+    assert (around._thread, used(store)) == (None, (10, 14))
+
+
+def test_store_that_answers_has_the_rest_settled_at_once(
+    store: SqliteStore, down: Down, clock: Clock
+) -> None:
+    around = Breaker(store, clock)
+    with down, pytest.raises(StoreError):
+        around.hold(ended(1), NOW)
+    around.settle_later(ended(2), ended(2))
+    thread = around._thread
+    clock.sleep(DOWN_SECONDS)
+    around.hold(ended(1), NOW)
+    wait_for(thread)
+    assert used(store) == (5, 7)
+
+
+def test_store_that_is_down_is_asked_once_in_a_while(
+    still: Breaker, down: Down, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    hold = still._store.hold
+    monkeypatch.setattr(still._store, "hold", lambda *given: (asked.append(1), hold(*given))[1])
+    with down:
+        for seconds in (0, 1, DOWN_SECONDS - 1, 1):
+            clock.sleep(seconds)
+            with pytest.raises(StoreError):
+                still.hold(ended(), NOW)
+        assert len(asked) == 2
+    with pytest.raises(StoreError):
+        still.change(ended(), NOW)
+    clock.sleep(DOWN_SECONDS)
+    for verb in (still.change, still.settle):  # answers under way do not wait to find it out
+        with pytest.raises(StoreError):
+            verb(ended(), NOW)
+    still.hold(ended(), NOW)
+    still.change(ended(), NOW)
+    assert still.error == ""
+
+
+def test_what_cannot_be_settled_holds_up_no_other(
+    still: Breaker, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(breaker.log, "error", lambda text, *more: lines.append(text % more))
+    settle = store.settle
+
+    def refuse(hold: Hold, now: int) -> None:
+        if hold.id == "r1":
+            raise StoreError("too large")
+        settle(hold, now)
+
+    monkeypatch.setattr(store, "settle", refuse)
+    still.settle_later(ended(1), ended(1))
+    still.settle_later(ended(2), ended(2))
+    for _ in range(MAX_TRIES):
+        assert not lines
+        still.retry()
+    assert used(store)[1] == 7
+    assert (still.waiting, lines) == (0, [breaker.LOST % "too large"])
+    still.retry()
+    assert still.error == ""
+
+
+def test_end_of_the_process_settles_what_waits(
+    still: Breaker, store: SqliteStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaker.close_all()
+    for number in range(3):
+        still.settle_later(ended(number), ended(number))
+    settle = store.settle
+
+    def slow(hold: Hold, now: int) -> None:
+        settle(hold, now)
+        clock.sleep(CLOSE_SECONDS / 2)
+
+    monkeypatch.setattr(store, "settle", slow)
+    breaker.close_all()
+    assert (still.waiting, used(store)) == (1, (10, 14))
+
+
+def test_end_of_the_process_waits_for_no_store(still: Breaker, down: Down) -> None:
+    still.settle_later(ended(), ended())
+    with down:
+        still.close()
+    assert still.waiting == 1
+
+
+def test_what_waits_is_bounded(still: Breaker) -> None:
+    for number in range(MAX_WAITING + 1):
+        still.settle_later(ended(number))
+    assert still.waiting == MAX_WAITING
