@@ -10,12 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from proxy.team import breaker
+from proxy.team import breaker, tokens
 from proxy.team.breaker import CLOSE_SECONDS, DOWN_SECONDS, MAX_TRIES, MAX_WAITING, Breaker
 from proxy.team.stores import Entry, Hold, StoreError, Usage
 from proxy.team.stores.sqlite import SqliteStore
+from proxy.team.tokens import LATEST, Token
+from tests import servers
+from tests.servers import Emulator
 from tests.team_clock import Clock
-from tests.team_stores import closing
+from tests.team_stores import SECRET, closing, team_settings
+from tests.test_main import MESSAGE
 
 NOW = int(datetime(2026, 11, 28, 18, 43, 12, tzinfo=UTC).timestamp())
 DAY = "2026-11-28"
@@ -200,3 +204,22 @@ def test_what_waits_is_bounded(still: Breaker) -> None:
     for number in range(MAX_WAITING + 1):
         still.settle_later(ended(number))
     assert still.waiting == MAX_WAITING
+
+
+def test_stopped_server_settles_what_waits(
+    emulator: Emulator, key: str, store: SqliteStore, down: Down, tmp_path: Path
+) -> None:
+    """gunicorn's, which ends long before the thread would try again."""
+    answer = {"chunks": [{"text": "Hi."}], "usage": {"promptTokenCount": 9}}
+    emulator.script(key, answer)
+    environ = {"GEMINI_ENDPOINT": emulator.url, **team_settings(key, tmp_path / "team.sqlite", "")}
+    with servers.serving(servers.PROXY, environ) as url:
+        token = tokens.create(Token(("t1",), "alice", "default", 0, LATEST), SECRET)
+        headers = {"x-api-key": token}
+        with down:
+            served = servers.LOCAL.post(
+                f"{url}/v1/messages", json=MESSAGE, headers=headers, timeout=SECONDS
+            )
+        assert served.status_code == 200, served.text
+        assert store.usage("0", "9") == []
+    assert [(row.person, row.input) for row in store.usage("0", "9")] == [("alice", 9)]
