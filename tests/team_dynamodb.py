@@ -30,6 +30,7 @@ CODES = {"throttled": "ThrottlingException", "over": "ProvisionedThroughputExcee
 
 class Dynamo:
     faults = (*UNREACHABLE, *CODES)
+    writes_only = ()
     fault_seconds = 60.0
 
     def __init__(self, folder: Path) -> None:

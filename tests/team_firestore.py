@@ -85,6 +85,7 @@ def no_headers(seconds: float) -> Mapping[str, str]:
 
 class Firestore:
     faults = ("slow", "down", "contended", "no database", *STATUSES)
+    writes_only = ()
     fault_seconds = 60.0
 
     def __init__(self, folder: Path) -> None:

@@ -58,10 +58,11 @@ def still_breakers(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Backend(Protocol):
-    """One empty store. faults: which of "slow", "down" and "throttled" can happen to it.
-    fault_seconds: its deadline where they do."""
+    """One empty store. faults: which of "slow", "down" and "throttled" can happen to it; of
+    writes_only, those that no reader meets. fault_seconds: its deadline where they do."""
 
     faults: tuple[str, ...]
+    writes_only: tuple[str, ...]
     fault_seconds: float
 
     def __init__(self, folder: Path) -> None: ...
@@ -81,6 +82,7 @@ class Backend(Protocol):
 
 class Sqlite:
     faults = ("slow", "down")
+    writes_only = ("slow",)
     fault_seconds = 0.2
 
     def __init__(self, folder: Path) -> None:

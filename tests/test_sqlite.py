@@ -280,3 +280,21 @@ def test_report_waits_for_no_writer(path: str) -> None:
         ((found,),) = store.sums([("person",)], "2026-11-01", "2026-11-30")
     store.close()
     assert found.nano_usd == 7
+
+
+def test_refusal_reads_only_its_own_accounts_holds(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it does, nobody can write: others' open answers must not make it slow."""
+    store = SqliteStore(path)
+    for person in ("alice", "al", "bob"):
+        for number in range(3):
+            entry = Entry(f"person:{person}", "streams", 1)
+            store.hold(Hold(f"{person}{number}", (entry,), 9), 1)
+    parsed: list[str] = []
+    parse = sqlite._parse
+    monkeypatch.setattr(sqlite, "_parse", lambda row: (parsed.append(row[0]), parse(row))[1])
+    (refusal,) = store.hold(Hold("al3", (Entry("person:al", "streams", 1, 3),), 9), 1).refusals
+    held = store.held("person:al")
+    store.close()
+    assert (refusal.held, held, parsed) == (3, {"streams": 3}, ["al0", "al1", "al2"] * 2)

@@ -1,8 +1,8 @@
 """A store in one file, for all processes of one machine; without a file, for one process alone.
 
-Each verb is one transaction that begins by taking the only lock there is to write (`begin
-immediate`), so that what it reads stays true until it commits. A process has one connection:
-transactions follow each other in any case.
+Each verb that writes is one transaction that begins by taking the only lock there is to write
+(`begin immediate`), so that what it reads stays true until it commits; one that only reads waits
+for no writer. A process has one connection: transactions follow each other in any case.
 """
 
 from __future__ import annotations
@@ -146,14 +146,14 @@ class SqliteStore:
             _drop(db, account, counters)
 
     def read(self, account: str) -> Mapping[str, int]:
-        with self._transaction() as db:
+        with self._transaction("begin") as db:
             rows = db.execute("select name, value from counters where account = ?", (account,))
             return dict(rows)
 
     def usage(self, since: str, until: str, person: str | None = None) -> Sequence[Usage]:
         days = "select * from totals where day between ? and ?"
         order = "order by day, person, model, request_class"
-        with self._transaction() as db:
+        with self._transaction("begin") as db:
             if person is None:
                 rows = db.execute(f"{days} {order}", (since, until))
             else:
@@ -161,8 +161,8 @@ class SqliteStore:
             return [Usage(*row) for row in rows]
 
     def held(self, account: str) -> Mapping[str, int]:
-        with self._transaction() as db:
-            return held_in(account, map(_parse, db.execute(READ_OPEN_HOLDS)))
+        with self._transaction("begin") as db:
+            return held_in(account, _open_holds(db, (account,)))
 
     def sums(
         self, groups: Sequence[Fields], since: str, until: str, person: str | None = None
@@ -182,8 +182,7 @@ class SqliteStore:
 
     @contextmanager
     def _transaction(self, begin: str = "begin immediate") -> Iterator[sqlite3.Connection]:
-        """Commits, or takes back all. Raises StoreError. begin: "begin" for what only reads, and so
-        long that no other process should wait for it."""
+        """Commits, or takes back all. Raises StoreError. begin: "begin" for what only reads."""
         end = time.monotonic() + self._seconds
         if not self._lock.acquire(timeout=self._seconds):
             raise StoreError("SQLite: this process's other requests take too long")
@@ -263,6 +262,14 @@ def _find(db: sqlite3.Connection, identity: str) -> Recorded | None:
     return row and _parse(row)
 
 
+def _open_holds(db: sqlite3.Connection, accounts: Iterable[str]) -> Iterator[Recorded]:
+    """Those that have an entry of one of these accounts, each once. Others' are passed over unread:
+    to parse 5,000 of them takes 20 times as long (64 ms), while nobody can write."""
+    marks = [json.dumps(account) for account in accounts]
+    any_of = " or ".join("instr(entries, ?)" for _ in marks)
+    return map(_parse, db.execute(f"{READ_OPEN_HOLDS} and ({any_of})", marks))
+
+
 def _parse(row: tuple[str, str, str, int]) -> Recorded:
     identity, entries, usage, is_swept = row
     parsed = json.loads(entries)
@@ -306,7 +313,7 @@ def _write(db: sqlite3.Connection, hold: Hold, amounts: Mapping[Key, int]) -> Ou
     """Have a hold add what its entries say instead of `amounts`, or refuse that."""
     values = _values(db, hold)
     if refused := refusals(hold.entries, values, amounts):
-        held = held_by(map(_parse, db.execute(READ_OPEN_HOLDS)))
+        held = held_by(_open_holds(db, {each.entry.account for each in refused}))
         return Outcome(tuple(each._replace(held=held[each.key]) for each in refused), values)
     new = {entry.key: entry.amount for entry in hold.entries}
     changed = _replace(db, amounts, new)
