@@ -104,6 +104,7 @@ class Client:
             max_pool_connections=MAX_CONNECTIONS,
             retries={"total_max_attempts": 1},
             tcp_keepalive=True,
+            parameter_validation=False,  # a tenth of what a call takes of the CPU
         )
         try:
             self._client = boto3.client("dynamodb", config=config)
