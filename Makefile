@@ -63,7 +63,7 @@ hooks: .venv/dev  ## let git check each commit: format, lint, types, layers, mes
 	$(BIN)/pre-commit install
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .venv-clients .venv-lock .venv-sam .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .serverless build
+	rm -rf .venv .venv-clients .venv-lock .venv-sam .cache .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .serverless build *.egg-info
 
 # The clients that tests/e2e/ tries beside Claude Code, each at one version.
 

@@ -100,11 +100,11 @@ class Session(NamedTuple):
     cost: float
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run Claude Code with these arguments, and return its exit code."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run Claude Code with these arguments, or those of this program, and return its exit code."""
     with _ending_on_signals():
         try:
-            return _main(list(arguments))
+            return _main(sys.argv[1:] if arguments is None else list(arguments))
         except KeyboardInterrupt:
             return INTERRUPTED
 
