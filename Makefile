@@ -216,7 +216,7 @@ token: .venv/run  ## print an access token, once: PROJECT=... or REGION=... (AWS
 
 .PHONY: build lock audit emulate-lambda bench-cold
 
-build: .venv/run  ## build/lambda.zip for AWS Lambda, the same file for arm64 and x86_64
+build: .venv/run  ## build/lambda.zip for AWS Lambda, the same file for arm64 and x86_64, and its SBOM
 	@$(BIN)/python deploy/build_lambda.py
 
 # Every file that a version has on the index, so that the lock fits each platform and Python.

@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from deploy import pythons
+from deploy import pythons, sbom
 from deploy.lock_lambda import ARCHITECTURES, LOCK, ROOT, pip, wheels_for
 
 SOURCES = ("main.py", "plans.toml", "proxy/**/*.py", "proxy/web/templates/*", "translate/**/*.py")
@@ -38,10 +38,13 @@ MAX_UNPACKED_BYTES = 250 * 1_048_576
 
 
 def build(root: Path = ROOT, output: Path = ROOT / "build/lambda.zip") -> Path:
-    """Write the zip of a tree. Downloads stay in build/ for the next time."""
+    """Write the zip of a tree, and beside it what it contains. Downloads stay in build/ for the
+    next time."""
     wheels = download(root / "build", root / "deploy/requirements.lock")
     files = {WRAPPER: root / "deploy" / WRAPPER, **sources(root)}
-    return pack(wheels, files, output)
+    pack(wheels, files, output)
+    sbom.write(output, wheels)
+    return output
 
 
 def pack(wheels: Iterable[Path], files: dict[str, Path], output: Path) -> Path:
@@ -133,6 +136,7 @@ def _entries(files: Iterable[Path], stage: Path) -> Iterator[tuple[zipfile.ZipIn
 def main() -> None:
     built = build()
     digest = hashlib.sha256(built.read_bytes()).hexdigest()
+    print(f"{built.with_suffix('.cdx.json').relative_to(ROOT)}  what it contains (CycloneDX)")
     print(f"{built.relative_to(ROOT)}  {built.stat().st_size:,} bytes  sha256 {digest}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import json
 import shutil
@@ -19,6 +20,7 @@ import pytest
 import requests
 
 from deploy import build_lambda, lock_lambda, pythons
+from proxy import __version__
 from proxy.aws import server as aws
 from tests import servers
 from tests.lambda_function import Deployed, built, deployed
@@ -153,6 +155,22 @@ def test_zip_fits_both_architectures_and_the_runtime() -> None:
     heads = {code[:8] for code in codes.values()}
     assert heads == {magic + UNCHECKED_HASH.to_bytes(4, "little")}
     assert not [name for name, code in codes.items() if str(servers.ROOT).encode() in code]
+
+
+def test_zip_has_its_list_beside_it() -> None:
+    archive = built()
+    document = json.loads(archive.with_suffix(".cdx.json").read_text())
+    ours = document["metadata"]["component"]
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert (ours["version"], ours["hashes"][0]["content"]) == (__version__, digest)
+    components = document["components"]
+    assert {
+        each["name"].lower().replace("_", "-"): each["version"] for each in components
+    } == lock_lambda.pins(lock_lambda.LOCK)
+    lock = lock_lambda.LOCK.read_text()
+    assert all(each["hashes"][0]["content"] in lock for each in components)
+    assert all(each["licenses"] for each in components)
+    assert len({each["bom-ref"] for each in components}) == len(components)
 
 
 def test_build_refuses_what_one_zip_cannot_hold(tmp_path: Path) -> None:
