@@ -101,7 +101,7 @@ LIBRARIES = Part(
     "libraries",
     50,
     "what people write agents with: SDKs, LangChain, AI SDK, pydantic-ai, Agent SDK",
-    "tests/e2e/test_client_libraries.py",
+    "tests/e2e/test_client_libraries.py tests/e2e/test_examples.py",
     before=(("make", "--no-print-directory", ".venv-clients/done"),),
 )
 RECOVERY = Part(
