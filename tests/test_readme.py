@@ -8,8 +8,9 @@ import pytest
 
 from proxy import config
 from proxy.payers import Counting
-from proxy.team import budget, holds, opening, plans, refusals, roster
+from proxy.team import budget, holds, opening, overlap, plans, refusals, roster
 from proxy.team.client_budget import THRESHOLDS
+from proxy.team.stores import dynamodb, firestore
 from proxy.web import home, session, sign_in, team_actions, team_page
 from tests.e2e import claude_code
 from tests.servers import ROOT
@@ -229,6 +230,25 @@ def test_bound_of_a_budget_is_the_one_in_the_code() -> None:
     shares = " and ".join(f"above {100 * share:.0f} %" for share in sorted(THRESHOLDS))
     assert f"| beside the prompt, {shares} |" in TEAM
     assert f"`retry-after: {refusals.BUSY_SECONDS}`" in TEAM
+
+
+def test_requests_in_vain_are_those_of_the_code() -> None:
+    assert f"at most {overlap.MAX_OVERLAPPED} requests for each instance" in TEAM
+    assert f"less\nthan {100 * overlap.PLENTY:.0f} % of every limit" in TEAM
+    assert overlap.PLENTY == budget.WARNING_SHARE
+
+
+def test_us_dollars_of_counting_are_the_stores_own() -> None:
+    """In their docstrings, which other tests compare with what they write."""
+    in_group, alone = {}, {}
+    for row in rows("What counting costs"):
+        in_group[row[0]], alone[row[0]] = row[5], row[6]
+    assert list(in_group) == ["none", "`sqlite://`", "`dynamodb://`", "`firestore://`"]
+    dynamo, fire = str(dynamodb.__doc__), str(firestore.__doc__)
+    assert f"US$ {in_group['`dynamodb://`']} for 1,000 of them" in dynamo
+    assert f"US$ {alone['`dynamodb://`']}" in dynamo
+    assert re.search(rf"all three .* US\$ {in_group['`firestore://`'].split()[0]} ", fire)
+    assert f"US$ {alone['`firestore://`']}" in fire
 
 
 def test_stores_are_those_that_can_be_opened() -> None:

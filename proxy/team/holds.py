@@ -9,7 +9,7 @@ The bound. What people of an account use together is at most its limit, and for 
 is open when the money ends one step of output, or one chunk where Gemini reports more at once; and
 as far as an input has more tokens than its size let expect, those. For a hold is taken before the
 request is sent, only while there is room; and an answer that is not granted the next step is ended
-when it has used one more than it holds.
+when it has used one more than it holds. What a store over a network adds: overlap.py.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ November 2024). Each item has less than 1 KB: 2 write units in a transaction, 1 
 A request is held, corrected once and settled: US$ 0.0135 for 1,000 of them, and 0.0044 for each
 step of output beyond the first. Without a group each verb writes one item less: US$ 0.0094. A page
 of usage is one query for each MB, which is 6,000 totals. A verb takes 1.1 ms of CPU, a change 1.7
-(one core of 2026, without the network).
+(one core of 2026, without the network; with it 2.5 and 3.4).
 
 What bounds an item: an account has three windows of each kind of counter at most, since older ones
 are dropped, and the marks of a person's revoked tokens (MAX_REVOKED of token_registry.py, which
