@@ -363,7 +363,7 @@ def test_refusal_counts_whatever_is_heard_later(gate: Budgets, store: Remote) ->
 
 def test_few_holds_are_written_at_once(gate: Budgets, store: Remote) -> None:
     store.answers.clear()
-    hold = Hold("none", (), NOW)
+    hold = Hold("none", (Entry("person:new", "usd_day", 1),), NOW)  # no limit, and never seen
     pending = [gate._overlap.start(hold, store.answers.wait, NOW) for _ in range(MAX_OVERLAPPED)]
     assert gate._overlap.start(hold, store.answers.wait, NOW) is None
     store.answers.set()
