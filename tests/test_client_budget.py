@@ -261,6 +261,14 @@ def test_report_is_read_from_the_store(team: Team) -> None:
     ]
 
 
+def test_raised_limit_is_that_of_the_meter(team: Team) -> None:
+    use(team, "usd_day:2026-11-28", 80)
+    use(team, "raise.usd_day.2026-11-28", 400)
+    team.script(HELLO)
+    assert short(team.post().headers)["overage-utilization"] == "0.2"
+    assert ask(team).get_json()["limits"][0]["percent"] == 20
+
+
 def test_header_and_report_name_the_same_second(team: Team) -> None:
     """Else the client's status line has no dollars."""
     team.script(HELLO)

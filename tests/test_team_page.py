@@ -314,13 +314,13 @@ def test_limits_that_there_are_can_be_raised(
 
 def test_token_is_made_and_shown_once(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
     query = "?act=create&person=erin&plan=standard&group=core&days=30"
-    asked = get(team, query)
-    assert "A new token for erin?" in text(asked)
+    question = get(team, query)
+    assert "A new token for erin?" in text(question)
     assert "by the plan standard, and in the budget of the group core, until 2026-12-28" in text(
-        asked
+        question
     )
     assert acts(team) == []
-    form = hidden(asked)
+    form = hidden(question)
     made = send(team, form)
     token = tokens.verify(new_token(made), [SECRET], NOW)
     assert (token.person, token.plan, token.group) == ("erin", "standard", "core")
@@ -342,9 +342,9 @@ def test_token_is_replaced(team: Team) -> None:
     remember(team.store, "dave-1", "dave")
     team.script(HELLO)
     assert team.post(access_token("dave")).status_code == 200
-    asked = get(team, "?act=rotate&person=dave&id=dave-1&grace=0")
-    assert "are refused at once." in text(asked)
-    made = send(team, hidden(asked))
+    question = get(team, "?act=rotate&person=dave&id=dave-1&grace=0")
+    assert "are refused at once." in text(question)
+    made = send(team, hidden(question))
     assert "The old one, dave-1, is refused now." in text(made)
     new = tokens.verify(new_token(made), [SECRET], NOW)
     assert (new.person, new.plan, new.expires - new.issued) == ("dave", "standard", 3_660)
@@ -363,11 +363,11 @@ def test_revoked_token_is_refused_next(team: Team) -> None:
     remember(team.store, "dave-1", "dave")
     team.script(HELLO)
     assert team.post(access_token("dave")).status_code == 200
-    asked = get(team, "?act=revoke&person=dave&id=dave-1")
-    assert "refused from the next request on" in text(asked)
+    question = get(team, "?act=revoke&person=dave&id=dave-1")
+    assert "refused from the next request on" in text(question)
     team.script(HELLO)
     assert team.post(access_token("dave")).status_code == 200
-    after = send(team, hidden(asked))
+    after = send(team, hidden(question))
     assert (after.status_code, after.headers["Location"]) == (303, "?person=dave&done=revoke")
     assert team.post(access_token("dave")).status_code == 401
     shown = get(team, after.headers["Location"])
@@ -390,9 +390,9 @@ def test_all_tokens_of_a_person_are_revoked(team: Team) -> None:
 
 def test_raised_budget_admits_the_next_request(team: Team) -> None:
     assert team.post().status_code == 429
-    asked = get(team, "?act=raise&person=alice&limit=usd_per_day&value=2.5")
-    assert "alice: usd_per_day is 2.5 until 2026-11-29 00:00 CET" in text(asked)
-    after = send(team, hidden(asked))
+    question = get(team, "?act=raise&person=alice&limit=usd_per_day&value=2.5")
+    assert "alice: usd_per_day is 2.5 until 2026-11-29 00:00 CET" in text(question)
+    after = send(team, hidden(question))
     assert after.headers["Location"] == "?person=alice&done=raise"
     team.script(HELLO)
     assert team.post().status_code == 200
@@ -427,7 +427,7 @@ def test_raised_budget_of_a_group_stands_in_its_account(team: Team) -> None:
         ("?act=raise&group=core&limit=usd_per_day&value=1", "The group core has no limit"),
     ],
 )
-def test_act_that_cannot_be_done_is_not_asked(team: Team, query: str, sentence: str) -> None:
+def test_act_that_cannot_be_done_is_not_offered(team: Team, query: str, sentence: str) -> None:
     assert sentence in text(get(team, query), 409)
     form = {"new_id": "n1", **dict(parse_qsl(query[1:]))}
     assert sentence in text(send(team, form), 409)
@@ -444,8 +444,8 @@ def test_operator_with_a_dotted_name_is_written_down(team: Team) -> None:
 
 
 def test_token_of_an_operator_says_so(team: Team) -> None:
-    asked = text(get(team, "?act=create&person=bob&plan=large"))
-    assert "bob is an operator: the token opens this page, too." in asked
+    question = text(get(team, "?act=create&person=bob&plan=large"))
+    assert "bob is an operator: the token opens this page, too." in question
 
 
 def test_url_of_an_act_changes_nothing(team: Team) -> None:
@@ -610,7 +610,7 @@ def test_page_can_be_read_by_everybody(team: Team, query: str) -> None:
 
 
 def test_what_a_page_is_given_is_escaped(team: Team) -> None:
-    """Names come from outside: of people and of what is asked for."""
+    """Names come from outside: of people, and what stands in a query."""
     markup = "<script>alert(1)</script>"
     for query in ({"person": markup}, {"act": markup}, {"done": markup}, {"find": markup}):
         shown = get(team, f"?{urlencode(query)}")

@@ -58,7 +58,7 @@ MAX_DAYS = 3_660
 
 FULL = (
     "{0} has {1:,} revoked tokens that have not expired, and no more are kept: "
-    "revoke all older ones with --person {0} --issued-before DAY."
+    "revoke all older ones: `token revoke --person {0} --issued-before DAY`."
 )
 NO_SECRET = "PROXY_SECRET is not set: set it to the server's, which signs access tokens with it."
 

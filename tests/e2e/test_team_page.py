@@ -159,7 +159,9 @@ def test_page_asks_for_nothing_else(page: Page, url: str) -> None:
     page.show(*DESK, script=False)
     page.messages.clear()
     page.open(f"{url}/team?sort=person")
-    asked = [sent["request"]["url"] for sent in page.of("Network.requestWillBeSent")]
-    assert [each for each in asked if not each.startswith("data:")] == [f"{url}/team?sort=person"]
+    requested = [sent["request"]["url"] for sent in page.of("Network.requestWillBeSent")]
+    assert [each for each in requested if not each.startswith("data:")] == [
+        f"{url}/team?sort=person"
+    ]
     press(page, "a[rel=next]")
     assert "Page 2 of 2" in shown(page)
