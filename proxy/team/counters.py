@@ -95,11 +95,11 @@ class Line(NamedTuple):
         amount, final = amounts.of(self.kind)
         return Entry(self.account, self.name, amount, self.limit, final)
 
-    def raised(self, values: Mapping[str, int]) -> Line:
-        """As the marks of its account have it."""
-        if self.limit is None or not self.raises:
+    def raised(self, limit: int) -> Line:
+        """limit: the value of its mark, 0 for none."""
+        if self.limit is None or limit <= self.limit:
             return self
-        return self._replace(limit=max(self.limit, values.get(self.raises, 0)))
+        return self._replace(limit=limit)
 
 
 def lines(account: str, limits: Limits, now: int, zone: tzinfo) -> Iterator[Line]:

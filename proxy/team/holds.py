@@ -221,19 +221,17 @@ class RequestHold:
 
     def _has_raise(self, outcome: Outcome) -> bool:
         """Whether a refusal says of a budget that its limit has been raised: once more, then."""
-        before = {(line.account, line.name): line.limit or 0 for line in self._lines}
-        self._note_raises(outcome)
-        now = {(line.account, line.name): line.limit or 0 for line in self._lines}
-        if any(counters.is_mark(each.entry) for each in outcome.refusals):
+        if not outcome.refusals or any(counters.is_mark(each.entry) for each in outcome.refusals):
             return False
-        return any(now[each.key] > before[each.key] for each in outcome.refusals)
+        self._note_raises(outcome)
+        limits = {(line.account, line.name): line.limit or 0 for line in self._lines}
+        return any(limits[each.key] > (each.entry.limit or 0) for each in outcome.refusals)
 
     def _note_raises(self, outcome: Outcome) -> None:
-        """A refusal has all counters of the accounts, what was done those of the hold."""
-        marks: dict[str, dict[str, int]] = {}
-        for (account, name), value in outcome.values.items():
-            marks.setdefault(account, {})[name] = value
-        self._lines = tuple(line.raised(marks.get(line.account, {})) for line in self._plain_lines)
+        values = outcome.values
+        self._lines = tuple(
+            line.raised(values.get((line.account, line.raises), 0)) for line in self._plain_lines
+        )
 
     def _accept(self, outcome: Outcome, now: int) -> None:
         if outcome.refusals:

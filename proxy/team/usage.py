@@ -155,7 +155,7 @@ def _caps(
         _, period, is_money, _ = KINDS[plain.kind]
         if period is None or not is_money:
             continue
-        line = plain.raised(values)
+        line = plain.raised(values.get(plain.raises, 0))
         used[period] = values.get(line.name, 0)
         if line.limit is not None:
             budget = Refusal(line.entry(Amounts()), used[period], 0)
@@ -248,7 +248,7 @@ def _lines(
     values, held = budgets.figures.read(account), budgets.figures.held(account)
     for line in counters.lines(account, limits, now, zone):
         field, period, is_money, _ = KINDS[line.kind]
-        used, limit = values.get(line.name, 0), line.raised(values).limit
+        used, limit = values.get(line.name, 0), line.raised(values.get(line.raises, 0)).limit
         under_way = min(used, held.get(line.name, 0))
         window = window_at(period, now, zone) if period else None
         yield {
