@@ -107,10 +107,10 @@ def lines(account: str, limits: Limits, now: int, zone: tzinfo) -> Iterator[Line
     for name, kind in KINDS.items():
         limit = getattr(limits, kind.limit)
         if limit is not None or kind.is_always:
-            window = f":{window_at(kind.period, now, zone).name}" if kind.period else ""
+            window = window_at(kind.period, now, zone).name if kind.period else ""
             can_raise = limit is not None and kind.limit in RAISED
-            raises = raise_mark(name, now, zone) if can_raise else ""
-            yield Line(account, name, f"{name}{window}", limit, raises)
+            raises = f"{RAISE}{name}.{window}" if can_raise else ""
+            yield Line(account, name, f"{name}:{window}" if window else name, limit, raises)
 
 
 def raise_mark(counter: str, now: int, zone: tzinfo) -> str:
