@@ -5,6 +5,7 @@ Every variable has its default and its form here; `VARIABLES` is what README's t
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterable, Mapping, MutableMapping
@@ -12,7 +13,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
-from . import memory_limit, spelling
+from . import memory_limit, oidc_settings, spelling
+from .oidc_settings import OidcSettings
 from .setting_values import BadSetting as BadSetting
 from .setting_values import is_loopback as is_loopback
 from .setting_values import (
@@ -46,6 +48,7 @@ DEFAULTS = {
     "PROXY_AUTO_MODE_MODEL": "off",
     "PROXY_STORE_DOWN": "serve",
     "PROXY_CLIENT_BUDGET": "off",
+    "PROXY_OIDC_PLAN": "default",
     "PROXY_LISTEN_ADDR": "127.0.0.1:8080",
     "THREADS": "256",
 }
@@ -100,6 +103,8 @@ VARIABLES = (
     "PROXY_STORE_DOWN",
     "PROXY_CLIENT_BUDGET",
     "PROXY_REVOKED",
+    *oidc_settings.NEEDED,
+    oidc_settings.PLAN,
     "PROXY_AUTH",
     "PROXY_INSTANCE",
     "PROXY_LISTEN_ADDR",
@@ -108,7 +113,7 @@ VARIABLES = (
 )
 """Every variable the server reads."""
 
-SECRETS = ("GEMINI_API_KEY", "PROXY_TOKEN", "PROXY_SECRET")
+SECRETS = ("GEMINI_API_KEY", "PROXY_TOKEN", "PROXY_SECRET", oidc_settings.CLIENT_SECRET)
 """What the secret of GEMINI_SECRET_ARN may hold, on AWS Lambda."""
 
 MAX_DEFAULT_WORKERS = 4
@@ -145,7 +150,7 @@ class TeamSettings:
     secrets: any of them may have signed an access token; the first signs new ones. plans: the plan
     file, its path or its text. store: a URL, "" for none. serves_when_down: while the store cannot
     be asked. client_budget: whether Claude Code's own meter is fed. revoked: ids of tokens, and
-    people whose older tokens are revoked.
+    people whose older tokens are revoked. oidc: None where nobody signs in with a provider.
     """
 
     secrets: tuple[str, ...] = field(repr=False)
@@ -154,6 +159,7 @@ class TeamSettings:
     serves_when_down: bool
     client_budget: bool
     revoked: tuple[str, ...]
+    oidc: OidcSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -376,9 +382,14 @@ def _team(environ: Mapping[str, str]) -> TeamSettings | None:
     down = read_choice(*_variable(environ, "PROXY_STORE_DOWN"), STORE_DOWN)
     meter = read_choice(*_variable(environ, "PROXY_CLIENT_BUDGET"), SWITCH)
     revoked = read_list(_get(environ, "PROXY_REVOKED"))
+    oidc = oidc_settings.read(functools.partial(_get, environ))
+    if oidc and not secrets:
+        raise BadSetting(
+            "PROXY_SECRET", f"is needed with {oidc_settings.ISSUER}: it signs sessions"
+        )
     if not (secrets or plans or store):
         return None
-    return TeamSettings(secrets, plans, store, down == "SERVE", meter == "ON", revoked)
+    return TeamSettings(secrets, plans, store, down == "SERVE", meter == "ON", revoked, oidc)
 
 
 def _accepts(environ: Mapping[str, str], *, is_vertex: bool) -> frozenset[str]:

@@ -5,13 +5,15 @@ What is wrong ends the start with a sentence; a store that is only down does not
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .. import config
+from .. import config, oidc_settings
 from ..config import Settings, TeamSettings
+from ..oidc_settings import OidcSettings
 from ..setting_values import BadSetting
 from . import people, plans
 from .budget import Budgets
@@ -28,6 +30,11 @@ IS_TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
 URLS = "sqlite:///path, dynamodb://table or firestore://project/collection"
 
+NO_CRYPTOGRAPHY = (
+    "verifying a provider's signatures needs cryptography (pip install cryptography), which is not "
+    "in the zip for AWS Lambda"
+)
+
 EPHEMERAL = (
     "the disk belongs to one instance here ({} is set), and is gone with it: use dynamodb://table "
     "or firestore://project/collection"
@@ -39,6 +46,8 @@ def open_team(settings: Settings) -> People:
     team = settings.team
     assert team is not None
     found = read_plans(team.plans)
+    if team.oidc:
+        check_oidc(team.oidc, found)
     budgets = Budgets(
         found,
         open_store(team.store),
@@ -55,6 +64,15 @@ def open_registry(team: TeamSettings | None) -> Registry:
     found = read_plans(team.plans)
     read_revoked(team.revoked, found)
     return Registry(team.secrets, found, open_store(team.store), team.revoked)
+
+
+def check_oidc(oidc: OidcSettings, found: Plans) -> None:
+    """Raises BadSetting where nobody could sign in."""
+    if importlib.util.find_spec("cryptography") is None:
+        raise BadSetting(oidc_settings.ISSUER, NO_CRYPTOGRAPHY)
+    if found.plans and oidc.plan not in found.plans:
+        hint = plans.did_you_mean(oidc.plan, found.plans)
+        raise BadSetting(oidc_settings.PLAN, f"the plan file has no plan {oidc.plan!r}{hint}")
 
 
 def read_revoked(items: Iterable[str], found: Plans) -> Revocations:
