@@ -26,8 +26,9 @@ HEAD = """\
 # What build/lambda.zip holds, exactly. Made by `make lock` from requirements.in; do not edit.
 """
 
-LEFT_OUT = ("google-auth",)
-"""Only for Vertex AI, which is asked from Google Cloud; brings a file for each architecture."""
+LEFT_OUT = ("google-auth", "cryptography")
+"""Only for Vertex AI, which is asked from Google Cloud, and for signing in with an OpenID provider;
+the second has files for each architecture, and the zip is for both."""
 
 ARCHITECTURES = ("aarch64", "x86_64")
 PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux2014", "manylinux_2_17")
