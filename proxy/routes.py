@@ -27,11 +27,15 @@ TEAM_PAGE = "/team"
 
 SIGN_IN = "/sign-in"
 SIGN_OUT = "/sign-out"
+OIDC = "/sign-in/oidc"
+OIDC_CALLBACK = "/sign-in/oidc/callback"
+"""Where an OpenID provider sends a person back to; it has to know the URL beforehand."""
 
 MODEL_PREFIX = "/v1/models/"
 READ = ("GET", "HEAD")
 PAGES = {
     **dict.fromkeys((USAGE, USAGE_PAGE, USAGE_CSV, CLIENT_USAGE, STATUS_LINE), READ),
+    **dict.fromkeys((OIDC, OIDC_CALLBACK), ("GET",)),
     SIGN_IN: (*READ, "POST"),
     SIGN_OUT: ("POST",),
     TEAM_PAGE: (*READ, "POST"),

@@ -27,11 +27,12 @@ ONLY_IN = {
     "botocore": {"proxy/team/stores/dynamodb_client.py"},
     "requests": {
         *("proxy/gemini.py", "proxy/connections.py", "proxy/cli/http_client.py"),
-        "proxy/team/stores/firestore_client.py",
+        *("proxy/team/stores/firestore_client.py", "proxy/web/oidc_provider.py"),
     },
+    "cryptography": {"proxy/web/id_token.py"},
     "urllib3": {
         *("proxy/gemini.py", "proxy/connections.py", "proxy/response_stream.py"),
-        "proxy/unreachable.py",
+        *("proxy/unreachable.py", "proxy/web/oidc_provider.py"),
     },
     "httptools": {"proxy/response_stream.py"},
     "sseclient": {"proxy/gemini.py"},

@@ -17,7 +17,7 @@ from proxy.request_log import RequestLog
 from proxy.team.tokens import LATEST, Token
 from proxy.web import page, session
 from proxy.web.page import PageRequest
-from proxy.web.session import HTTPS_NAME, MAX_COOKIE, MAX_SECONDS, NAME, Sessions
+from proxy.web.session import HTTPS_PREFIX, MAX_COOKIE, MAX_SECONDS, NAME, Sessions
 from translate import ApiError
 
 NOW = 1_764_331_200
@@ -49,7 +49,7 @@ def test_session_is_that_of_the_token() -> None:
 def test_cookie_is_for_this_server_and_no_script(forwarded: dict[str, str]) -> None:
     (cookie,) = SimpleCookie(signed_in(**forwarded)).values()
     assert (cookie.key, bool(cookie["secure"])) == (
-        (HTTPS_NAME, True) if forwarded else (NAME, False)
+        (HTTPS_PREFIX + NAME, True) if forwarded else (NAME, False)
     )
     assert cookie["httponly"]
     assert (cookie["samesite"], cookie["path"], cookie["domain"]) == ("Lax", "/", "")

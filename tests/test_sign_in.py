@@ -18,7 +18,7 @@ from proxy.team import counters, tokens
 from proxy.team.tokens import Token
 from proxy.web import sign_in
 from proxy.web.page import Page, PageRequest, json_page
-from proxy.web.session import HTTPS_NAME, MAX_SECONDS, NAME, Sessions
+from proxy.web.session import HTTPS_PREFIX, MAX_SECONDS, NAME, Sessions
 from proxy.web.sign_in import (
     BAD_TOKEN,
     MAX_ADDRESSES,
@@ -413,6 +413,6 @@ def test_https_is_kept_to(team: Team) -> None:
         assert "Strict-Transport-Security" not in see(team, path).headers
         assert see(team, path, **TLS).headers["Strict-Transport-Security"] == "max-age=31536000"
     cookie = sign(team, headers=TLS).headers["Set-Cookie"]
-    assert cookie.startswith(f"{HTTPS_NAME}=")
+    assert cookie.startswith(f"{HTTPS_PREFIX}{NAME}=")
     assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= {*cookie.split("; ")}
     assert f"Max-Age={min(MAX_SECONDS, 3_600)}" in cookie

@@ -6,7 +6,7 @@ main.py reads the one from Flask, and makes Flask's response of the other.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NamedTuple
@@ -41,12 +41,13 @@ HSTS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 class Page(NamedTuple):
-    """An answer, whole. headers: beside Content-Type and Content-Length."""
+    """An answer, whole. headers: beside Content-Type and Content-Length; several values of a name
+    are several headers."""
 
     body: bytes
     content_type: str = HTML
     status: int = 200
-    headers: Mapping[str, str] = HEADERS
+    headers: Mapping[str, str | Sequence[str]] = HEADERS
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,9 @@ def json_page(value: object, headers: Mapping[str, str] = NO_STORE) -> Page:
     return Page(json_codec.dumps(value), JSON, headers=headers)
 
 
-def redirect(location: str, cookie: str = "") -> Page:
-    """To a page of this server, by GET. cookie: the header Set-Cookie."""
-    headers = {**HEADERS, "Location": location, **({"Set-Cookie": cookie} if cookie else {})}
-    return Page(b"", TEXT, 303, headers)
+def redirect(location: str, *cookies: str) -> Page:
+    """To be got by GET. cookies: headers Set-Cookie."""
+    return Page(b"", TEXT, 303, {**HEADERS, "Location": location, "Set-Cookie": cookies})
 
 
 def error_page(error: ApiError, log_entry: RequestLog) -> Page:

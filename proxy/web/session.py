@@ -34,8 +34,10 @@ MAX_COOKIE = 1_500
 SALT, CSRF_SALT = "gemini-messages.session.1.", b"gemini-messages.form"
 """The number is that of the fields: an older cookie signs nobody in."""
 
-NAME, HTTPS_NAME = "gemini_session", "__Host-gemini_session"
-"""A browser takes the second from this host alone, by https alone (RFC 6265bis, 4.1.3.2)."""
+NAME = "gemini_session"
+HTTPS_PREFIX = "__Host-"
+"""A browser takes a cookie whose name begins so from this host alone, by https alone (RFC 6265bis,
+4.1.3.2)."""
 
 CSRF = "csrf"
 """The field of a form."""
@@ -84,11 +86,7 @@ class Sessions:
     def __init__(self, keys: Sequence[str], shared_token: str) -> None:
         self._keys = list(reversed(keys))  # as itsdangerous has them: the last signs
         kind = hashlib.sha256(shared_token.encode()).hexdigest()
-        self._serializer = URLSafeSerializer(
-            self._keys,
-            SALT + kind,
-            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
-        )
+        self._serializer = serializer(keys, SALT + kind)
 
     def start(self, token: Token, now: int) -> Session:
         expires = min(now + MAX_SECONDS, token.expires)
@@ -98,7 +96,7 @@ class Sessions:
 
     def read(self, request: PageRequest, now: int) -> Session | None:
         """None for whatever is not one of ours, or has ended."""
-        text = request.cookies.get(_name(request), "")
+        text = request.cookies.get(cookie_name(request, NAME), "")
         if not text or len(text) > MAX_COOKIE:
             return None
         try:
@@ -112,7 +110,7 @@ class Sessions:
         """The header Set-Cookie that signs in."""
         text = self._serializer.dumps(asdict(session))
         assert isinstance(text, str)
-        return _set_cookie(request, text, session.expires - now)
+        return set_cookie(request, NAME, text, session.expires - now)
 
     def csrf_field(self, session: Session) -> Markup:
         """For each form of a page that acts."""
@@ -137,7 +135,7 @@ class Sessions:
 
 def end_cookie(request: PageRequest) -> str:
     """The header Set-Cookie that signs out."""
-    return _set_cookie(request, "", 0)
+    return set_cookie(request, NAME, "", 0)
 
 
 def check_origin(headers: Headers) -> None:
@@ -154,13 +152,23 @@ def is_navigation(headers: Headers) -> bool:
     return site in OWN_SITE or headers.get("Sec-Fetch-Mode") == "navigate"
 
 
-def _name(request: PageRequest) -> str:
-    return HTTPS_NAME if request.is_https else NAME
+def serializer(keys: Sequence[str], salt: str) -> URLSafeSerializer:
+    """keys: the first signs, all verify."""
+    return URLSafeSerializer(
+        list(reversed(keys)),  # as itsdangerous has them: the last signs
+        salt,
+        signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+    )
 
 
-def _set_cookie(request: PageRequest, text: str, seconds: int) -> str:
+def cookie_name(request: PageRequest, name: str) -> str:
+    return f"{HTTPS_PREFIX}{name}" if request.is_https else name
+
+
+def set_cookie(request: PageRequest, name: str, text: str, seconds: int) -> str:
+    """The header Set-Cookie. seconds: until it is dropped, 0 for now."""
     return dump_cookie(
-        _name(request),
+        cookie_name(request, name),
         text,
         max_age=seconds,
         path="/",

@@ -127,7 +127,7 @@ def show_sign_in(site: Site, request: PageRequest) -> Page:
         is_signed_in = site.signed_in(request) is not None
     except ApiError:  # of a token that was revoked since
         is_signed_in = False
-    return redirect(target) if is_signed_in else _form(target)
+    return redirect(target) if is_signed_in else sign_in_form(site, target)
 
 
 def _sign_in(site: Site, request: PageRequest) -> Page:
@@ -135,16 +135,21 @@ def _sign_in(site: Site, request: PageRequest) -> Page:
     form, now, address = request.form(), clock.now(), client_address(request)
     target, text = local_page(form.get("next", "")), spelling.unquote(form.get("token", "").strip())
     if seconds := failures.wait(address, now, is_guess=not tokens.is_token(text)):
-        page = _form(target, TOO_MANY.format(-(-seconds // 60)), 429)
-        return page._replace(headers={**page.headers, "Retry-After": str(seconds)})
+        return too_many(site, target, seconds)
     payer = _payer(site, text)
     if payer is None:
         failures.add(address, now)
-        return _form(target, BAD_TOKEN, 401)
+        return sign_in_form(site, target, BAD_TOKEN, 401)
+    return start(site, request, payer, target)
+
+
+def start(site: Site, request: PageRequest, payer: MemberPayer, target: str, *cookies: str) -> Page:
+    """Sign in, and show the page that was wanted. cookies: more headers Set-Cookie."""
     assert site.sessions is not None
-    started = site.sessions.start(payer.member.token, now)
-    request.log_entry.set_caller(f"token-{payer.member.token.id}", payer.person, payer.plan)
-    return redirect(target, site.sessions.cookie(started, request, now))
+    now, token = clock.now(), payer.member.token
+    request.log_entry.set_caller(f"token-{token.id}", payer.person, payer.plan)
+    cookie = site.sessions.cookie(site.sessions.start(token, now), request, now)
+    return redirect(target, cookie, *cookies)
 
 
 def _payer(site: Site, text: str) -> MemberPayer | None:
@@ -160,8 +165,23 @@ def _payer(site: Site, text: str) -> MemberPayer | None:
     return holder.payer
 
 
-def _form(target: str, problem: str = "", status: int = 200) -> Page:
-    body = render("sign_in.html", next=target, problem=problem, max_length=tokens.MAX_LENGTH)
+def too_many(site: Site, target: str, seconds: int) -> Page:
+    page = sign_in_form(site, target, TOO_MANY.format(-(-seconds // 60)), 429)
+    return page._replace(headers={**page.headers, "Retry-After": str(seconds)})
+
+
+def sign_in_form(site: Site, target: str, problem: str = "", status: int = 200) -> Page:
+    """target: the page that was wanted. problem: a sentence, "" for none."""
+    query = urlencode({"next": target})
+    body = render(
+        "sign_in.html",
+        next=target,
+        problem=problem,
+        is_bad=problem == BAD_TOKEN,
+        max_length=tokens.MAX_LENGTH,
+        provider=site.oidc and site.oidc.name,
+        provider_link=f"{routes.OIDC}?{query}",
+    )
     return Page(body, HTML, status, FORM_HEADERS)
 
 

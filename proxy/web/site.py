@@ -22,6 +22,7 @@ from .health import EndpointHealth
 from .page import HSTS, TEXT, Page, PageRequest, error_page, json_page
 
 if TYPE_CHECKING:
+    from .oidc import Oidc
     from .session import Account, Session, Sessions
 
 
@@ -67,6 +68,16 @@ class Site:
         from .session import Sessions
 
         return Sessions(team.secrets, self.settings.token)
+
+    @functools.cached_property
+    def oidc(self) -> Oidc | None:
+        """None where nobody signs in with an OpenID provider."""
+        team = self.settings.team
+        if self.sessions is None or team is None or team.oidc is None:
+            return None
+        from .oidc import Oidc
+
+        return Oidc(team.oidc, team.secrets)
 
     def visitor(self, request: PageRequest) -> Visitor:
         """Who presents a credential in a header, or is signed in: for pages, which cost nothing.
@@ -184,6 +195,20 @@ def show_team(site: Site, request: PageRequest) -> Page:
     return team_site.show(site, site.visitor(request), request, clock.now())
 
 
+def begin_oidc(site: Site, request: PageRequest) -> Page:
+    """Signing in with an OpenID provider."""
+    from . import oidc_pages
+
+    return oidc_pages.begin(site, request)
+
+
+def end_oidc(site: Site, request: PageRequest) -> Page:
+    """And back from there."""
+    from . import oidc_pages
+
+    return oidc_pages.end(site, request)
+
+
 PAGES: dict[str, Callable[[Site, PageRequest], Page]] = {
     routes.HEALTH: show_home,
     routes.USAGE: show_usage,
@@ -194,5 +219,7 @@ PAGES: dict[str, Callable[[Site, PageRequest], Page]] = {
     routes.SIGN_IN: show_sign_in,
     routes.SIGN_OUT: sign_out,
     routes.TEAM_PAGE: show_team,
+    routes.OIDC: begin_oidc,
+    routes.OIDC_CALLBACK: end_oidc,
 }
 """Route -> page."""
