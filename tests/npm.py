@@ -49,12 +49,12 @@ def project(source: Path) -> Path:
     """
     files = {name: (source / name).read_bytes() for name in LOCKED}
     digest = hashlib.sha256(b"\0".join(files.values())).hexdigest()[:16]
-    folder = ROOT / ".cache" / source.name / digest
+    folder = (ROOT / ".cache").resolve() / source.name / digest  # npm takes no link for a prefix
     with _locked(folder):
         if not (folder / "installed").exists():
             for name, content in files.items():
                 (folder / name).write_bytes(content)
-            _run("the clients for Node.js", "ci", "--prefix", str(folder))
+            _run(f"what {source.name} needs", "ci", "--prefix", str(folder))
             (folder / "installed").touch()
         for script in source.glob("*.mjs"):
             shutil.copy(script, folder)
