@@ -24,7 +24,7 @@ from werkzeug.test import TestResponse
 from proxy import clock
 from proxy.oidc_settings import OidcSettings
 from proxy.team import counters
-from proxy.web import oidc, oidc_provider, sign_in
+from proxy.web import oidc, oidc_provider
 from proxy.web.oidc import COOKIE_SECONDS, LOST
 from proxy.web.oidc_provider import (
     KEPT_SECONDS,
@@ -34,7 +34,6 @@ from proxy.web.oidc_provider import (
     Provider,
     ProviderError,
 )
-from proxy.web.sign_in import MAX_FAILURES, FailureLimit
 from tests.servers import Emulator
 from tests.test_id_token import CLAIMS, rsa_key
 from tests.test_id_token import token as id_token
@@ -125,9 +124,7 @@ def team(
     key: str,
     tmp_path: Path,
     provider: FakeProvider,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Team:
-    monkeypatch.setattr(sign_in, "failures", FailureLimit())
     found = Team(make_client, emulator, key, tmp_path / "team.sqlite")
     start(found, provider)
     return found
@@ -255,7 +252,6 @@ def test_address_may_be_in_the_user_info(team: Team, provider: FakeProvider) -> 
         value = {"id_token": "", "access_token": name}
         provider.answers["/token"] = with_token(provider, value)
         assert "no access token" in problem(come_back(team, provider))
-        sign_in.failures = FailureLimit()
     del provider.configuration["userinfo_endpoint"]
     provider.set(DISCOVERY, provider.configuration)
     start(team, provider)
@@ -539,13 +535,6 @@ def test_issuer_stands_in_the_answer_where_the_provider_says_so(
     assert come_back(team, provider, iss=provider.issuer).status_code == 303
 
 
-def test_failures_are_limited(team: Team, provider: FakeProvider) -> None:
-    for _ in range(MAX_FAILURES):
-        assert come_back(team, provider, state="x").status_code == 403
-    refused = come_back(team, provider)
-    assert (refused.status_code, "Retry-After" in refused.headers) == (429, True)
-
-
 # --- Rights --------------------------------------------------------------------------------------
 
 
@@ -556,9 +545,12 @@ def test_revoked_person_has_no_session(
     assert is_signed_in(team)
     team.store.mark("person:alice@example.com", counters.REVOKED_BEFORE, NOW + 1)
     assert not is_signed_in(team)
-    assert "revoked" in problem(come_back(team, provider))
+    assert "no access" in problem(come_back(team, provider))
     monkeypatch.setattr(clock, "now", lambda: NOW + 1)
     assert come_back(team, provider).status_code == 303
+    team.store.mark("person:alice@example.com", f"{counters.REVOKED}{oidc.TOKEN_ID}", 1)
+    assert not is_signed_in(team)
+    assert "no access" in problem(come_back(team, provider))
 
 
 def test_operator_signs_in_with_their_address(team: Team, provider: FakeProvider) -> None:

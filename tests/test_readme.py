@@ -6,12 +6,12 @@ from urllib.parse import unquote
 
 import pytest
 
-from proxy import config
+from proxy import config, oidc_settings, routes
 from proxy.payers import Counting
 from proxy.team import budget, holds, opening, overlap, plans, refusals, roster
 from proxy.team.client_budget import THRESHOLDS
 from proxy.team.stores import dynamodb, firestore
-from proxy.web import home, session, sign_in, team_actions, team_page
+from proxy.web import home, id_token, oidc, oidc_provider, session, sign_in, team_actions, team_page
 from tests.e2e import claude_code
 from tests.servers import ROOT
 from translate.models import (
@@ -263,10 +263,22 @@ def test_sign_in_has_the_bounds_that_are_named() -> None:
     assert f"{session.MAX_SECONDS // 3_600} hours" in section
     minutes = sign_in.WINDOW_SECONDS // 60
     limits = sign_in.MAX_FAILURES, sign_in.MAX_ALL_FAILURES
-    assert (
-        "{} from an address, and {} guesses in all, in {} minutes".format(*limits, minutes)
-        in section
-    )
+    assert "{} from an address, or {} in all, in {} minutes".format(*limits, minutes) in section
+
+
+def test_sign_in_with_a_provider_has_the_bounds_that_are_named() -> None:
+    section = README.split("**Signing in with a provider**")[1].split("**People and plans**")[0]
+    assert f"`https://<this server>{routes.OIDC_CALLBACK}`" in section
+    call, whole = oidc_provider.CALL_SECONDS, oidc_provider.ALL_SECONDS
+    size = oidc_provider.MAX_BYTES // 1024
+    assert f"{call:.0f} s and {size} KB an answer, {whole:.0f} s a sign-in" in section
+    assert oidc.COOKIE_SECONDS == 600
+    assert "cookie of ten minutes" in section
+    assert f"`token revoke {oidc.TOKEN_ID} --person" in section
+    for name in oidc_settings.NEEDED:
+        assert name in section
+    for algorithm in id_token.KEY_TYPES:
+        assert algorithm in section
 
 
 def test_page_of_the_team_has_the_bounds_that_are_named() -> None:

@@ -19,6 +19,7 @@ from .page import Page, PageRequest
 if TYPE_CHECKING:
     from .site import Site
 
+NO_ACCESS = "Your account has no access to this server. Ask whoever runs it."
 NO_OIDC = "This server has no OpenID provider to sign in with (PROXY_OIDC_ISSUER)."
 
 
@@ -28,15 +29,12 @@ def begin(site: Site, request: PageRequest) -> Page:
     try:
         return found.begin(request, target, clock.now())
     except SignInFailed as error:
-        return _problem(site, request, target, error, 502)
+        return _problem(site, request, target, str(error), 502)
 
 
 def end(site: Site, request: PageRequest) -> Page:
     """GET /sign-in/oidc/callback, with a code of the provider's."""
-    found, target = _oidc(site), routes.USAGE_PAGE
-    now, address = clock.now(), sign_in.client_address(request)
-    if seconds := sign_in.failures.wait(address, now, is_guess=False):
-        return sign_in.too_many(site, target, seconds)
+    found, target, now = _oidc(site), routes.USAGE_PAGE, clock.now()
     assert isinstance(site.tokens, People)
     over = oidc.end_cookie(request)
     try:
@@ -45,8 +43,8 @@ def end(site: Site, request: PageRequest) -> Page:
         token = found.finish(request, pending, now)
         return sign_in.start(site, request, site.tokens.payer(token, now), target, over)
     except (SignInFailed, BadToken) as error:
-        sign_in.failures.add(address, now)
-        page = _problem(site, request, target, error, 403)
+        sentence = NO_ACCESS if isinstance(error, BadToken) else str(error)
+        page = _problem(site, request, target, sentence, 403)
         return page._replace(headers={**page.headers, "Set-Cookie": over})
 
 
@@ -56,6 +54,6 @@ def _oidc(site: Site) -> Oidc:
     return site.oidc
 
 
-def _problem(site: Site, request: PageRequest, target: str, error: Exception, status: int) -> Page:
+def _problem(site: Site, request: PageRequest, target: str, sentence: str, status: int) -> Page:
     request.log_entry.error = "oidc"
-    return sign_in.sign_in_form(site, target, str(error), status)
+    return sign_in.sign_in_form(site, target, sentence, status)

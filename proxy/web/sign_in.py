@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -28,8 +28,7 @@ MAX_FAILURES = 10
 """From one address in a window: a person who pastes the wrong thing, several times."""
 
 MAX_ALL_FAILURES = 300
-"""From all together: a team of hundreds after its tokens have ended. Signed tokens are looked at
-all the same: nobody can guess one, and so nobody can keep others from signing in."""
+"""From all together: a team of hundreds after its tokens have ended."""
 
 WINDOW_SECONDS = 600
 
@@ -43,6 +42,9 @@ BAD_TOKEN = (
 TOO_MANY = "Too many attempts have failed. Try again in {} minutes."
 NO_SIGN_IN = "This server has nobody to sign in: it has no PROXY_SECRET."
 
+NETWORK = len("2001:0db8:0000:0000")
+"""Characters of an IPv6 address that one client cannot choose: 64 bits (RFC 4291, 2.5.4)."""
+
 NEXT = re.compile(
     r"(?:/|(?:/[A-Za-z0-9_@+][A-Za-z0-9._@+-]*)+)(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*)?"
 )
@@ -53,7 +55,9 @@ MAX_NEXT = 2_000
 
 
 class FailureLimit:
-    """Counts failures in this process, for WINDOW_SECONDS each."""
+    """Counts failures in this process, for WINDOW_SECONDS each. Signed tokens are looked at all the
+    same: nobody can guess one, and so nobody can keep others from signing in, who may come by the
+    same proxy."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -68,16 +72,13 @@ class FailureLimit:
             if len(self._failures) > MAX_ADDRESSES:
                 self._failures.popitem(last=False)
 
-    def wait(self, address: str, now: int, *, is_guess: bool) -> int:
-        """Seconds until an attempt from there is looked at; 0 for none. is_guess: whether the limit
-        of all holds for it."""
+    def wait(self, address: str, now: int) -> int:
+        """Seconds until a guess from there is looked at; 0 for none."""
         with self._lock:
             count, ends = self._failures.get(address, (0, 0))
             all_count, all_end = self._all
-        waits = [ends - now] if count >= MAX_FAILURES else []
-        if is_guess and all_count >= MAX_ALL_FAILURES:
-            waits.append(all_end - now)
-        return max(0, *waits, 0)
+        own = ends - now if count >= MAX_FAILURES else 0
+        return max(0, own, all_end - now if all_count >= MAX_ALL_FAILURES else 0)
 
 
 def _counted(failures: tuple[int, int], now: int) -> tuple[int, int]:
@@ -101,7 +102,9 @@ def client_address(request: PageRequest) -> str:
             address = ip_address(forwarded)
     except ValueError:
         return text
-    return address.exploded[:19] if address.version == 6 else str(address)
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or address.exploded[:NETWORK])
+    return str(address)
 
 
 def local_page(text: str) -> str:
@@ -134,13 +137,14 @@ def _sign_in(site: Site, request: PageRequest) -> Page:
     session.check_origin(request.headers)
     form, now, address = request.form(), clock.now(), client_address(request)
     target, text = local_page(form.get("next", "")), spelling.unquote(form.get("token", "").strip())
-    if seconds := failures.wait(address, now, is_guess=not tokens.is_token(text)):
-        return too_many(site, target, seconds)
-    payer = _payer(site, text)
-    if payer is None:
-        failures.add(address, now)
+    seconds = failures.wait(address, now)
+    if (not seconds or tokens.is_token(text)) and (payer := _payer(site, text)):
+        return start(site, request, payer, target)
+    failures.add(address, now)
+    if not seconds:
         return sign_in_form(site, target, BAD_TOKEN, 401)
-    return start(site, request, payer, target)
+    page = sign_in_form(site, target, TOO_MANY.format(-(-seconds // 60)), 429)
+    return page._replace(headers={**page.headers, "Retry-After": str(seconds)})
 
 
 def start(site: Site, request: PageRequest, payer: MemberPayer, target: str, *cookies: str) -> Page:
@@ -163,11 +167,6 @@ def _payer(site: Site, text: str) -> MemberPayer | None:
         return None
     assert isinstance(holder.payer, MemberPayer)
     return holder.payer
-
-
-def too_many(site: Site, target: str, seconds: int) -> Page:
-    page = sign_in_form(site, target, TOO_MANY.format(-(-seconds // 60)), 429)
-    return page._replace(headers={**page.headers, "Retry-After": str(seconds)})
 
 
 def sign_in_form(site: Site, target: str, problem: str = "", status: int = 200) -> Page:

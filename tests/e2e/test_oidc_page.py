@@ -12,8 +12,6 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from proxy.web import sign_in
-from proxy.web.sign_in import FailureLimit
 from tests import devtools, openid, servers
 from tests.devtools import Page
 from tests.e2e import axe
@@ -34,7 +32,6 @@ CALLBACK = "http://localhost/sign-in/oidc/callback"
 
 @pytest.fixture(autouse=True)
 def stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(sign_in, "failures", FailureLimit())
     yield from closing(monkeypatch)
 
 
