@@ -24,6 +24,7 @@ CLIENT_USAGE = "/api/oauth/usage"
 
 STATUS_LINE = "/statusline.py"
 TEAM_PAGE = "/team"
+METRICS = "/metrics"
 
 SIGN_IN = "/sign-in"
 SIGN_OUT = "/sign-out"
@@ -34,7 +35,7 @@ OIDC_CALLBACK = "/sign-in/oidc/callback"
 MODEL_PREFIX = "/v1/models/"
 READ = ("GET", "HEAD")
 PAGES = {
-    **dict.fromkeys((USAGE, USAGE_PAGE, USAGE_CSV, CLIENT_USAGE, STATUS_LINE), READ),
+    **dict.fromkeys((USAGE, USAGE_PAGE, USAGE_CSV, CLIENT_USAGE, STATUS_LINE, METRICS), READ),
     **dict.fromkeys((OIDC, OIDC_CALLBACK), ("GET",)),
     SIGN_IN: (*READ, "POST"),
     SIGN_OUT: ("POST",),

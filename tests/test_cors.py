@@ -23,6 +23,7 @@ ROUTES = {
     "/v1/models": "GET, HEAD",
     "/v1/models/claude-opus-5": "GET, HEAD",
     "/usage.json": "GET, HEAD",
+    "/metrics": "GET, HEAD",
 }
 REQUESTED = "anthropic-version,content-type,x-api-key,x-made-up"
 EXPOSED = {"request-id", "retry-after", "x-should-retry", "x-proxy-version", "x-budget-warning"}

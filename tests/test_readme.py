@@ -8,7 +8,7 @@ import pytest
 
 from proxy import config, oidc_settings, routes
 from proxy.payers import Counting
-from proxy.team import budget, holds, opening, overlap, plans, refusals, roster
+from proxy.team import budget, holds, metrics, opening, overlap, plans, refusals, roster
 from proxy.team.client_budget import THRESHOLDS
 from proxy.team.stores import dynamodb, firestore
 from proxy.web import home, id_token, oidc, oidc_provider, session, sign_in, team_actions, team_page
@@ -291,3 +291,17 @@ def test_page_of_the_team_has_the_bounds_that_are_named() -> None:
     rows = [line for line in section.split(" | ") if line]
     for word in ("make a token", "replace one", "revoke one, or all", "raise a limit"):
         assert any(word in each for each in rows)
+
+
+def test_metrics_are_those_of_a_scrape() -> None:
+    helps = {f"`{metrics.PREFIX}{name}`": each.help for name, each in metrics.COUNTERS.items()}
+    helps[f"`{metrics.PREFIX}{metrics.ESTIMATED}`"] = metrics.ESTIMATED_HELP
+    for name, help_text in metrics.BUDGET_HELP.items():
+        end = "_seconds" if name == "reset" else "_*"
+        helps[f"`{metrics.PREFIX}budget_{name}{end}`"] = help_text
+    (info, *others) = rows("Prometheus")
+    assert dict(others) == helps
+    assert info[0] == f"`{metrics.PREFIX}info`"
+    assert f"{metrics.MAX_SERIES:,} combinations" in TEAM
+    assert f"`{metrics.OTHER}`" in TEAM
+    assert f"the first {metrics.MAX_GROUPS} groups" in TEAM

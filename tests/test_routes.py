@@ -17,7 +17,7 @@ from tests.test_main import MESSAGE, error
 PATHS = (
     *("/", "/v1/messages", "/v1/messages/count_tokens", "/v1/models"),
     *("/v1/models/claude-opus-5", "/api/hello", "/v1/", "/v1/messages/", "/else"),
-    "/usage.json",
+    *("/usage.json", "/metrics"),
 )
 
 
@@ -57,6 +57,7 @@ def test_a_get_never_reaches_gemini(
         ("/v2/v1/messages", None),
         ("/v1x/v1/messages", None),
         ("/api/hello/x", None),
+        ("/metrics", "/metrics"),
         ("/usage.json", "/usage.json"),
         ("//usage.json/", "/usage.json"),
         ("/usages", None),

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from proxy import __version__
-from proxy.team import metrics
-from proxy.team.metrics import COUNTERS, MAX_SERIES, OTHER, Line, render
+from proxy.team import metrics, tokens, usage
+from proxy.team.metrics import COUNTERS, MAX_GROUPS, MAX_SERIES, OTHER, Line, render
 from proxy.team.stores import Usage
+from tests.servers import Emulator
+from tests.test_team import COST, DAY, HELLO, Team, access_token, at_noon
+from tests.test_team_usage import count, message
 
+__all__ = ["at_noon"]
+
+PLANS = """
+zone = "Europe/Berlin"
+operators = ["bob"]
+[plans.standard]
+[groups.core]
+usd_per_month = 500
+open_streams = 8
+tokens_per_day = 1_000_000
+[groups.free]
+"""
 TODAY, YESTERDAY = "2026-11-28", "2026-11-27"
 ROW = Usage(TODAY, "alice", "gemini-4-hydrogen", "main", 3, 1, 900, 300, 90, 5 * 10**8, 7, 9, 1_250)
 ALICE = 'person="alice",model="gemini-4-hydrogen",class="main"'
@@ -163,3 +182,80 @@ def test_large_and_tiny_numbers_are_numbers() -> None:
     found = rendered(row)
     assert value(found, "input_tokens_total") == 10**15
     assert value(found, "cost_usd_total") == 1e-09
+
+
+# --- GET /metrics -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def team(
+    make_client: Callable[..., FlaskClient], emulator: Emulator, key: str, tmp_path: Path
+) -> Team:
+    found = Team(make_client, emulator, key, tmp_path / "team.sqlite")
+    found.start(PROXY_PLANS=PLANS)
+    return found
+
+
+def scrape(team: Team, token: str = "") -> TestResponse:
+    """As Prometheus does it, with `authorization` in its settings."""
+    headers = {"Authorization": f"Bearer {token or access_token('bob')}"}
+    return team.client.get("/metrics", headers=headers)
+
+
+def test_operator_scrapes_what_the_team_used(team: Team) -> None:
+    team.script(HELLO)
+    assert team.post(access_token(group="core")).status_code == 200
+    answer = scrape(team)
+    assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-store"
+    found = parse(answer.get_data(as_text=True))
+    labels = ALICE.replace("main", "unknown")
+    assert value(found, "cost_usd_total", labels) == COST / 10**9
+    assert value(found, "input_tokens_total", labels) == 1_000
+    assert value(found, "budget_used_usd", 'group="core",budget="usd_per_month"') == COST / 10**9
+    assert value(found, "budget_used_tokens", 'group="core",budget="tokens_per_day"') == 1_100
+    assert value(found, "budget_limit_streams", 'group="core",budget="open_streams"') == 8
+    # At noon in UTC it is 13:00 in Berlin.
+    assert value(found, "budget_reset_seconds", 'group="core",budget="tokens_per_day"') == 39_600
+
+
+def test_scrape_reads_two_days_of_the_plans_zone(team: Team) -> None:
+    older = ROW._replace(day="2026-11-26", person="carol")
+    count(team.store, older, ROW._replace(day=YESTERDAY), ROW._replace(day=DAY, person="bob"))
+    found = parse(scrape(team).get_data(as_text=True))
+    assert value(found, "requests_total") == 0
+    assert value(found, "requests_total", ALICE.replace("alice", "bob")) == 3
+    assert not [labels for _, labels in found.samples if "carol" in labels]
+
+
+def test_groups_of_which_budgets_are_read_are_bounded(team: Team) -> None:
+    groups = "".join(f"[groups.g{n:03}]\nusd_per_day = 1\n" for n in range(MAX_GROUPS + 5))
+    team.start(PROXY_PLANS=f"operators = ['bob']\n[plans.standard]\n{groups}")
+    found = parse(scrape(team).get_data(as_text=True))
+    limits = [labels for name, labels in found.samples if name.endswith("budget_limit_usd")]
+    assert len(limits) == MAX_GROUPS
+
+
+def test_others_than_operators_scrape_nothing(team: Team) -> None:
+    assert message(scrape(team, access_token())) == (403, usage.NOT_AN_OPERATOR)
+    derived = tokens.derive(access_token("bob"), "ci")
+    assert message(scrape(team, derived))[0] == 403
+    assert team.client.get("/metrics").status_code == 401
+    team.store.mark("person:bob", "revoked.bob-1", 1)
+    assert message(scrape(team))[0] == 401
+
+
+def test_scrape_of_a_store_that_is_down_is_a_503(team: Team, tmp_path: Path) -> None:
+    """And no text with zeros, which Prometheus would take for a reset."""
+    (tmp_path / "team.sqlite").write_bytes(b"no database" * 100)
+    assert message(scrape(team)) == (503, usage.DOWN)
+
+
+def test_scrape_where_nobody_is_counted_is_a_404(team: Team, key: str) -> None:
+    team.start(PROXY_SECRET="", PROXY_PLANS="", PROXY_STORE="", PROXY_TOKEN="shared")
+    assert message(scrape(team, "shared")) == (404, usage.NOT_COUNTED)
+
+
+def test_scrape_without_a_store_says_whose_figures(team: Team) -> None:
+    team.start(PROXY_STORE="", PROXY_PLANS=PLANS)
+    assert 'scope="instance"' in scrape(team).get_data(as_text=True)

@@ -19,7 +19,7 @@ from ..gemini import Gemini
 from ..payers import AccessTokens, Payer
 from . import FOLDER, home
 from .health import EndpointHealth
-from .page import HSTS, TEXT, Page, PageRequest, error_page, json_page
+from .page import HSTS, NO_STORE, TEXT, Page, PageRequest, error_page, json_page
 
 if TYPE_CHECKING:
     from .oidc import Oidc
@@ -209,6 +209,14 @@ def end_oidc(site: Site, request: PageRequest) -> Page:
     return oidc_pages.end(site, request)
 
 
+def show_metrics(site: Site, request: PageRequest) -> Page:
+    """What a team uses, for an operator's Prometheus."""
+    from ..team import metrics  # not where nobody is counted
+
+    text = metrics.answer(site.authenticate(request), clock.now())
+    return Page(text.encode(), metrics.CONTENT_TYPE, headers=NO_STORE)
+
+
 PAGES: dict[str, Callable[[Site, PageRequest], Page]] = {
     routes.HEALTH: show_home,
     routes.USAGE: show_usage,
@@ -221,5 +229,6 @@ PAGES: dict[str, Callable[[Site, PageRequest], Page]] = {
     routes.TEAM_PAGE: show_team,
     routes.OIDC: begin_oidc,
     routes.OIDC_CALLBACK: end_oidc,
+    routes.METRICS: show_metrics,
 }
 """Route -> page."""
