@@ -114,9 +114,10 @@ class RequestLog:
         return error
 
     def write(self) -> None:
-        """To be called once, when the answer is over. A health check is only worth a debug line."""
+        """To be called once, when the answer is over. A health check is only worth a debug line,
+        and so is a client's telemetry."""
         route = routes.find(self.path)
-        level = logging.DEBUG if route in routes.HEALTH_CHECKS else logging.INFO
+        level = logging.DEBUG if route in routes.UNLOGGED else logging.INFO
         if not log.isEnabledFor(level):
             return
         fields = {

@@ -32,6 +32,10 @@ OIDC = "/sign-in/oidc"
 OIDC_CALLBACK = "/sign-in/oidc/callback"
 """Where an OpenID provider sends a person back to; it has to know the URL beforehand."""
 
+TELEMETRY = ("/v1/metrics", "/v1/logs", "/v1/traces")
+"""Where clients leave figures about themselves (OTLP/HTTP): Claude Code sends its own to its
+gateway."""
+
 MODEL_PREFIX = "/v1/models/"
 READ = ("GET", "HEAD")
 PAGES = {
@@ -40,13 +44,14 @@ PAGES = {
     SIGN_IN: (*READ, "POST"),
     SIGN_OUT: ("POST",),
     TEAM_PAGE: (*READ, "POST"),
+    **dict.fromkeys(TELEMETRY, ("POST",)),
 }
 """Beside the API, and the methods of each: web/site.py makes them."""
 
 EXACT = frozenset({HEALTH, HELLO, MESSAGES, COUNT_TOKENS, MODELS, *PAGES})
 
-HEALTH_CHECKS = frozenset({HEALTH, HELLO})
-"""Asked for every few seconds, and worth no line in the log."""
+UNLOGGED = frozenset({HEALTH, HELLO, *TELEMETRY})
+"""Come every few seconds, and are worth no line in the log."""
 
 SLASHES = re.compile("/{2,}")
 SECOND_BASE = re.compile(f"(?:/v1)+(?=/v1/|{HELLO}$|{CLIENT_USAGE}$)")

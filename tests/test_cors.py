@@ -24,6 +24,7 @@ ROUTES = {
     "/v1/models/claude-opus-5": "GET, HEAD",
     "/usage.json": "GET, HEAD",
     "/metrics": "GET, HEAD",
+    "/v1/metrics": "POST",
 }
 REQUESTED = "anthropic-version,content-type,x-api-key,x-made-up"
 EXPOSED = {"request-id", "retry-after", "x-should-retry", "x-proxy-version", "x-budget-warning"}

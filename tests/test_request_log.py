@@ -188,7 +188,7 @@ def test_the_time_of_a_line_has_milliseconds(created: float, written: str) -> No
 @pytest.mark.parametrize(
     ("level", "paths"),
     [
-        ("DEBUG", ["/", "/v1/messages"]),
+        ("DEBUG", ["/", "/v1/messages", "/v1/metrics"]),
         ("INFO", ["/v1/messages"]),
         ("WARNING", []),
         ("ERROR", []),
@@ -198,8 +198,8 @@ def test_a_health_check_is_only_worth_a_debug_line(
     lines: Lines, level: str, paths: list[str]
 ) -> None:
     configure_logging(level)
-    new("/").write()
-    new("/v1/messages").write()
+    for path in ("/", "/v1/messages", "/v1/metrics"):
+        new(path).write()
     assert [line["path"] for line in lines()] == paths
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import time
 from collections.abc import Callable
 
 import pytest
+import requests
 from flask.testing import FlaskClient
 
 from proxy import routes
@@ -17,7 +19,7 @@ from tests.test_main import MESSAGE, error
 PATHS = (
     *("/", "/v1/messages", "/v1/messages/count_tokens", "/v1/models"),
     *("/v1/models/claude-opus-5", "/api/hello", "/v1/", "/v1/messages/", "/else"),
-    *("/usage.json", "/metrics"),
+    *("/usage.json", "/metrics", "/v1/metrics", "/v1/logs", "/v1/traces"),
 )
 
 
@@ -58,6 +60,8 @@ def test_a_get_never_reaches_gemini(
         ("/v1x/v1/messages", None),
         ("/api/hello/x", None),
         ("/metrics", "/metrics"),
+        ("/v1/metrics", "/v1/metrics"),
+        ("/v1/v1/logs", "/v1/logs"),
         ("/usage.json", "/usage.json"),
         ("//usage.json/", "/usage.json"),
         ("/usages", None),
@@ -120,3 +124,52 @@ def test_body_that_says_it_is_not_compressed_is_read(
     emulator.script(key, {"chunks": [{"text": "Hello."}]})
     headers = {"x-api-key": key, "Content-Encoding": "Identity"}
     assert client.post("/v1/messages", json=MESSAGE, headers=headers).status_code == 200
+
+
+# --- The telemetry of clients -------------------------------------------------------------------
+
+
+class Unreadable(io.RawIOBase):
+    """A body from which nobody may read."""
+
+    def read(self, size: int = -1) -> bytes:
+        raise AssertionError("read")
+
+
+@pytest.mark.parametrize("path", routes.TELEMETRY)
+@pytest.mark.parametrize(
+    ("content_type", "answered"),
+    [
+        ("application/x-protobuf", (b"", "application/x-protobuf")),
+        ("application/json", (b"{}", "application/json")),
+        ("Application/JSON; charset=utf-8", (b"{}", "application/json")),
+        ("", (b"{}", "application/json")),
+    ],
+)
+def test_telemetry_is_taken_and_not_read(
+    client: FlaskClient, path: str, content_type: str, answered: tuple[bytes, str]
+) -> None:
+    """Without a key: a stranger's costs no more than a health check."""
+    answer = client.post(
+        path,
+        content_type=content_type,
+        headers={"Content-Encoding": "gzip"},
+        environ_overrides={"wsgi.input": Unreadable(), "CONTENT_LENGTH": "999999999"},
+    )
+    assert answer.status_code == 200
+    assert (answer.get_data(), answer.content_type) == answered
+
+
+def test_telemetry_is_only_sent(client: FlaskClient) -> None:
+    answer = client.get("/v1/metrics")
+    assert error(answer)[:2] == (405, "invalid_request_error")
+
+
+def test_unread_telemetry_does_not_confuse_the_server(proxy: str) -> None:
+    """Whether it ends the connection or goes on with it, no body is taken for a request."""
+    with requests.Session() as session:
+        session.trust_env = False
+        for size in (10, 10_000, 5_000_000):
+            body = b"GET /else HTTP/1.1\r\n\r\n" * (size // 22)
+            answer = session.post(f"{proxy}/v1/logs", data=body, timeout=30)
+            assert (answer.status_code, answer.json()) == (200, {})

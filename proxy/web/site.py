@@ -33,6 +33,9 @@ class Visitor(NamedTuple):
     session: Session | None = None
 
 
+PROTOBUF = "application/x-protobuf"
+
+
 @dataclass(frozen=True)
 class Site:
     """What pages are made from. tokens: those of a team know its people and its store
@@ -217,6 +220,16 @@ def show_metrics(site: Site, request: PageRequest) -> Page:
     return Page(text.encode(), metrics.CONTENT_TYPE, headers=NO_STORE)
 
 
+def discard_telemetry(site: Site, request: PageRequest) -> Page:
+    """OTLP's answer to an export that was taken whole, as an empty message of its format.
+
+    Nothing is read of the body, and so no key is needed: a stranger costs as much as with a health
+    check, however much they send. The server bounds what follows (client_connection.py).
+    """
+    sent = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return Page(b"", PROTOBUF, headers=NO_STORE) if sent == PROTOBUF else json_page({})
+
+
 PAGES: dict[str, Callable[[Site, PageRequest], Page]] = {
     routes.HEALTH: show_home,
     routes.USAGE: show_usage,
@@ -230,5 +243,6 @@ PAGES: dict[str, Callable[[Site, PageRequest], Page]] = {
     routes.OIDC: begin_oidc,
     routes.OIDC_CALLBACK: end_oidc,
     routes.METRICS: show_metrics,
+    **dict.fromkeys(routes.TELEMETRY, discard_telemetry),
 }
 """Route -> page."""
