@@ -220,9 +220,12 @@ build: .venv/run  ## build/lambda.zip for AWS Lambda, the same file for arm64 an
 	@$(BIN)/python deploy/build_lambda.py
 
 # Every file that a version has on the index, so that the lock fits each platform and Python.
+UV_COMPILE = .venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --custom-compile-command 'make lock'
+
 lock: .venv-lock/done .venv/run  ## choose anew, from requirements.in, the versions that are installed
-	.venv-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--no-annotate --custom-compile-command 'make lock' requirements.in --output-file requirements.txt
+	$(UV_COMPILE) requirements.in --output-file requirements.txt
+	$(UV_COMPILE) --constraint requirements.txt requirements-otlp.in --output-file requirements-otlp.txt
 	@$(BIN)/python deploy/lock_lambda.py
 
 audit: .venv-lock/done  ## look for known vulnerabilities of the locked versions; needs the network

@@ -38,6 +38,7 @@ from proxy import (
     request_log,
     routes,
     server,
+    telemetry,
     token_count,
 )
 from proxy.answer import Answer
@@ -71,6 +72,7 @@ for warning in config.warnings():
     print(f"gemini-messages: {warning}", file=sys.stderr, flush=True)
 server.print_start(settings)
 request_log.configure_logging(settings.log_level, settings.log_format)
+telemetry.start(settings)
 recorder: Recorder | None = None
 if settings.log_bodies:
     from proxy import banner  # a cold start pays for imports
@@ -340,6 +342,7 @@ def finish(response: flask.Response, log_entry: RequestLog) -> flask.Response:
     response.headers.extend(cors.response_headers(origin, settings.allow_origins, names))
     log_entry.status = response.status_code
     response.call_on_close(log_entry.write)
+    response.call_on_close(functools.partial(telemetry.record, log_entry))
     if recorder is not None:
         recorder.finish(response, log_entry)
     return response

@@ -107,6 +107,7 @@ VARIABLES = (
     oidc_settings.PLAN,
     "PROXY_AUTH",
     "PROXY_INSTANCE",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
     "PROXY_LISTEN_ADDR",
     "PROXY_WORKERS",
     "THREADS",
@@ -176,7 +177,7 @@ class Settings:
     none. allow_origins: of pages that may ask from elsewhere, in small letters; "*" for all.
     auto_mode_model: judges tool calls for Claude Code's auto mode; None where nothing does.
     accepts: of TOKEN and KEY, what a caller may present. team: None where nobody is counted.
-    instance: what the health answer calls this server.
+    instance: what the health answer calls this server. otlp_endpoint: of a collector, "" for none.
     """
 
     endpoint: str
@@ -202,6 +203,7 @@ class Settings:
     accepts: frozenset[str]
     team: TeamSettings | None
     instance: str
+    otlp_endpoint: str
     host: str
     port: int
     workers: int
@@ -221,7 +223,6 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
     concurrency = _get(environ, "PROXY_CONCURRENCY") or str(default_concurrency(threads))
     is_vertex = read_choice("GEMINI_BACKEND", _get(environ, "GEMINI_BACKEND"), BACKENDS) == "VERTEX"
     endpoint = _get(environ, "GEMINI_ENDPOINT") or ("" if is_vertex else DEVELOPER_ENDPOINT)
-    team = _team(environ)
     return Settings(
         endpoint=read_endpoint(endpoint) if endpoint else "",
         is_vertex=is_vertex,
@@ -246,8 +247,9 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         allow_origins=_origins(environ),
         auto_mode_model=_auto_mode_model(_get(environ, "PROXY_AUTO_MODE_MODEL")),
         accepts=_accepts(environ, is_vertex=is_vertex),
-        team=team,
+        team=_team(environ),
         instance=_get(environ, "PROXY_INSTANCE"),
+        otlp_endpoint=_get(environ, "OTEL_EXPORTER_OTLP_ENDPOINT"),
         host=host,
         port=port,
         workers=read_count("PROXY_WORKERS", workers),

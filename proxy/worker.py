@@ -16,7 +16,7 @@ from typing import Any
 from gunicorn import util
 from gunicorn.workers.gthread import ThreadWorker
 
-from . import config, http_errors, liveness, request_body, request_log, server
+from . import config, http_errors, liveness, request_body, request_log, server, telemetry
 
 LAST_SECONDS = 1
 """In which clients take the end of their answers, when a process is stopped."""
@@ -42,6 +42,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             super().run()
         finally:
             request_log.flush()
+            telemetry.flush()
 
     def init_signals(self) -> None:
         super().init_signals()
@@ -51,6 +52,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: answers go on for a while, and then end with an error that says so."""
         if self.alive:
+            telemetry.flush(0)
             seconds = config.read().stop
             for after, end in ((0, self._stop_waits), (LAST_SECONDS, self.hang_up_all)):
                 timer = threading.Timer(seconds + after, end)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from proxy import clock, config
+from proxy import clock, config, telemetry
 from proxy.cli import checks, client_checks, doctor, fixes, main
 from proxy.cli.findings import Finding, Status, good
 from proxy.config import read
@@ -176,6 +176,22 @@ def test_slips_in_settings_are_a_cross() -> None:
     found = checks.check_slips({"PROXY_TOKNE": "x", "PROXY_X": "", "GEMINI_API_KEY": "'k'"})
     assert found.fix == "unset PROXY_TOKNE PROXY_X"
     assert checks.check_slips({"GEMINI_API_KEY": "'k'"}).fix == fixes.ask("GEMINI_API_KEY")
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_collector_without_an_sdk_is_a_cross(
+    environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    is_installed: bool,
+) -> None:
+    install_claude(tmp_path)
+    monkeypatch.setattr(telemetry, "is_installed", lambda: is_installed)
+    environ[telemetry.VARIABLE] = "http://127.0.0.1:4318"
+    finding = examine(environ, capsys, 0 if is_installed else 1)["telemetry"]
+    assert finding["status"] == ("ok" if is_installed else "failed")
+    assert finding["fix"] == ("" if is_installed else telemetry.INSTALL)
 
 
 def test_taken_port_is_a_cross(environ: dict[str, str], emulator: Emulator) -> None:

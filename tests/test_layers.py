@@ -28,8 +28,10 @@ ONLY_IN = {
     "requests": {
         *("proxy/gemini.py", "proxy/connections.py", "proxy/cli/http_client.py"),
         *("proxy/team/stores/firestore_client.py", "proxy/web/oidc_provider.py"),
+        "proxy/otlp.py",
     },
     "cryptography": {"proxy/web/id_token.py"},
+    "opentelemetry": {"proxy/otlp.py"},
     "urllib3": {
         *("proxy/gemini.py", "proxy/connections.py", "proxy/response_stream.py"),
         *("proxy/unreachable.py", "proxy/web/oidc_provider.py"),

@@ -15,11 +15,12 @@ from deploy import audit
 from tests.servers import ROOT
 
 LOCK = ROOT / "requirements.txt"
+OTLP_LOCK = ROOT / "requirements-otlp.txt"
 
 
-def locked() -> dict[str, tuple[Requirement, int]]:
+def locked(file: Path = LOCK) -> dict[str, tuple[Requirement, int]]:
     """Each requirement of the lock, with the number of its hashes."""
-    text = LOCK.read_text().replace("\\\n", " ")
+    text = file.read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     found = [(Requirement(line.split(" --hash=")[0]), line.count("--hash=")) for line in lines]
     return {requirement.name: (requirement, hashes) for requirement, hashes in found}
@@ -34,11 +35,22 @@ def test_lock_satisfies_the_requirements() -> None:
             assert wanted.specifier.contains(version), "`make lock` is due"
 
 
-def test_lock_has_exact_versions_with_hashes() -> None:
-    for requirement, hashes in locked().values():
+@pytest.mark.parametrize("file", [LOCK, OTLP_LOCK], ids=lambda file: file.name)
+def test_lock_has_exact_versions_with_hashes(file: Path) -> None:
+    for requirement, hashes in locked(file).values():
         assert [each.operator for each in requirement.specifier] == ["=="], requirement
         assert hashes > 0, requirement
-    assert "://" not in LOCK.read_text(), "no index is named"
+    assert "://" not in file.read_text(), "no index is named"
+
+
+def test_lock_with_the_exporter_is_the_other_and_more() -> None:
+    """So that it can be installed in place of it."""
+    pins, more = locked(), locked(OTLP_LOCK)
+    assert all(more[name][0].specifier == pin.specifier for name, (pin, _) in pins.items())
+    lines = (ROOT / "requirements-otlp.in").read_text().splitlines()
+    (wanted,) = (Requirement(line) for line in lines if not line.startswith(("#", "-r ")))
+    (version,) = (each.version for each in more[wanted.name][0].specifier)
+    assert wanted.specifier.contains(version), "`make lock` is due"
 
 
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])

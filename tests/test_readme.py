@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from proxy import config, oidc_settings, routes
+from proxy import config, oidc_settings, routes, telemetry
 from proxy.payers import Counting
 from proxy.team import budget, holds, metrics, opening, overlap, plans, refusals, roster
 from proxy.team.client_budget import THRESHOLDS
@@ -305,3 +305,18 @@ def test_metrics_are_those_of_a_scrape() -> None:
     assert f"{metrics.MAX_SERIES:,} combinations" in TEAM
     assert f"`{metrics.OTHER}`" in TEAM
     assert f"the first {metrics.MAX_GROUPS} groups" in TEAM
+
+
+def test_pushed_metrics_are_those_of_the_code() -> None:
+    lines = [
+        f"| `{name}` | {'histogram' if buckets else 'counter'}, `{unit}` | {description} |"
+        for name, unit, description, buckets in telemetry.INSTRUMENTS
+    ]
+    lines += [f"| `{name}` | {values} |" for name, values in telemetry.ATTRIBUTES.items()]
+    section = TEAM.split("### OpenTelemetry\n")[1].split("\n### ")[0]
+    found = [line for line in section.splitlines() if line.startswith("| `")]
+    assert found == lines
+    assert telemetry.INSTALL in section
+    assert f"(within {telemetry.FLUSH_SECONDS:.0f} s)" in section
+    assert f"(within {telemetry.INVOCATION_SECONDS:.0f} s," in section
+    assert all(f"`{path}`" in section for path in routes.TELEMETRY[1:])

@@ -14,7 +14,7 @@ from gunicorn.config import Config
 from gunicorn.http.errors import InvalidResponseHeader, LimitRequestLine
 from gunicorn.workers.gthread import ThreadWorker
 
-from proxy import liveness, request_body, request_log, worker
+from proxy import liveness, request_body, request_log, telemetry, worker
 from proxy.worker import Worker
 from tests.sockets import LONG
 
@@ -28,6 +28,7 @@ def test_process_is_prepared_and_writes_its_log_to_the_end(monkeypatch: pytest.M
 
     monkeypatch.setattr(request_log, "write_in_background", lambda: done.append("log"))
     monkeypatch.setattr(request_log, "flush", lambda: done.append("flushed"))
+    monkeypatch.setattr(telemetry, "flush", lambda: done.append("sent"))
     monkeypatch.setattr(request_body, "watch", done.append)
     monkeypatch.setattr(liveness, "prepare_stop", lambda: done.append("stop"))
     monkeypatch.setattr(ThreadWorker, "init_process", lambda _: done.append("process"))
@@ -38,7 +39,7 @@ def test_process_is_prepared_and_writes_its_log_to_the_end(monkeypatch: pytest.M
     serving.init_process()
     with pytest.raises(SystemExit):
         serving.run()
-    assert done == ["log", 64, "stop", "process", "run", "flushed"]
+    assert done == ["log", 64, "stop", "process", "run", "flushed", "sent"]
 
 
 def test_worker_ends_its_master_with_the_starter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,6 +62,8 @@ def test_stop_gives_answers_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """And then their clients a while more; a second signal changes nothing."""
     done: list[str] = []
     monkeypatch.setattr(ThreadWorker, "handle_exit", lambda *_: done.append("refuse"))
+    sent: list[float] = []
+    monkeypatch.setattr(telemetry, "flush", sent.append)
     monkeypatch.setattr(worker, "LAST_SECONDS", 0.05)
     monkeypatch.setenv("PROXY_STOP_SECONDS", "0.05")
     serving = object.__new__(Worker)
@@ -74,6 +77,7 @@ def test_stop_gives_answers_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     while len(done) < 4 and time.monotonic() < end:
         time.sleep(0.01)
     assert done == ["refuse", "refuse", "end", "hang up"]
+    assert sent == [0], "without a wait: this is a signal handler"
 
 
 def test_any_worker_can_be_stopped() -> None:

@@ -18,7 +18,17 @@ from urllib.parse import urlsplit
 from translate import ApiError, Cause, StreamTranslator, models, translate
 from translate.models import CLASS_SETTINGS, Model
 
-from .. import auth, clock, config, endpoints, json_codec, listening, liveness, outbound
+from .. import (
+    auth,
+    clock,
+    config,
+    endpoints,
+    json_codec,
+    listening,
+    liveness,
+    outbound,
+    telemetry,
+)
 from ..auth import Key
 from ..concurrency import MemoryBudget
 from ..config import BadSetting, Settings
@@ -69,6 +79,13 @@ def check_slips(environ: Mapping[str, str]) -> Finding:
     unknown_names = [name for name in names if name not in secrets]
     fix = fixes.unset(unknown_names) if unknown_names else fixes.ask(secrets[0])
     return bad("settings", ". ".join(slips), fix)
+
+
+def check_telemetry() -> Finding:
+    """Where a collector is named."""
+    if telemetry.is_installed():
+        return good("telemetry", f"is sent to the collector of {telemetry.VARIABLE}")
+    return bad("telemetry", telemetry.MISSING.partition(": ")[0], telemetry.INSTALL)
 
 
 def check_port(settings: Settings) -> Finding:

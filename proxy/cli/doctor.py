@@ -94,6 +94,8 @@ def check_here(environ: Mapping[str, str]) -> Iterator[Finding]:
         yield unknown("gemini", "the settings cannot be used")
     else:
         yield checks.check_slips(environ)
+        if settings.otlp_endpoint:
+            yield checks.check_telemetry()
         yield bounded("port", checks.SECONDS, lambda: checks.check_port(settings))
         yield from checks.check_gemini(settings, environ, time.time())
     yield bounded(
