@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from proxy.team import breaker
 from proxy.team.breaker import Breaker
 from proxy.team.stores import Store
 from proxy.team.stores.sqlite import SqliteStore
@@ -45,8 +46,20 @@ def closing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(SqliteStore, "__init__", __init__)
     yield
+    for each in list(breaker.started):
+        end(each)
     for store in made:
         store.close()
+
+
+def end(around: Breaker) -> None:
+    """Its thread, which would write to the log of another test that its store is down."""
+    around.retry = lambda: None  # type: ignore[method-assign]
+    around._waiting.clear()
+    while (thread := around._thread) is not None and thread.is_alive():
+        around.error = ""
+        around._wake.set()
+        thread.join(0.01)
 
 
 def still_breakers(monkeypatch: pytest.MonkeyPatch) -> Clock:

@@ -105,6 +105,21 @@ def test_what_waits_is_settled_without_a_request(
     assert (around.error, around.waiting, used(store)) == ("", 0, (5, 7))
 
 
+def test_store_that_is_down_is_logged_while_it_is(
+    still: Breaker, down: Down, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line for each attempt to reach it, and not for each request."""
+    lines: list[object] = []
+    monkeypatch.setattr(breaker.log, "warning", lines.append)
+    with down:
+        for _ in range(3):
+            still.retry()
+            still.retry()
+            clock.sleep(DOWN_SECONDS)
+    still.retry()
+    assert lines == [breaker.DOWN_ENTRY] * 3
+
+
 def test_thread_lives_only_while_there_is_something_to_do(store: SqliteStore, down: Down) -> None:
     around = Breaker(store)
     for number in (1, 2):

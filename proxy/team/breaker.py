@@ -40,6 +40,9 @@ had PROXY_STOP_SECONDS of them."""
 
 LOST = "What a request took could not be written to the store: %s"
 
+DOWN_ENTRY = {"message": "The store of the budgets cannot be asked.", "store": "down"}
+"""In the log, for alerts. Without a reason, in which an SDK may quote what it was given."""
+
 log = logging.getLogger("gemini_messages")
 
 
@@ -64,6 +67,7 @@ class Breaker:
         self._store = store
         self._seconds = seconds
         self._probe_at = 0.0
+        self._logged_until = -math.inf
         self._waiting: deque[Ended] = deque(maxlen=MAX_WAITING)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -138,9 +142,15 @@ class Breaker:
             return True
 
     def _note(self, error: StoreError) -> None:
+        """With one line in the log for DOWN_SECONDS, however many requests meet it."""
         with self._lock:
-            self.error = str(error)
-            self._probe_at = self._seconds() + DOWN_SECONDS
+            self.error, seconds = str(error), self._seconds()
+            self._probe_at = seconds + DOWN_SECONDS
+            is_new = seconds >= self._logged_until
+            if is_new:
+                self._logged_until = seconds + DOWN_SECONDS
+        if is_new:
+            log.warning(DOWN_ENTRY)
         self._watch()
 
     def _settle_next(self) -> None:
