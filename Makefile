@@ -92,7 +92,7 @@ raise-clients:  ## pin the newest Claude Code, and the newest of each other clie
 	.venv-clients/bin/pip freeze > tests/e2e/clients/requirements.txt
 
 # Hosting. What each line does, and what it costs: "Hosting" in README.md.
-.PHONY: setup-gcp deploy-gcp setup-aws deploy-aws check-aws-args token
+.PHONY: setup-gcp deploy-gcp monitor-gcp setup-aws deploy-aws check-aws-args token
 
 .venv-sam/done:
 	test -x .venv-sam/bin/pip || $(PYTHON) -m venv --clear .venv-sam
@@ -171,6 +171,35 @@ deploy-gcp:  ## to Cloud Run: PROJECT=... REGION=..., after setup-gcp
 		--set-env-vars '^;^THREADS=256$(if $(IS_VERTEX),;GEMINI_BACKEND=vertex)$(if $(IS_FIRESTORE),;PROXY_STORE=$(STORE_URL))$(if $(PLANS),;PROXY_PLANS=$(PLANS))$(if $(SETTINGS),;$(SETTINGS))' \
 		--concurrency 250 --timeout 3600 --cpu 1 --memory 1Gi --cpu-boost --execution-environment gen2 \
 		--min-instances 0 --max-instances 5 --no-invoker-iam-check
+
+# Metrics from the log are created or replaced; what reads them is left as it is once it is there.
+MONITORING = deploy/monitoring
+METRICS = $(notdir $(basename $(wildcard $(MONITORING)/metrics/*.yaml)))
+ALERTS = $(wildcard $(MONITORING)/alerts/*.yaml)
+# Who is told, as in CHANNEL=projects/my-project/notificationChannels/1234 (README: how it is made).
+CHANNEL =
+
+# $(call put-metric,its name)
+define put-metric
+gcloud logging metrics describe $(1) --project $(PROJECT) >/dev/null 2>&1 && verb=update || verb=create; \
+	gcloud logging metrics $$verb $(1) --config-from-file $(MONITORING)/metrics/$(1).yaml --project $(PROJECT)
+
+endef
+
+# $(call create-alert,its file)
+define create-alert
+	gcloud alpha monitoring policies create --policy-from-file $(1) $(if $(CHANNEL),--notification-channels $(CHANNEL)) --project $(PROJECT) &&
+endef
+
+monitor-gcp:  ## metrics from the log, alerts and a dashboard: PROJECT=... (CHANNEL=...)
+	$(call need,PROJECT)
+	$(foreach metric,$(METRICS),$(call put-metric,$(metric)))
+	found=$$(gcloud alpha monitoring policies list --filter 'userLabels.app=gemini-messages' \
+		--format 'value(name)' --project $(PROJECT)) && { test "$$found" || { \
+		$(foreach alert,$(ALERTS),$(call create-alert,$(alert))) true; }; }
+	found=$$(gcloud monitoring dashboards list --filter 'displayName=gemini-messages' \
+		--format 'value(name)' --project $(PROJECT)) && { test "$$found" || \
+		gcloud monitoring dashboards create --config-from-file $(MONITORING)/dashboard.yaml --project $(PROJECT); }
 
 # One secret holds all of them, so that there is one to rotate.
 NEW_SECRET = $(PYTHON) -c 'import json, os, secrets; new = lambda: secrets.token_urlsafe(32); \

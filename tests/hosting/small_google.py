@@ -19,7 +19,10 @@ from urllib.parse import urlsplit
 
 Json = dict[str, Any]
 
-APIS = ("ARTIFACTREGISTRY", "CLOUDBUILD", "IAM", "RUN", "SERVICEUSAGE", "STORAGE")
+APIS = (
+    *("ARTIFACTREGISTRY", "CLOUDBUILD", "IAM", "RUN", "SERVICEUSAGE", "STORAGE"),
+    *("LOGGING", "MONITORING"),
+)
 DOMAIN = "small-google.test"
 BUILDER = "projects/x/serviceAccounts/1-compute@developer.gserviceaccount.com"
 BUILD: Json = {
@@ -50,6 +53,10 @@ class SmallGoogle:
         self.archive = b""
         self.build: Json = {}
         self.service: Json = {}
+        self.metrics: dict[str, Json] = {}
+        self.policies: list[Json] = []
+        self.dashboards: list[Json] = []
+        self.asked = ""
         self.unknown: list[str] = []
 
     def environ(self, home: Path, port: int) -> dict[str, str]:
@@ -69,6 +76,7 @@ class SmallGoogle:
     def answer(self, method: str, url: str, body: bytes) -> Json | None:
         parts = urlsplit(url)
         asked = f"{method} {(parts.hostname or '').removesuffix(f'.{DOMAIN}')}{parts.path}"
+        self.asked = asked
         for pattern, reply in REPLIES.items():
             if re.fullmatch(pattern, asked):
                 return reply(self, body)
@@ -106,6 +114,26 @@ def _service(google: SmallGoogle, _: bytes) -> Json | None:
     return {**google.service, "metadata": metadata, "status": STATUS}
 
 
+def _put_metric(google: SmallGoogle, body: bytes) -> Json:
+    metric = json.loads(body)
+    google.metrics[metric["name"]] = metric
+    return dict(metric)
+
+
+def _metric(google: SmallGoogle, _: bytes) -> Json | None:
+    return google.metrics.get(google.asked.rsplit("/", 1)[-1])
+
+
+def _put_policy(google: SmallGoogle, body: bytes) -> Json:
+    google.policies.append({"name": "projects/x/alertPolicies/1", **json.loads(body)})
+    return google.policies[-1]
+
+
+def _put_dashboard(google: SmallGoogle, body: bytes) -> Json:
+    google.dashboards.append({"name": "projects/1/dashboards/1", **json.loads(body)})
+    return google.dashboards[-1]
+
+
 def _always(answer: Json) -> Callable[[SmallGoogle, bytes], Json | None]:
     return lambda _google, _body: answer
 
@@ -123,6 +151,17 @@ REPLIES: dict[str, Callable[[SmallGoogle, bytes], Json | None]] = {
     r"GET y-run/apis/.*/services/messages": _service,
     r"POST y-run/apis/.*/services": _deploy,
     r"PUT y-run/apis/.*/services/messages": _deploy,
+    r"GET logging/v2/projects/x/metrics/.*": _metric,
+    r"POST logging/v2/projects/x/metrics": _put_metric,
+    r"PUT logging/v2/projects/x/metrics/.*": _put_metric,
+    r"GET monitoring/v3/projects/x/alertPolicies.*": lambda google, _: {
+        "alertPolicies": google.policies
+    },
+    r"POST monitoring/v3/projects/x/alertPolicies": _put_policy,
+    r"GET monitoring/v1/projects/x/dashboards.*": lambda google, _: {
+        "dashboards": google.dashboards
+    },
+    r"POST monitoring/v1/projects/x/dashboards.*": _put_dashboard,
 }
 """What is asked -> who answers."""
 
