@@ -13,6 +13,7 @@ import yaml
 from proxy import request_log
 from proxy.request_log import RequestLog
 from proxy.team import breaker
+from tests.hosting.test_settings import loaded
 from tests.servers import ROOT
 from translate.errors import Cause
 
@@ -130,6 +131,111 @@ def test_queries_ask_for_fields_of_a_line(write: Any) -> None:
     text = explorer.partition("\n")[2]
     assert matches(text, line)
     assert not matches(text, line | {"person": "bob"})
+
+
+# --- CloudWatch -------------------------------------------------------------------------------
+
+RESOURCES = loaded("template.yaml")["Resources"]
+
+
+def of_type(kind: str) -> dict[str, Any]:
+    return {
+        name: each["Properties"]
+        for name, each in RESOURCES.items()
+        if each["Type"] == f"AWS::{kind}"
+    }
+
+
+FILTERS = {
+    each["MetricTransformations"][0]["MetricName"]: each
+    for each in of_type("Logs::MetricFilter").values()
+}
+NAMES = {
+    "answers": "Answers",
+    "failures": "Failures",
+    "quota_refusals": "QuotaRefusals",
+    "store_down": "StoreDown",
+    "cost_usd": "CostUsd",
+    "first_byte_ms": "FirstByteMs",
+}
+"""Google Cloud's metric -> CloudWatch's."""
+
+SELECTOR = re.compile(r'\$\.([\w.]+) (>=|!=|=|>) (\*|"[^"]*"|\d+)')
+
+
+def selects(text: str, line: Mapping[str, Any]) -> bool:
+    """Whether a JSON filter pattern finds a line: as much of its language as is used."""
+
+    def compare(term: re.Match[str]) -> str:
+        found, operator, value = line.get(term[1]), term[2], term[3]
+        if value == "*" or found is None:
+            return str(found is not None)
+        if operator in ("=", "!="):
+            return str((str(found) == value.strip('"')) == (operator == "="))
+        return str(found > float(value) or (operator == ">=" and found == float(value)))
+
+    program = SELECTOR.sub(compare, text.strip("{} "))
+    program = program.replace("&&", "and").replace("||", "or")
+    assert re.fullmatch(r"(?:True|False|and|or|[() ])+", program), program
+    return bool(eval(program))
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_metrics_of_cloudwatch_count_the_same_lines(write: Any, name: str) -> None:
+    fields, counted = LINES[name]
+    line = write(fields)
+    found = {metric for metric, each in FILTERS.items() if selects(each["FilterPattern"], line)}
+    assert found == {NAMES[metric] for metric in counted}
+
+
+def test_store_that_is_down_is_counted_by_cloudwatch() -> None:
+    found = {
+        metric
+        for metric, each in FILTERS.items()
+        if selects(each["FilterPattern"], breaker.DOWN_ENTRY)
+    }
+    assert found == {"StoreDown"}
+    assert FILTERS.keys() == {*NAMES.values()}
+
+
+def test_values_of_cloudwatch_are_fields_of_a_line(write: Any) -> None:
+    line = write(ANSWER)
+    values = {
+        name: each["MetricTransformations"][0]["MetricValue"] for name, each in FILTERS.items()
+    }
+    fields = {value.removeprefix("$.") for value in values.values() if value != "1"}
+    assert fields == {"usd", "first_byte_ms"}
+    assert fields <= line.keys()
+
+
+def test_alarms_and_dashboard_are_of_the_metrics() -> None:
+    alarms = of_type("CloudWatch::Alarm")
+    assert len(alarms) == len(ALERTS)
+    [dashboard] = of_type("CloudWatch::Dashboard").values()
+    body = json.loads(dashboard["DashboardBody"].replace("${AWS::StackName}", "s"))
+    shown = {row[1] for each in body["widgets"] for row in each["properties"]["metrics"]}
+    text = json.dumps(alarms, default=str)
+    alarmed = set(re.findall(r'"MetricName": "(\w+)"', text))
+    assert shown == {*NAMES.values()}
+    assert alarmed == shown - {"FirstByteMs"}
+
+
+def test_nothing_is_made_without_an_address() -> None:
+    kinds = ("AWS::Logs::MetricFilter", "AWS::Logs::Query", "AWS::CloudWatch", "AWS::SNS")
+    made = [each for each in RESOURCES.values() if each["Type"].startswith(kinds)]
+    assert len(made) == len(FILTERS) + len(ALERTS) + 3
+    assert {each["Condition"] for each in made} == {"HasAlarms"}
+
+
+def test_query_of_insights_asks_for_fields_of_a_line(write: Any) -> None:
+    line = write(ANSWER)
+    line |= {f"tokens.{name}": count for name, count in line["tokens"].items()}
+    [query] = of_type("Logs::QueryDefinition").values()
+    text = query["QueryString"]
+    names = re.findall(r"sum\(`?([\w.]+)`?\)|by (\w+), (\w+)|filter (\w+)|and (\w+) >", text)
+    fields = {name for found in names for name in found if name}
+    assert fields == {"path", "usd", "tokens.in", "tokens.cached", "tokens.out", "person", "gemini"}
+    assert fields <= line.keys()
 
 
 def test_alerts_have_rows_in_the_readme() -> None:

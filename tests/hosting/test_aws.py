@@ -32,6 +32,7 @@ OTHER_REGION = "us-east-1"
 LATER_REGION = "eu-west-1"
 TEAM_REGION = "eu-west-2"
 KEPT_REGION = "eu-west-3"
+ALARMS_REGION = "eu-north-1"
 STORE = "dynamodb://gemini-messages"
 TABLE = "AWS::DynamoDB::Table"
 NEEDED_TO_READ = {"secretsmanager:GetSecretValue", "ssm:GetParameter"}
@@ -279,6 +280,18 @@ def test_team_store_stays_when_it_is_given_up(home: Path, cloud: dict[str, str])
     assert statement["Resource"] == before["TableArn"]
     [table] = [r for r in stack.template["Resources"].values() if r["Type"] == TABLE]
     assert table["UpdateReplacePolicy"] == "Retain"
+
+
+def test_alarms_tell_an_address(home: Path, cloud: dict[str, str], lending: Deployed) -> None:
+    """Without one there is nobody to be told. moto's CloudFormation passes over metric filters,
+    alarms and queries: cfn-lint has looked at them."""
+    parameters = "PARAMETERS=AlarmEmail=bob@example.com MaxUsdPerHour=7"
+    stack = deploy(home, cloud, ALARMS_REGION, "SECRET_ARN=", parameters)
+    [receiver] = stack.client("sns").list_subscriptions()["Subscriptions"]
+    assert (receiver["Protocol"], receiver["Endpoint"]) == ("email", "bob@example.com")
+    given = {each["ParameterKey"]: each["ParameterValue"] for each in stack.stack["Parameters"]}
+    assert given["MaxUsdPerHour"] == "7"
+    assert lending.client("sns").list_topics()["Topics"] == []
 
 
 def test_osls_makes_the_same_team_store(home: Path, lending: Deployed) -> None:
