@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from translate.models import TABLE
 
-from . import routes
+from . import freezing, routes
 
 if TYPE_CHECKING:
     from .config import Settings
@@ -237,6 +237,7 @@ def start(settings: Settings) -> None:
     provider = "gcp.vertex_ai" if settings.is_vertex else "gcp.gemini"
     _pusher = Pusher(_open_otlp, provider)
     atexit.register(flush)
+    freezing.before(flush_invocation)
 
 
 def is_installed() -> bool:
@@ -255,6 +256,11 @@ def flush(seconds: float = FLUSH_SECONDS) -> None:
     """Have figures sent before the process ends, or is frozen."""
     if _pusher is not None:
         _pusher.flush(seconds)
+
+
+def flush_invocation(seconds: float) -> None:
+    """seconds: that the invocation may still take."""
+    flush(min(INVOCATION_SECONDS, seconds))
 
 
 def _open_otlp() -> Sink:

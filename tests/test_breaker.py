@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from proxy import freezing
 from proxy.team import breaker, tokens
 from proxy.team.breaker import CLOSE_SECONDS, DOWN_SECONDS, MAX_TRIES, MAX_WAITING, Breaker
 from proxy.team.stores import Entry, Hold, StoreError, Usage
@@ -47,8 +49,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def still(store: SqliteStore, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Breaker:
-    """Without a thread."""
+    """Without a thread, and the only one there is."""
     monkeypatch.setattr(Breaker, "_watch", lambda breaker: None)
+    monkeypatch.setattr(breaker, "started", weakref.WeakSet())
     return Breaker(store, clock)
 
 
@@ -171,7 +174,7 @@ def test_what_cannot_be_settled_holds_up_no_other(
     still: Breaker, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[str] = []
-    monkeypatch.setattr(breaker.log, "error", lambda text, *more: lines.append(text % more))
+    monkeypatch.setattr(breaker.log, "error", lines.append)
     settle = store.settle
 
     def refuse(hold: Hold, now: int) -> None:
@@ -186,7 +189,7 @@ def test_what_cannot_be_settled_holds_up_no_other(
         assert not lines
         still.retry()
     assert used(store)[1] == 7
-    assert (still.waiting, lines) == (0, [breaker.LOST % "too large"])
+    assert (still.waiting, lines) == (0, [breaker.LOST])
     still.retry()
     assert still.error == ""
 
@@ -194,7 +197,7 @@ def test_what_cannot_be_settled_holds_up_no_other(
 def test_end_of_the_process_settles_what_waits(
     still: Breaker, store: SqliteStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    breaker.close_all()
+    breaker.settle_all()
     for number in range(3):
         still.settle_later(ended(number), ended(number))
     settle = store.settle
@@ -204,14 +207,22 @@ def test_end_of_the_process_settles_what_waits(
         clock.sleep(CLOSE_SECONDS / 2)
 
     monkeypatch.setattr(store, "settle", slow)
-    breaker.close_all()
+    breaker.settle_all()
     assert (still.waiting, used(store)) == (1, (10, 14))
+
+
+def test_end_of_an_invocation_settles_what_waits(still: Breaker, store: SqliteStore) -> None:
+    still.settle_later(ended(), ended())
+    freezing.prepare(lambda: CLOSE_SECONDS)
+    assert still.waiting == 1, "there is no time for it"
+    freezing.prepare(lambda: 60)
+    assert (still.waiting, used(store)) == (0, (5, 7))
 
 
 def test_end_of_the_process_waits_for_no_store(still: Breaker, down: Down) -> None:
     still.settle_later(ended(), ended())
     with down:
-        still.close()
+        still.settle_waiting()
     assert still.waiting == 1
 
 

@@ -134,6 +134,18 @@ def test_flush_sends_what_is_new_once() -> None:
     assert (len(sink.recorded), sink.exports) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "bound"), [(60, telemetry.INVOCATION_SECONDS), (1.5, 1.5), (-1.0, -1.0)]
+)
+def test_flush_behind_an_invocation_is_short(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, bound: float
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(telemetry, "flush", waits.append)
+    telemetry.flush_invocation(seconds)
+    assert waits == [bound]
+
+
 def test_figures_are_sent_after_a_while() -> None:
     sink = FakeSink()
     make_pusher(sink, 0.01).record(make_entry())

@@ -21,7 +21,7 @@ from typing import Any
 
 from translate import ApiError, sse
 
-from .. import config, cors, telemetry
+from .. import config, cors, freezing
 from . import event as events
 from .event import Head
 from .runtime_api import FAILURES, Invocation, ResponseStream, Runtime
@@ -157,7 +157,7 @@ def serve(runtime: Runtime, app: App) -> None:
         log.warning("%s: the answer could not be delivered: %r", invocation.id, error)
     finally:
         app_thread.abandon()
-    telemetry.flush(min(telemetry.INVOCATION_SECONDS, invocation.deadline - time.time()))
+    freezing.prepare(lambda: invocation.deadline - time.time())
 
 
 def answer(runtime: Runtime, invocation: Invocation, app_thread: AppThread) -> None:

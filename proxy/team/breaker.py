@@ -1,8 +1,8 @@
 """A store that may be down: it is left alone for a while then, so that nobody waits for it, and
 what has ended meanwhile is settled when it is back, whether requests come or not.
 
-A thread asks it every DOWN_SECONDS, for as long as it is down or something waits. Where a process
-is frozen between requests, as on AWS Lambda, that thread goes on with the next request.
+A thread asks it every DOWN_SECONDS, for as long as it is down or something waits, and so does the
+end of the process. On AWS Lambda the end of each invocation does: the thread is frozen there.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .. import clock
-from .stores import Hold, Outcome, Store, StoreError
+from .. import clock, freezing
+from .stores import STORE_SECONDS, Hold, Outcome, Store, StoreError
 
 T = TypeVar("T")
 
@@ -36,9 +36,9 @@ others for good."""
 
 CLOSE_SECONDS = 1
 """For all that waits, when the process ends: Cloud Run allows 10 s, and the answers under way have
-had PROXY_STOP_SECONDS of them."""
+had PROXY_STOP_SECONDS of them. And behind an invocation on AWS Lambda, whose time is billed."""
 
-LOST = "What a request took could not be written to the store: %s"
+LOST = "What a request took could not be written to the store, which takes others."
 
 DOWN_ENTRY = {"message": "The store of the budgets cannot be asked.", "store": "down"}
 """In the log, for alerts. Without a reason, in which an SDK may quote what it was given."""
@@ -112,11 +112,12 @@ class Breaker:
             except StoreError:
                 return  # in `error`; the next time, then
 
-    def close(self) -> None:
-        """At the end of the process: once more."""
-        self._retries_until = self._seconds() + CLOSE_SECONDS
+    def settle_waiting(self) -> None:
+        """Once more, for CLOSE_SECONDS and what the store then takes, while the process can."""
         if self._waiting:
+            self._retries_until = self._seconds() + CLOSE_SECONDS
             self.retry()
+            self._retries_until = math.inf
 
     def _ask(
         self, verb: Callable[..., T], *given: object, is_probe: bool = False, is_due: bool = False
@@ -166,7 +167,7 @@ class Breaker:
             if ended.tries < MAX_TRIES:
                 self._waiting.append(ended)
             else:
-                log.error(LOST, error)
+                log.error(LOST)
             self._note(error)
             raise
 
@@ -191,9 +192,12 @@ class Breaker:
 started: weakref.WeakSet[Breaker] = weakref.WeakSet()
 
 
-def close_all() -> None:
-    for breaker in list(started):
-        breaker.close()
+def settle_all(seconds: float = math.inf) -> None:
+    """seconds: that there are for it. With too few nothing is begun."""
+    if seconds > CLOSE_SECONDS + 2 * STORE_SECONDS:
+        for breaker in list(started):
+            breaker.settle_waiting()
 
 
-atexit.register(close_all)
+atexit.register(settle_all)
+freezing.before(settle_all)
