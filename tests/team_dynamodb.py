@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,7 @@ from moto.core.models import botocore_stubber
 from moto.dynamodb.models import DynamoDBBackend
 
 from proxy.team.stores.dynamodb import DynamoStore
+from tests import servers
 from tests.team_clock import Clock
 
 TABLE = "team"
@@ -74,6 +76,26 @@ class Dynamo:
 
     def close(self) -> None:
         self._stack.close()
+
+
+def environ(url: str) -> dict[str, str]:
+    """Of a process that finds the table at this address."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "nothing",
+        "NO_PROXY": "127.0.0.1",
+    }
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[str]:
+    """As `Dynamo.serve`, in a process of its own: it does not share a core with who asks it."""
+    port = servers.free_port()
+    command = (sys.executable, "-m", "tests.team_dynamodb", str(port))
+    with servers.running(command, None, f"http://127.0.0.1:{port}") as url:
+        yield url
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -152,3 +174,8 @@ def isolated() -> Iterator[None]:
         for verb in ("transact_write_items", "update_item", "get_item", "query"):
             patch.setattr(DynamoDBBackend, verb, one_by_one(getattr(DynamoDBBackend, verb)))
         yield
+
+
+if __name__ == "__main__":
+    with contextlib.closing(Dynamo(Path())):
+        ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

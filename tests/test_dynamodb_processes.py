@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import team_processes
-from tests.team_dynamodb import REGION, Dynamo
+from tests.team_dynamodb import Dynamo, environ
 
 OPENING = """
 from proxy.team.stores.dynamodb import DynamoStore
@@ -28,13 +28,5 @@ def backend(tmp_path: Path) -> Iterator[Dynamo]:
 def test_sums_of_many_processes_are_exact(backend: Dynamo) -> None:
     """Complaint 3: counters drift apart elsewhere."""
     with backend.serve() as url:
-        environ = {
-            **os.environ,
-            "AWS_ENDPOINT_URL": url,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "nobody",
-            "AWS_SECRET_ACCESS_KEY": "nothing",
-            "NO_PROXY": "127.0.0.1",
-        }
-        admitted = team_processes.run(OPENING, environ)
+        admitted = team_processes.run(OPENING, {**os.environ, **environ(url)})
     team_processes.check(backend.open(), *admitted)
