@@ -6,6 +6,7 @@ and its callers say to each other.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 import time
@@ -31,7 +32,8 @@ class Throttled(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """How a function is configured. task: the unpacked zip. timeout: seconds."""
+    """How a function is configured. task: the unpacked zip. timeout: seconds. freezes: whether its
+    processes stand still between requests, as AWS's do; not on Windows."""
 
     task: Path
     interpreter: str
@@ -39,6 +41,7 @@ class Settings:
     timeout: float = 900.0
     concurrency: int = 10
     most_bytes: int = MOST_STREAM_BYTES
+    freezes: bool = False
     log: IO[str] | None = None
 
     def command(self) -> list[str]:
@@ -74,6 +77,7 @@ class Environment:
     """One process and its Runtime API; it serves one invocation at a time."""
 
     def __init__(self, settings: Settings) -> None:
+        self._freezes = settings.freezes
         self._api = RuntimeApi(settings.most_bytes)
         self._api.on_done = self._become_idle
         self._api.on_init_error = self._note_init_error
@@ -102,6 +106,8 @@ class Environment:
         self._clock.start()
         if self.is_gone:
             self._end(self._why_gone())
+        if self._freezes:
+            self.process.send_signal(signal.SIGCONT)
         self._api.invoke(invocation)
 
     def has_answered(self) -> bool:
@@ -114,6 +120,8 @@ class Environment:
     def _become_idle(self, done: Invocation) -> None:
         """The runtime asks for work: what it had is done, answered or not."""
         self._end("Runtime.NoResponse")
+        if self._freezes:
+            self.process.send_signal(signal.SIGSTOP)
         self.is_busy = False
 
     def _note_init_error(self, error: Any) -> None:
