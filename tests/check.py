@@ -79,7 +79,7 @@ CLOUDS = Part(
     "clouds",
     130,
     "gcloud, SAM, osls and the AWS CLI as far as they go; the zip for Lambda",
-    "tests/hosting/test_*.py tests/test_lambda_*.py tests/test_rie.py tests/e2e/test_lambda.py",
+    "tests/hosting/test_*.py tests/test_lambda_*.py tests/test_rie.py tests/e2e/test_lambda*.py",
     before=(("make", "--no-print-directory", ".venv-sam/done"),),
 )
 CLIENTS = Part(
