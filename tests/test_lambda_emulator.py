@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from tests.lambda_emulator.function_url import FunctionUrl
 from tests.lambda_emulator.invocations import Invocation
 from tests.lambda_emulator.runtime_api import ROOT, RuntimeApi
 from tests.servers import LOCAL
+from tests.team_load import until
 
 INIT_ERROR = """#!/bin/sh
 exec "$1" -c "
@@ -32,13 +35,12 @@ def start(tmp_path: Path) -> Iterator[Callable[..., FunctionUrl]]:
     """A function whose wrapper is a given script."""
     servers = []
 
-    def run(script: str, timeout: float = 30.0) -> FunctionUrl:
+    def run(script: str, timeout: float = 30.0, *, freezes: bool = False) -> FunctionUrl:
         wrapper = tmp_path / "bootstrap"
         wrapper.write_text(script)
         wrapper.chmod(0o755)
-        servers.append(
-            FunctionUrl(Function(Settings(tmp_path, sys.executable, WRAPPER, timeout=timeout)))
-        )
+        settings = Settings(tmp_path, sys.executable, WRAPPER, timeout=timeout, freezes=freezes)
+        servers.append(FunctionUrl(Function(settings)))
         return servers[-1]
 
     yield run
@@ -83,6 +85,18 @@ STREAMING = {
     "Content-Type": "application/vnd.awslambda.http-integration-response",
     "Transfer-Encoding": "chunked",
 }
+
+
+ECHO = f"""#!/bin/sh
+exec "$1" -c "
+import os, urllib.request
+root = 'http://' + os.environ['AWS_LAMBDA_RUNTIME_API'] + '{ROOT}/invocation/'
+while True:
+    with urllib.request.urlopen(root + 'next') as event:
+        url = root + event.headers['Lambda-Runtime-Aws-Request-Id'] + '/response'
+    urllib.request.urlopen(url, b'done').close()
+"
+"""
 
 
 def scripted(body: str, headers: dict[str, str]) -> str:
@@ -152,3 +166,17 @@ def call(host: str, method: str, path: str, headers: dict[str, str]) -> tuple[in
         return answer.status, json.loads(answer.read()).get("errorType")
     finally:
         connection.close()
+
+
+def test_process_stands_still_between_two_requests(start: Callable[..., FunctionUrl]) -> None:
+    """It asks for the next one, and is stopped until there is one."""
+    server = start(ECHO, freezes=True)
+    for _ in range(2):
+        assert LOCAL.get(server.url, timeout=20).content == b"done"
+        (environment,) = server._server.function.environments
+        until(functools.partial(has_stopped, environment.process.pid))
+
+
+def has_stopped(process: int) -> bool:
+    """Since it was last found so."""
+    return os.WIFSTOPPED(os.waitpid(process, os.WUNTRACED | os.WNOHANG)[1])
