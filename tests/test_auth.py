@@ -1,5 +1,6 @@
 """proxy/auth.py: whose key goes to Google, and who is refused."""
 
+import hmac
 import re
 from typing import Any
 
@@ -191,6 +192,22 @@ def test_a_servers_keys_are_tried_in_their_order() -> None:
     settings = read({"GEMINI_API_KEY": " new, old ,"})
     caller = authenticate(Headers(HOST), LOCAL, settings)
     assert [key.value for key in caller.keys] == ["new", "old"]
+
+
+def test_shared_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each credential with all of it."""
+    compared: list[tuple[bytes, bytes]] = []
+    compare = hmac.compare_digest
+
+    def spy(presented: bytes, secret: bytes) -> bool:
+        compared.append((presented, secret))
+        return compare(presented, secret)
+
+    monkeypatch.setattr(hmac, "compare_digest", spy)
+    headers = Headers({**bearer("tokem"), "x-api-key": "t"})
+    with pytest.raises(ApiError):
+        authenticate(headers, REMOTE, read(WITH_TOKEN))
+    assert compared == [(b"tokem", b"token"), (b"t", b"token")]
 
 
 def test_a_caller_id_does_not_reveal_the_key() -> None:
