@@ -92,7 +92,7 @@ raise-clients:  ## pin the newest Claude Code, and the newest of each other clie
 	.venv-clients/bin/pip freeze > tests/e2e/clients/requirements.txt
 
 # Hosting. What each line does, and what it costs: "Hosting" in README.md.
-.PHONY: setup-gcp deploy-gcp monitor-gcp setup-aws deploy-aws check-aws-args token
+.PHONY: setup-gcp deploy-gcp monitor-gcp setup-aws deploy-aws check-aws-args token rotate-gcp rotate-aws
 
 .venv-sam/done:
 	test -x .venv-sam/bin/pip || $(PYTHON) -m venv --clear .venv-sam
@@ -240,6 +240,27 @@ token: .venv/run  ## print an access token, once: PROJECT=... or REGION=... (AWS
 		secret=$$(printf %s "$$held" | $(BIN)/python -c '$(SECRET_FIELD)')) && \
 	PROXY_SECRET="$$secret" $(BIN)/python -m proxy token create --person '$(NAME)' --plan '$(PLAN)' \
 		$(if $(GROUP),--group '$(GROUP)') $(if $(DAYS),--days '$(DAYS)')
+
+# SECRET=GEMINI_API_KEY puts the one of the environment before the old one, PROXY_SECRET a new one;
+# with DROP=yes the newest stays alone. PROXY_TOKEN is replaced. See "Secrets" in DEPLOYMENT.md.
+SECRET =
+DROP =
+NEXT = $(PYTHON) deploy/rotate.py $(SECRET) $(DROP:%=--drop)
+GCP_NAME = $(shell echo $(SECRET) | tr A-Z_ a-z-)
+
+rotate-gcp:  ## a new value of SECRET=...: PROJECT=..., DROP=yes leaves it alone; then deploy
+	$(call need,PROJECT SECRET)
+	$(NEED_PYTHON)
+	@held=$$(gcloud secrets versions access latest --secret $(GCP_NAME) --project $(PROJECT)) && \
+	next=$$(printf %s "$$held" | $(NEXT)) && \
+	printf %s "$$next" | gcloud secrets versions add $(GCP_NAME) --data-file - --project $(PROJECT)
+
+rotate-aws:  ## the same on AWS: REGION=... SECRET=..., DROP=yes
+	$(call need,REGION SECRET)
+	$(NEED_PYTHON)
+	@held=$$($(AWS_SECRET)) && next=$$(printf %s "$$held" | $(NEXT) --field) && \
+	printf %s "$$next" | aws secretsmanager put-secret-value --region $(REGION) --secret-id gemini-messages \
+		--secret-string file:///dev/stdin --query VersionId --output text
 
 # AWS Lambda
 

@@ -18,6 +18,7 @@ from typing import Any
 import boto3
 import pytest
 
+from deploy.rotate import SIGNING
 from proxy import config
 from proxy.team.stores.dynamodb import ACTIONS
 from tests import servers
@@ -246,6 +247,16 @@ def test_server_key_can_be_withdrawn(taken_back: Deployed) -> None:
     assert variables["ANTHROPIC_DEFAULT_OPUS_MODEL"] == ""
     # What is not named keeps its value.
     assert variables["GEMINI_FALLBACK_MODELS"] == "gemini-3.8-flash,gemini-3.6-flash"
+
+
+def test_secret_is_rotated_in_its_place(cloud: dict[str, str]) -> None:
+    for arguments in (("setup-aws", f"GEMINI_API_KEY={KEY}"), ("rotate-aws", f"SECRET={SIGNING}")):
+        made = tools.run(["make", *arguments, f"REGION={LATER_REGION}"], ROOT, cloud)
+        assert made.returncode == 0, made.stderr
+    stack = Deployed(cloud["AWS_ENDPOINT_URL"].replace("localhost", "127.0.0.1"), LATER_REGION)
+    answer = stack.client("secretsmanager").get_secret_value(SecretId="gemini-messages")
+    secret = json.loads(answer["SecretString"])
+    assert (secret["GEMINI_API_KEY"], len(secret[SIGNING])) == (KEY, 43)
 
 
 def test_team_store_is_made_and_may_be_used(home: Path, cloud: dict[str, str]) -> None:
