@@ -92,7 +92,7 @@ raise-clients:  ## pin the newest Claude Code, and the newest of each other clie
 	.venv-clients/bin/pip freeze > tests/e2e/clients/requirements.txt
 
 # Hosting. What each line does, and what it costs: "Hosting" in README.md.
-.PHONY: setup-gcp deploy-gcp monitor-gcp setup-aws deploy-aws check-aws-args token rotate-gcp rotate-aws
+.PHONY: setup-gcp deploy-gcp rollback-gcp monitor-gcp setup-aws deploy-aws check-aws-args token rotate-gcp rotate-aws
 
 .venv-sam/done:
 	test -x .venv-sam/bin/pip || $(PYTHON) -m venv --clear .venv-sam
@@ -200,6 +200,19 @@ monitor-gcp:  ## metrics from the log, alerts and a dashboard: PROJECT=... (CHAN
 	found=$$(gcloud monitoring dashboards list --filter 'displayName=gemini-messages' \
 		--format 'value(name)' --project $(PROJECT)) && { test "$$found" || \
 		gcloud monitoring dashboards create --config-from-file $(MONITORING)/dashboard.yaml --project $(PROJECT); }
+
+# The one before the newest; a --limit would cut before it sorts. Later deployments get no traffic
+# until REVISION=LATEST.
+PREVIOUS = gcloud run revisions list --service messages --sort-by '~metadata.creationTimestamp' \
+	--format 'value(metadata.name)' --project $(PROJECT) --region $(REGION) | sed -n 2p
+REVISION =
+
+rollback-gcp:  ## back to the revision before, or to REVISION=...: PROJECT=... REGION=...
+	$(call need,PROJECT REGION)
+	@revision=$(or $(REVISION),$$($(PREVIOUS))) && \
+	{ test "$$revision" || { echo 'There is no revision before.'; exit 1; }; } && \
+	gcloud run services update-traffic messages --to-revisions "$$revision=100" \
+		--project $(PROJECT) --region $(REGION)
 
 # One secret holds all of them, so that there is one to rotate.
 NEW_SECRET = $(PYTHON) -c 'import json, os, secrets; new = lambda: secrets.token_urlsafe(32); \

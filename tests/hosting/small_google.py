@@ -57,6 +57,7 @@ class SmallGoogle:
         self.policies: list[Json] = []
         self.dashboards: list[Json] = []
         self.asked = ""
+        self.revisions = 1
         self.unknown: list[str] = []
 
     def environ(self, home: Path, port: int) -> dict[str, str]:
@@ -134,6 +135,27 @@ def _put_dashboard(google: SmallGoogle, body: bytes) -> Json:
     return google.dashboards[-1]
 
 
+def _revisions(google: SmallGoogle, _: bytes) -> Json:
+    """The oldest first, as nobody has promised."""
+    revisions = [
+        {
+            "apiVersion": "serving.knative.dev/v1",
+            "kind": "Revision",
+            "metadata": {
+                "name": f"messages-{number}",
+                "namespace": "1",
+                "creationTimestamp": f"2026-11-{number:02}T00:00:00Z",
+                "labels": {"serving.knative.dev/service": "messages"},
+            },
+            "spec": {"containers": [{"image": "image"}]},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+        }
+        for number in range(1, google.revisions + 1)
+    ]
+    kind = {"apiVersion": "serving.knative.dev/v1", "kind": "RevisionList"}
+    return {**kind, "metadata": {}, "items": revisions}
+
+
 def _always(answer: Json) -> Callable[[SmallGoogle, bytes], Json | None]:
     return lambda _google, _body: answer
 
@@ -149,6 +171,7 @@ REPLIES: dict[str, Callable[[SmallGoogle, bytes], Json | None]] = {
     r"POST storage/upload/.*": _upload,
     r"POST y-run/v2/.*/builds:submit": _submit,
     r"GET y-run/apis/.*/services/messages": _service,
+    r"GET y-run/apis/.*/revisions": _revisions,
     r"POST y-run/apis/.*/services": _deploy,
     r"PUT y-run/apis/.*/services/messages": _deploy,
     r"GET logging/v2/projects/x/metrics/.*": _metric,

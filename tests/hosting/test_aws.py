@@ -34,6 +34,7 @@ LATER_REGION = "eu-west-1"
 TEAM_REGION = "eu-west-2"
 KEPT_REGION = "eu-west-3"
 ALARMS_REGION = "eu-north-1"
+BACK_REGION = "us-east-2"
 STORE = "dynamodb://gemini-messages"
 TABLE = "AWS::DynamoDB::Table"
 NEEDED_TO_READ = {"secretsmanager:GetSecretValue", "ssm:GetParameter"}
@@ -257,6 +258,20 @@ def test_secret_is_rotated_in_its_place(cloud: dict[str, str]) -> None:
     answer = stack.client("secretsmanager").get_secret_value(SecretId="gemini-messages")
     secret = json.loads(answer["SecretString"])
     assert (secret["GEMINI_API_KEY"], len(secret[SIGNING])) == (KEY, 43)
+
+
+def test_earlier_version_is_deployed_again(home: Path, cloud: dict[str, str]) -> None:
+    """As after `git switch`: the same bytes are the same function, and parameters stay."""
+    built, seen = home / "build/lambda.zip", []
+    original = built.read_bytes()
+    for more in (b"", b"a later version", b""):
+        built.write_bytes(original + more)
+        given = [] if seen else ["PARAMETERS=OpusModel=gemini-4-neon"]
+        seen.append(deploy(home, cloud, BACK_REGION, "SECRET_ARN=", *given).function)
+    first, later, last = (function["CodeSha256"] for function in seen)
+    assert first == last != later
+    variables = seen[-1]["Environment"]["Variables"]
+    assert variables["ANTHROPIC_DEFAULT_OPUS_MODEL"] == "gemini-4-neon"
 
 
 def test_team_store_is_made_and_may_be_used(home: Path, cloud: dict[str, str]) -> None:
