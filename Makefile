@@ -122,6 +122,9 @@ STORE =
 IS_FIRESTORE = $(if $(STORE),$(or $(filter firestore,$(STORE)),$(error STORE may be firestore, or nothing)))
 COLLECTION = team
 STORE_URL = firestore://$(PROJECT)/$(COLLECTION)
+# Of the service: how large, and how many ("Sizing" in DEPLOYMENT.md).
+MEMORY = 1Gi
+INSTANCES = 5
 ACCOUNT = gemini-messages@$(PROJECT).iam.gserviceaccount.com
 APIS = iam run cloudbuild artifactregistry secretmanager $(if $(IS_VERTEX),aiplatform) $(IS_FIRESTORE)
 PROJECT_NUMBER = $$(gcloud projects describe $(PROJECT) --format 'value(projectNumber)')
@@ -169,8 +172,8 @@ deploy-gcp:  ## to Cloud Run: PROJECT=... REGION=..., after setup-gcp
 		--project $(PROJECT) --region $(REGION) --service-account $(ACCOUNT) \
 		$(if $(SECRETS),--set-secrets $(SECRETS),--clear-secrets) \
 		--set-env-vars '^;^THREADS=256$(if $(IS_VERTEX),;GEMINI_BACKEND=vertex)$(if $(IS_FIRESTORE),;PROXY_STORE=$(STORE_URL))$(if $(PLANS),;PROXY_PLANS=$(PLANS))$(if $(SETTINGS),;$(SETTINGS))' \
-		--concurrency 250 --timeout 3600 --cpu 1 --memory 1Gi --cpu-boost --execution-environment gen2 \
-		--min-instances 0 --max-instances 5 --no-invoker-iam-check
+		--concurrency 250 --timeout 3600 --cpu 1 --memory $(MEMORY) --cpu-boost --execution-environment gen2 \
+		--min-instances 0 --max-instances $(INSTANCES) --no-invoker-iam-check
 
 # Metrics from the log are created or replaced; what reads them is left as it is once it is there.
 MONITORING = deploy/monitoring

@@ -1,4 +1,4 @@
-"""README's hosting part: its commands, names and numbers are what is deployed."""
+"""README's hosting part and DEPLOYMENT.md: commands, names and numbers are what is deployed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from tests.hosting import tools
 from tests.hosting.test_settings import loaded
 from tests.servers import ROOT
 
-HOSTING = (ROOT / "README.md").read_text().split("\n## Hosting\n")[1].split("\n## ")[0]
+README = (ROOT / "README.md").read_text().split("\n## Hosting\n")[1].split("\n## ")[0]
+HOSTING = f"{README}\n{(ROOT / 'DEPLOYMENT.md').read_text()}"
 MAKEFILE = (ROOT / "Makefile").read_text()
 TEMPLATE = loaded("template.yaml")
 SERVICE: Any = yaml.safe_load((ROOT / "service.yaml").read_text())["spec"]["template"]
