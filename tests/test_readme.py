@@ -11,7 +11,16 @@ from proxy.payers import Counting
 from proxy.team import budget, holds, metrics, opening, overlap, plans, refusals, roster
 from proxy.team.client_budget import THRESHOLDS
 from proxy.team.stores import dynamodb, firestore
-from proxy.web import home, id_token, oidc, oidc_provider, session, sign_in, team_actions, team_page
+from proxy.web import (
+    blocks,
+    id_token,
+    oidc,
+    oidc_provider,
+    session,
+    sign_in,
+    team_actions,
+    team_page,
+)
 from tests.e2e import claude_code
 from tests.servers import ROOT
 from translate.models import (
@@ -146,7 +155,7 @@ def test_the_first_screen_says_what_how_and_where() -> None:
 @pytest.mark.parametrize("number", range(3))
 def test_what_to_set_is_what_the_page_says(number: int) -> None:
     """In bash, PowerShell and settings.json."""
-    block = home.blocks("http://127.0.0.1:8080", "your-gemini-api-key")[number]
+    block = blocks.blocks("http://127.0.0.1:8080", "your-gemini-api-key")[number]
     assert "".join(f"\n    {line}" for line in block.text.splitlines()) in README
 
 

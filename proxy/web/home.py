@@ -6,7 +6,6 @@ Who may see what of it is main.py's to know.
 from __future__ import annotations
 
 import functools
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from translate.models import Model, Platform, Price, Rates
 from .. import __version__, log_text
 from ..config import Settings
 from . import render
+from .blocks import blocks
 
 ROW_TIME = "%H:%M:%S"
 
@@ -43,14 +43,6 @@ LOCAL = Credential(
     "anything",
     "This server has a key of its own, for programs on this machine: any token will do.",
 )
-
-
-class Block(NamedTuple):
-    """Something to copy. place: where it belongs."""
-
-    title: str
-    place: str
-    text: str
 
 
 class Endpoint(NamedTuple):
@@ -106,24 +98,6 @@ def _credential(settings: Settings) -> Credential:
     if settings.takes_tokens:
         return TOKEN
     return LOCAL if settings.api_keys or settings.is_vertex else OWN_KEY
-
-
-def blocks(url: str, token: str) -> list[Block]:
-    """How to point Claude Code at a URL, on each system."""
-    variables = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_AUTH_TOKEN": token}
-    shell = [f"export {name}={value}" for name, value in variables.items()]
-    power_shell = [f'$env:{name} = "{value}"' for name, value in variables.items()]
-    code = [{"name": name, "value": value} for name, value in variables.items()]
-    return [
-        Block("bash, zsh", "Linux, macOS, WSL", "\n".join([*shell, "claude"])),
-        Block("PowerShell", "Windows", "\n".join([*power_shell, "claude"])),
-        Block("settings.json", "~/.claude/settings.json", json.dumps({"env": variables}, indent=2)),
-        Block(
-            "VS Code",
-            "its settings.json",
-            json.dumps({"claudeCode.environmentVariables": code}, indent=2),
-        ),
-    ]
 
 
 def _classes(settings: Settings, platform: Platform, today: str) -> dict[Model, list[str]]:
