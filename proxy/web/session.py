@@ -8,6 +8,7 @@ Origin), with a text that is signed for the session that it was made in.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,8 @@ from werkzeug.http import dump_cookie
 from translate import ApiError
 
 from .. import cors
-from ..team.tokens import Token
+from ..team import tokens
+from ..team.tokens import BadToken, Token
 from .page import PageRequest
 
 MAX_SECONDS = 8 * 3_600
@@ -54,7 +56,8 @@ OLD_FORM = "The form is not of this session: open the page again, and repeat wha
 @dataclass(frozen=True)
 class Session:
     """Of a person who is signed in. ids, issued: of the token they have signed in with, see
-    tokens.Token. started, expires: Unix seconds. nonce: no other session has it."""
+    tokens.Token. started, expires, token_expires: Unix seconds. nonce: no other session has it.
+    secret: the fingerprint of what has signed the token, or would."""
 
     ids: tuple[str, ...]
     person: str
@@ -63,7 +66,9 @@ class Session:
     issued: int
     started: int
     expires: int
+    token_expires: int
     nonce: str
+    secret: str
 
     @property
     def token(self) -> Token:
@@ -80,19 +85,34 @@ class Account(NamedTuple):
 
 
 class Sessions:
-    """Signs and reads them. keys: any may have signed, the first signs. shared_token: PROXY_TOKEN;
+    """Signs and reads them. keys: any may have signed, the first signs. A session ends when the
+    secret is gone that has signed its token. shared_token: PROXY_TOKEN;
     who has signed in with one that was replaced is not signed in any more."""
 
     def __init__(self, keys: Sequence[str], shared_token: str) -> None:
         self._keys = list(reversed(keys))  # as itsdangerous has them: the last signs
+        self._fingerprints = {fingerprint(key): key for key in self._keys}
         kind = hashlib.sha256(shared_token.encode()).hexdigest()
         self._serializer = serializer(keys, SALT + kind)
 
-    def start(self, token: Token, now: int) -> Session:
+    def start(self, token: Token, now: int, text: str = "") -> Session:
+        """text: of the token; "" for one that nobody has presented."""
         expires = min(now + MAX_SECONDS, token.expires)
         nonce = secrets.token_urlsafe(12)
         names = token.ids, token.person, token.plan, token.group
-        return Session(*names, token.issued, now, expires, nonce)
+        secret = fingerprint(self._signer(text, now))
+        return Session(*names, token.issued, now, expires, token.expires, nonce, secret)
+
+    def secret(self, session: Session) -> str:
+        """What has signed the token that a session began with."""
+        return self._fingerprints[session.secret]
+
+    def _signer(self, text: str, now: int) -> str:
+        for key in self._keys:
+            with contextlib.suppress(BadToken):
+                tokens.verify(text, [key], now)
+                return key
+        return self._keys[-1]
 
     def read(self, request: PageRequest, now: int) -> Session | None:
         """None for whatever is not one of ours, or has ended."""
@@ -104,7 +124,8 @@ class Sessions:
         except BadData:
             return None
         session = Session(**{**fields, "ids": tuple(fields["ids"])})
-        return session if session.expires > now else None
+        is_good = session.expires > now and session.secret in self._fingerprints
+        return session if is_good else None
 
     def cookie(self, session: Session, request: PageRequest, now: int) -> str:
         """The header Set-Cookie that signs in."""
@@ -131,6 +152,11 @@ class Sessions:
 
     def _csrf_signer(self) -> Signer:
         return Signer(self._keys, CSRF_SALT, key_derivation="hmac", digest_method=hashlib.sha256)
+
+
+def fingerprint(secret: str) -> str:
+    """No way back to a secret."""
+    return hashlib.sha256(f"gemini-messages.fingerprint.{secret}".encode()).hexdigest()[:8]
 
 
 def end_cookie(request: PageRequest) -> str:

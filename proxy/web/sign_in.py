@@ -139,7 +139,7 @@ def _sign_in(site: Site, request: PageRequest) -> Page:
     target, text = local_page(form.get("next", "")), spelling.unquote(form.get("token", "").strip())
     seconds = failures.wait(address, now)
     if (not seconds or tokens.is_token(text)) and (payer := _payer(site, text)):
-        return start(site, request, payer, target)
+        return start(site, request, payer, target, text=text)
     failures.add(address, now)
     if not seconds:
         return sign_in_form(site, target, BAD_TOKEN, 401)
@@ -147,12 +147,20 @@ def _sign_in(site: Site, request: PageRequest) -> Page:
     return page._replace(headers={**page.headers, "Retry-After": str(seconds)})
 
 
-def start(site: Site, request: PageRequest, payer: MemberPayer, target: str, *cookies: str) -> Page:
-    """Sign in, and show the page that was wanted. cookies: more headers Set-Cookie."""
+def start(
+    site: Site,
+    request: PageRequest,
+    payer: MemberPayer,
+    target: str,
+    *cookies: str,
+    text: str = "",
+) -> Page:
+    """Sign in, and show the page that was wanted. cookies: more headers Set-Cookie. text: of the
+    token that was presented, "" for none."""
     assert site.sessions is not None
     now, token = clock.now(), payer.member.token
     request.log_entry.set_caller(f"token-{token.id}", payer.person, payer.plan)
-    cookie = site.sessions.cookie(site.sessions.start(token, now), request, now)
+    cookie = site.sessions.cookie(site.sessions.start(token, now, text), request, now)
     return redirect(target, cookie, *cookies)
 
 
