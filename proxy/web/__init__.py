@@ -10,13 +10,16 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import re
 from pathlib import Path
 from urllib.parse import quote
 
 import jinja2
 
 FOLDER = Path(__file__).parent / "templates"
-STYLE = (FOLDER / "style.css").read_text("utf-8")
+STYLE = re.sub(r"\s*([{};,])\s*", r"\1", (FOLDER / "style.css").read_text("utf-8"))
+"""Without white space that means nothing: it is in each page."""
+
 SCRIPT = (FOLDER / "copy.js").read_text("utf-8")
 ICON = f"data:image/svg+xml,{quote((FOLDER / 'icon.svg').read_text('utf-8').strip())}"
 """In the page: a browser would ask for /favicon.ico otherwise, a 404 in the log for each visit."""
