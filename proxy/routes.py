@@ -25,6 +25,8 @@ CLIENT_USAGE = "/api/oauth/usage"
 STATUS_LINE = "/statusline.py"
 TEAM_PAGE = "/team"
 METRICS = "/metrics"
+OWN_TOKEN = "/token"
+MANAGED_SETTINGS = "/managed-settings.json"
 
 SIGN_IN = "/sign-in"
 SIGN_OUT = "/sign-out"
@@ -41,6 +43,8 @@ READ = ("GET", "HEAD")
 PAGES = {
     **dict.fromkeys((USAGE, USAGE_PAGE, USAGE_CSV, CLIENT_USAGE, STATUS_LINE, METRICS), READ),
     **dict.fromkeys((OIDC, OIDC_CALLBACK), ("GET",)),
+    MANAGED_SETTINGS: READ,
+    OWN_TOKEN: (*READ, "POST"),
     SIGN_IN: (*READ, "POST"),
     SIGN_OUT: ("POST",),
     TEAM_PAGE: (*READ, "POST"),

@@ -130,7 +130,12 @@ class Site:
 
 
 def show_home(site: Site, request: PageRequest) -> Page:
-    """How to use this server; for a person at this machine also what it has done."""
+    """How to use this server. For a team that signs in: for its people. Without, for a person at
+    this machine also what it has done."""
+    if site.sessions is not None:
+        from . import set_up_site
+
+        return set_up_site.show(site, request)
     body = home.home(
         site.settings,
         site.gemini.platform,
@@ -175,6 +180,20 @@ def show_usage_csv(site: Site, request: PageRequest) -> Page:
     from . import usage_site
 
     return usage_site.show_csv(site.visitor(request).payer, request, clock.now())
+
+
+def show_own_token(site: Site, request: PageRequest) -> Page:
+    """How to use this server, with a token for who is signed in."""
+    from . import set_up_site
+
+    return set_up_site.show_token(site, request)
+
+
+def show_managed_settings(site: Site, request: PageRequest) -> Page:
+    """A file for who sets up a team's machines."""
+    from . import set_up_site
+
+    return set_up_site.show_managed_settings(site, request)
 
 
 def show_sign_in(site: Site, request: PageRequest) -> Page:
@@ -237,6 +256,8 @@ PAGES: dict[str, Callable[[Site, PageRequest], Page]] = {
     routes.STATUS_LINE: show_status_line,
     routes.USAGE_PAGE: show_usage_page,
     routes.USAGE_CSV: show_usage_csv,
+    routes.OWN_TOKEN: show_own_token,
+    routes.MANAGED_SETTINGS: show_managed_settings,
     routes.SIGN_IN: show_sign_in,
     routes.SIGN_OUT: sign_out,
     routes.TEAM_PAGE: show_team,

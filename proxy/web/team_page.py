@@ -21,8 +21,8 @@ from ..team.token_registry import Act, Registry
 from ..team.tokens import NAME
 from ..team.windows import Period
 from . import render, team_actions
-from .budgets import ALMOST, NAMES
 from .blocks import blocks
+from .budgets import ALMOST, NAMES
 from .session import Account
 from .team_actions import DAYS, DONE, GRACE_DAYS, Action, Done, moment
 from .usage_page import BAD_FIND, BAD_SORT, FIND, MAX_FIND
