@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run emulator demo test golden faults bench-team screenshots quick check check-all format hooks clean
+.PHONY: help run emulator demo demo-team test golden faults bench-team screenshots quick check check-all format hooks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ emulator: .venv/run  ## a local Gemini on port 9000, for trying things without a
 
 demo: .venv/run  ## a whole conversation without a key; DEMO_ONCE=1 ends after it
 	@$(BIN)/python tests/demo.py $(if $(DEMO_ONCE),--once)
+
+demo-team: .venv/run  ## a team's server to click through, without a key or an account
+	@$(BIN)/python tests/demo_team.py
 
 test: .venv/dev  ## run the tests, or some: make test ARGS=tests/test_stream.py
 	$(BIN)/pytest $(ARGS)

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -266,15 +267,20 @@ is_over = threading.Event()
 
 
 def main() -> None:
+    os._exit(run_until_signalled(lambda: _serve_and_play()))  # without waiting for the thread
+
+
+def run_until_signalled(work: Callable[[], None]) -> int:
     """Let a thread do it: a signal may come at any moment, even between the start of a process and
-    the line that notes it. Here it only sets a flag."""
+    the line that notes it. Here it only sets a flag. Returns the exit code, when all servers are
+    stopped; the thread may still be there."""
     signals: list[int] = []
     for number in END_SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, lambda number, _: signals.append(number))
     servers.output = open_log()
     failures: list[BaseException] = []
-    thread = threading.Thread(target=serve_and_play, args=(failures,), daemon=True)
+    thread = threading.Thread(target=attempt, args=(work, failures), daemon=True)
     thread.start()
     while thread.is_alive() and not signals:
         thread.join(POLL_SECONDS)
@@ -288,13 +294,13 @@ def main() -> None:
             code = FAILED
             report(failures[0], servers.output)
         sys.stdout.flush()
-    os._exit(code)  # without waiting for the thread
+    return code
 
 
-def serve_and_play(failures: list[BaseException]) -> None:
+def attempt(work: Callable[[], None], failures: list[BaseException]) -> None:
     """All of the demo. failures: gets the exception that ended it."""
     try:
-        _serve_and_play()
+        work()
     except BaseException as error:  # noqa: BLE001 - reported by main
         failures.append(error)
 
@@ -302,7 +308,7 @@ def serve_and_play(failures: list[BaseException]) -> None:
 def _serve_and_play() -> None:
     screen = make_screen(sys.stdout)
     screen.write(f"Starting the proxy, and a stand-in for Gemini. Their log: {servers.output}\n")
-    port = _port()
+    port = choose_port()
     with servers.serving(servers.EMULATOR) as emulator:
         servers.Emulator(emulator).script(KEY, *SCRIPT)
         environ = {
@@ -349,7 +355,7 @@ def report(error: BaseException, log: Path) -> None:
     print(f"The demo has failed: {error or type(error).__name__}", file=sys.stderr)
 
 
-def _port() -> int:
+def choose_port() -> int:
     if "PROXY_LISTEN_ADDR" in os.environ:
         return int(os.environ["PROXY_LISTEN_ADDR"].rpartition(":")[2])
     with socket.socket() as probe:
