@@ -40,9 +40,9 @@ usd_per_month = 50
 PEOPLE = ("alice", "carol", "bob")
 OPERATOR = "bob"
 
-LARGE = Turn("claude-opus-5-5", 61_204, 48_930, 3_208, 0)
-SMALL = Turn("claude-haiku-4-5", 2_412, 0, 114, 0)
-SIDE = Turn("claude-sonnet-5-5", 31_340, 18_190, 1_402, 0)
+LARGE = Turn("claude-opus-5-5", 61_204, 48_930, 3_208, 0.1)
+SMALL = Turn("claude-haiku-4-5", 2_412, 0, 114, 0.1)
+SIDE = Turn("claude-sonnet-5-5", 31_340, 18_190, 1_402, 0.1)
 USED: Mapping[str, tuple[tuple[str, Turn], ...]] = {
     "alice": (
         ("auxiliary", SMALL),
@@ -98,6 +98,7 @@ def serving(folder: Path, emulator: str, port: int | None = None) -> Iterator[Te
         "PROXY_PLANS": str(plans),
         "PROXY_STORE": f"sqlite://{folder / 'team.sqlite'}",
         "PROXY_LISTEN_ADDR": f"127.0.0.1:{port or servers.free_port()}",
+        "PROXY_WORKERS": "1",  # all sessions are on one page
         "PROXY_LOG_FORMAT": "text",
     }
     url = f"http://{environ['PROXY_LISTEN_ADDR']}"
