@@ -29,7 +29,7 @@ contact = "Ask Bob (bob@example.com)."
 operators = ["bob"]
 
 [plans.standard]
-usd_per_day = 1
+usd_per_day = 2
 usd_per_month = 20
 requests_per_minute = 60
 open_streams = 5
@@ -40,13 +40,13 @@ usd_per_month = 50
 PEOPLE = ("alice", "carol", "bob")
 OPERATOR = "bob"
 
-LARGE = Turn("claude-opus-5-5", 61_204, 48_930, 3_208, 0.1)
+LARGE = Turn("claude-opus-5-5", 122_408, 97_860, 6_416, 0.1)
 SMALL = Turn("claude-haiku-4-5", 2_412, 0, 114, 0.1)
 SIDE = Turn("claude-sonnet-5-5", 31_340, 18_190, 1_402, 0.1)
 USED: Mapping[str, tuple[tuple[str, Turn], ...]] = {
     "alice": (
         ("auxiliary", SMALL),
-        *(("main", LARGE),) * 12,
+        *(("main", LARGE),) * 14,
         *(("subagent", SIDE),) * 6,
         ("compaction", LARGE._replace(model="gemini-4-neon")),
     ),
@@ -55,8 +55,8 @@ USED: Mapping[str, tuple[tuple[str, Turn], ...]] = {
 }
 """Person -> class of request and turn, each of them one request."""
 
-LATER = Turn("claude-opus-5-5", 8_000, 0, 9_066, 0)
-"""What any further request takes: $0.08 on Hydrogen."""
+LATER = Turn("claude-opus-5-5", 8_000, 0, 1_067, 0)
+"""What any further request takes: $0.02 on Hydrogen."""
 
 GUIDE = """\
 A server of a team: {url}
@@ -68,7 +68,7 @@ A server of a team: {url}
 1. Open {url}: so much a stranger sees. Sign in with alice's token.
 2. "Show me a token", copy the block for your shell into another terminal, and ask Claude Code
    something: a stand-in for Gemini answers, and nothing is to be paid.
-3. {url}/usage shows what it cost: $0.08 for each request, at list prices.
+3. {url}/usage shows what it cost: $0.02 for each request, at list prices.
 4. In a private window sign in as bob, and open {url}/team:
    all people, their tokens, raise, replace, revoke. Claude Code's next request with a token that
    is revoked is refused.

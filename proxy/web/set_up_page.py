@@ -66,9 +66,9 @@ def _status_line(url: str) -> list[Block]:
     line = {"statusLine": {"type": "command", "command": f"python3 {STATUS_LINE_FILE}"}}
     return [
         Block(
-            "Get the script",
+            "Its script",
             "bash, once",
             f"curl -fsS -o {STATUS_LINE_FILE} {shlex.quote(script)}",
         ),
-        Block("settings.json", SETTINGS_PLACE, json.dumps(line, indent=2)),
+        Block("Status line", SETTINGS_PLACE, json.dumps(line, indent=2)),
     ]
