@@ -27,6 +27,7 @@ from tests.e2e import axe
 from tests.e2e.claude_code import NEWEST, RUN_SECONDS, VERSIONS, ClaudeCode
 from tests.e2e.test_page import CONTRASTS, DESK, MIN_CONTRAST, MIN_TARGET, PHONE, TOO_WIDE
 from tests.e2e.test_sign_in_page import path_of, present
+from tests.e2e.test_team_page import press
 from tests.servers import LOCAL, Emulator
 
 HELLO = {"chunks": [{"text": "Hello."}], "repeat": True}
@@ -146,14 +147,6 @@ def page(team: Team) -> Iterator[Page]:
         page = stack.enter_context(contextlib.closing(browser.new_page()))
         page.open(team.url)
         yield page
-
-
-def press(page: Page, selector: str) -> None:
-    """A link or a button, by keyboard; returns when the next page is loaded."""
-    page.evaluate(f"document.querySelector({selector!r}).focus()")
-    page.messages.clear()
-    page.press("Enter")
-    page.wait_for("Page.loadEventFired")
 
 
 def look(page: Page, team: Team, view: str) -> None:
