@@ -95,7 +95,8 @@ TEAM = Part(
     125,
     "what a team sees in Claude Code and in a browser",
     "tests/e2e/test_*_page.py tests/e2e/test_team.py tests/e2e/test_share.py "
-    "tests/e2e/test_client_budget.py tests/e2e/test_managed_settings.py tests/e2e/test_demo_team.py",
+    "tests/e2e/test_client_budget.py tests/e2e/test_managed_settings.py "
+    "tests/e2e/test_demo_team.py",
 )
 LIBRARIES = Part(
     "libraries",

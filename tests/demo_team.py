@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests import demo, servers  # noqa: E402 - found through the line above
-from tests.screenshots import Turn, reply  # noqa: E402
+from tests.turns import Turn, reply  # noqa: E402
 
 PLANS = """\
 contact = "Ask Bob (bob@example.com)."

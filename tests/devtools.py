@@ -110,6 +110,13 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyDown", **event, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", **event)
 
+    def follow(self, selector: str) -> None:
+        """Press a link or a button, by keyboard; returns when the next page is loaded."""
+        self.evaluate(f"document.querySelector({selector!r}).focus()")
+        self.messages.clear()
+        self.press("Enter")
+        self.wait_for("Page.loadEventFired")
+
     def picture(self, *, is_whole: bool) -> bytes:
         """As WebP, of the window or of the whole page."""
         shot = self.call(

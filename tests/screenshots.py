@@ -1,6 +1,7 @@
-"""`make screenshots`: the pictures in docs/, of a session in a terminal and of the page at `/`.
+"""`make screenshots`: the pictures in docs/, of a session in a terminal, of the page at `/`, and of
+a team's pages.
 
-The emulator plays Gemini, and what the page lists is what was really asked of it: conversations of
+The emulator plays Gemini, and what the pages list is what was really asked of it: conversations of
 invented lengths, as Claude Code has them.
 """
 
@@ -11,25 +12,17 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from tests import chromium, devtools, servers
+from tests import chromium, demo_team, devtools, servers
+from tests.demo_team import Team
+from tests.devtools import Page
 from tests.servers import LOCAL, ROOT, Emulator
+from tests.turns import Turn, reply
 
 FOLDER = ROOT / "docs"
 KEY = "free-key-screenshots"
 PORT = 8080
-
-
-class Turn(NamedTuple):
-    """model: as Claude Code asks for it. prompt, cached, output: tokens that Gemini reports.
-    seconds: how long it takes."""
-
-    model: str
-    prompt: int
-    cached: int
-    output: int
-    seconds: float
 
 
 TURNS = (
@@ -57,6 +50,12 @@ PICTURES = {
     "page-dark": Picture(1120, 900, 1.25, "dark", True),
     "page-phone": Picture(360, 740, 2, "light", False),
 }
+TEAM_PICTURES = {
+    "desktop": Picture(1120, 1200, 1, "light", False),
+    "dark": Picture(1120, 1200, 1, "dark", False),
+    "phone": Picture(360, 740, 1.5, "light", False),
+}
+"""Of each page of a team."""
 
 
 def main() -> None:
@@ -68,14 +67,50 @@ def main() -> None:
     (FOLDER / "session.svg").write_text(terminal_picture.draw(), "utf-8")
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(used_server(PORT))
-        profile = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+        profile = Path(stack.enter_context(temporary_folder()))
         page = stack.enter_context(devtools.browsing(profile)).new_page()
         for name, picture in PICTURES.items():
-            page.show(picture.width, picture.height, scale=picture.scale, theme=picture.theme)
             page.open(url)
-            path = FOLDER / f"{name}.webp"
-            path.write_bytes(page.picture(is_whole=picture.is_whole))
-            print(f"{path.relative_to(ROOT)}  {path.stat().st_size // 1000} kB")
+            take(page, name, picture)
+    with contextlib.ExitStack() as stack:
+        folder, profile = (Path(stack.enter_context(temporary_folder())) for _ in range(2))
+        emulator = stack.enter_context(servers.serving(servers.EMULATOR))
+        team = stack.enter_context(demo_team.serving(folder, emulator, PORT))
+        page = stack.enter_context(devtools.browsing(profile)).new_page()
+        for name in open_pages(page, team):
+            for kind, picture in TEAM_PICTURES.items():
+                take(page, f"{name}-{kind}", picture)
+
+
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+
+
+def take(page: Page, name: str, picture: Picture) -> None:
+    """Of the page that is open."""
+    page.show(picture.width, picture.height, scale=picture.scale, theme=picture.theme)
+    path = FOLDER / f"{name}.webp"
+    path.write_bytes(page.picture(is_whole=picture.is_whole))
+    print(f"{path.relative_to(ROOT)}  {path.stat().st_size // 1000} kB")
+
+
+def open_pages(page: Page, team: Team) -> Iterator[str]:
+    """The name of each, while it is open: of alice, and of an operator."""
+    sign_in(page, team, "alice", "/")
+    page.follow("form[action=token] button")
+    yield "set-up"
+    page.open(f"{team.url}/usage")
+    yield "usage"
+    page.call("Network.clearBrowserCookies")
+    sign_in(page, team, "bob", "/team")
+    yield "team"
+
+
+def sign_in(page: Page, team: Team, person: str, path: str) -> None:
+    page.open(f"{team.url}/sign-in?next={path}")
+    page.evaluate("document.getElementById('token').focus()")
+    page.call("Input.insertText", text=team.tokens[person])
+    page.follow("form button")
 
 
 @contextlib.contextmanager
@@ -89,16 +124,6 @@ def used_server(port: int | None = None, *, turns: Sequence[Turn] = TURNS) -> It
                 ask(url, KEY, turn.model)
             ask(url, "bad-key", "claude-opus-5-5")
             yield url
-
-
-def reply(turn: Turn) -> Any:
-    usage = {
-        "promptTokenCount": turn.prompt,
-        "cachedContentTokenCount": turn.cached,
-        "candidatesTokenCount": turn.output,
-        "totalTokenCount": turn.prompt + turn.output,
-    }
-    return {"chunks": [{"delay": turn.seconds}, {"text": "Done."}], "usage": usage}
 
 
 def ask(url: str, key: str, model: str) -> None:

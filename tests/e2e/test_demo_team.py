@@ -23,7 +23,7 @@ from tests.e2e.claude_code import NEWEST, ClaudeCode
 from tests.e2e.test_page import DESK
 from tests.e2e.test_set_up_page import run
 from tests.e2e.test_sign_in_page import path_of, present
-from tests.e2e.test_team_page import press, shown
+from tests.e2e.test_team_page import shown
 from tests.servers import LOCAL, Emulator
 from tests.test_web import MAX_PAGE_BYTES
 
@@ -105,10 +105,10 @@ def test_team_from_stranger_to_revoked_token(
 ) -> None:
     page, before = window(), used(team, "alice")
     assert "You need an access token" in visit(page, team, "/")
-    press(page, "a.button")
+    page.follow("a.button")
     present(page, team.tokens["alice"])
     assert "For alice, by the plan standard." in look(page)
-    press(page, "form[action=token] button")
+    page.follow("form[action=token] button")
     assert "It stands in the blocks below, this once." in look(page)
     block = page.evaluate("document.getElementById('block-1').textContent")
 
@@ -124,9 +124,9 @@ def test_team_from_stranger_to_revoked_token(
     assert "People and plans" in sign_in(operator, team, "bob", "/team")
     assert "alice" in visit(operator, team, "/usage?person=*")
     assert "Tokens" in visit(operator, team, "/team?person=alice")
-    press(operator, "[aria-label^='Revoke the token']")
+    operator.follow("[aria-label^='Revoke the token']")
     assert "refused from the next request on" in look(operator)
-    press(operator, "main form button")
+    operator.follow("main form button")
     assert "The token is revoked." in look(operator)
 
     assert "was revoked" in run(claude, block)

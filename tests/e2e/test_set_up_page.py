@@ -27,7 +27,6 @@ from tests.e2e import axe
 from tests.e2e.claude_code import NEWEST, RUN_SECONDS, VERSIONS, ClaudeCode
 from tests.e2e.test_page import CONTRASTS, DESK, MIN_CONTRAST, MIN_TARGET, PHONE, TOO_WIDE
 from tests.e2e.test_sign_in_page import path_of, present
-from tests.e2e.test_team_page import press
 from tests.servers import LOCAL, Emulator
 
 HELLO = {"chunks": [{"text": "Hello."}], "repeat": True}
@@ -153,10 +152,10 @@ def look(page: Page, team: Team, view: str) -> None:
     """From a stranger's page on."""
     if view == VIEWS[0]:
         return
-    press(page, "a.button")
+    page.follow("a.button")
     present(page, team.tokens["alice"])
     if view == VIEWS[2]:
-        press(page, "form[action=token] button")
+        page.follow("form[action=token] button")
 
 
 @pytest.mark.browser
