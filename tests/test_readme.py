@@ -8,7 +8,17 @@ import pytest
 
 from proxy import config, oidc_settings, routes, telemetry
 from proxy.payers import Counting
-from proxy.team import budget, holds, metrics, opening, overlap, plans, refusals, roster
+from proxy.team import (
+    budget,
+    holds,
+    metrics,
+    opening,
+    overlap,
+    own_token,
+    plans,
+    refusals,
+    roster,
+)
 from proxy.team.client_budget import THRESHOLDS
 from proxy.team.stores import dynamodb, firestore
 from proxy.web import (
@@ -329,3 +339,7 @@ def test_pushed_metrics_are_those_of_the_code() -> None:
     assert f"(within {telemetry.FLUSH_SECONDS:.0f} s)" in section
     assert f"(within {telemetry.INVOCATION_SECONDS:.0f} s," in section
     assert all(f"`{path}`" in section for path in routes.TELEMETRY[1:])
+
+
+def test_shown_tokens_last_as_long_as_is_said() -> None:
+    assert f"good as long, {own_token.MAX_DAYS} days at most" in README

@@ -13,14 +13,18 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
+from werkzeug import Request
+from werkzeug.test import EnvironBuilder, TestResponse
 
 from proxy import clock
-from proxy.team import own_token, tokens
+from proxy.liveness import Poller
+from proxy.request_log import RequestLog
+from proxy.team import counters, own_token, tokens
 from proxy.team.stores import StoreError
 from proxy.team.stores.sqlite import SqliteStore
 from proxy.team.tokens import Token
-from proxy.web import sign_in
+from proxy.web import oidc, page, sign_in
+from proxy.web.session import Sessions
 from proxy.web.set_up_page import PLACEHOLDER
 from proxy.web.sign_in import FailureLimit
 from tests.servers import Emulator
@@ -320,6 +324,54 @@ def test_token_that_cannot_be_written_down_is_not_shown(
 def test_id_of_a_token_is_one() -> None:
     token = Token(("x" * 32,), "alice", "standard", 0, 1)
     assert tokens.ID.fullmatch(own_token.own_id(token, NOW, UTC))
+
+
+# --- Who has signed in with an OpenID provider -------------------------------------------------
+
+
+@pytest.fixture
+def with_provider(team: Team) -> Team:
+    issuer = "https://accounts.example"
+    client = {"PROXY_OIDC_CLIENT_ID": "proxy", "PROXY_OIDC_CLIENT_SECRET": "x"}
+    more = {"PROXY_OIDC_DOMAINS": "example.com", "PROXY_OIDC_PLAN": "standard"}
+    team.start(PROXY_PLANS=PLANS, PROXY_OIDC_ISSUER=issuer, **client, **more)
+    return team
+
+
+def come_back(team: Team, person: str) -> None:
+    """With the session that oidc.py begins."""
+    token = Token((oidc.TOKEN_ID,), person, "standard", NOW, tokens.LATEST)
+    sessions = Sessions([SECRET], "")
+    builder = EnvironBuilder("/", "http://localhost")
+    request = page.read(
+        Request(builder.get_environ()), "/", RequestLog("req_1", "GET", "/"), Poller(None), None
+    )
+    cookie = sessions.cookie(sessions.start(token, NOW), request, NOW).partition(";")[0]
+    team.client.set_cookie(*cookie.split("=", 1))
+
+
+def test_person_of_a_provider_gets_a_token_that_ends(with_provider: Team) -> None:
+    """And is revoked with what stands for them, in the session too."""
+    assert "Sign in with your account at accounts.example" in text(visit(with_provider))
+    shown = {}
+    for person in ("alice@example.com", "bob@example.com"):
+        come_back(with_provider, person)
+        assert "This page makes you one" in text(visit(with_provider))
+        answer = show_token(with_provider)
+        assert "signed in with." not in text(answer)
+        shown[person] = tokens.verify(shown_token(answer), [SECRET], NOW)
+        assert shown[person].ids[0] == oidc.TOKEN_ID
+        assert shown[person].person == person
+        days = (shown[person].expires - NOW) / 86_400
+        assert own_token.MAX_DAYS - 1 < days <= own_token.MAX_DAYS
+    assert len({each.id for each in shown.values()}) == 2
+    with_provider.store.mark("person:bob@example.com", f"{counters.REVOKED}{oidc.TOKEN_ID}", 1)
+    assert "You need an access token" in text(visit(with_provider))
+
+
+def test_person_with_a_token_may_have_a_provider_too(with_provider: Team) -> None:
+    sign_in_as(with_provider)
+    assert "Put the token that you have signed in with" in text(visit(with_provider))
 
 
 # --- Managed settings --------------------------------------------------------------------------

@@ -86,8 +86,8 @@ class Account(NamedTuple):
 
 class Sessions:
     """Signs and reads them. keys: any may have signed, the first signs. A session ends when the
-    secret is gone that has signed its token. shared_token: PROXY_TOKEN;
-    who has signed in with one that was replaced is not signed in any more."""
+    secret is gone that has signed its token. shared_token: PROXY_TOKEN; who has signed in with one
+    that was replaced is not signed in any more."""
 
     def __init__(self, keys: Sequence[str], shared_token: str) -> None:
         self._keys = list(reversed(keys))  # as itsdangerous has them: the last signs

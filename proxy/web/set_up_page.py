@@ -24,8 +24,8 @@ STATUS_LINE_FILE = "~/.claude/statusline.py"
 
 class View(NamedTuple):
     """url: this server's. account: of who is signed in. has_meter: whether the server feeds Claude
-    Code's own. zone: of the plans. can_show: whether a token can be shown. text: of the one that
-    is, "" for none; token: what it says."""
+    Code's own. zone: of the plans. can_show: whether a token can be shown. has_token: whether the
+    person has presented one. text: of the one that is shown, "" for none; token: what it says."""
 
     url: str
     person: str
@@ -35,13 +35,15 @@ class View(NamedTuple):
     has_meter: bool
     zone: tzinfo
     can_show: bool
+    has_token: bool
     text: str = ""
     token: Token | None = None
 
 
-def stranger(url: str, contact: str) -> bytes:
-    """Nothing of those who use the server, nor of what it is made of. contact: of the plans."""
-    return render("stranger.html", url=url, contact=contact)
+def stranger(contact: str, provider: str) -> bytes:
+    """Nothing of those who use the server, nor of what it is made of. contact: of the plans.
+    provider: with whom people sign in, "" for nobody."""
+    return render("stranger.html", contact=contact, provider=provider)
 
 
 def set_up(view: View) -> bytes:

@@ -43,7 +43,7 @@ def show(site: Site, request: PageRequest) -> Page:
     if visitor is None:
         assert isinstance(site.tokens, People)
         contact = site.tokens.budgets.plans.contact
-        return _page(set_up_page.stranger(request.url, contact))
+        return _page(set_up_page.stranger(contact, site.oidc.name if site.oidc else ""))
     return _page(set_up_page.set_up(_view(site, request, visitor)))
 
 
@@ -106,7 +106,17 @@ def _view(site: Site, request: PageRequest, visitor: Visitor) -> View:
         team.client_budget,
         payer.budgets.plans.zone,
         can_show=visitor.session is not None and own_token.can_derive(presented),
+        has_token=_has_presented(site, presented),
     )
+
+
+def _has_presented(site: Site, token: Token) -> bool:
+    """Whether the person of a session has signed in with a token."""
+    if site.oidc is None:
+        return True
+    from .oidc import TOKEN_ID  # it needs cryptography, which not every server has
+
+    return token.id != TOKEN_ID
 
 
 def show_managed_settings(site: Site, request: PageRequest) -> Page:

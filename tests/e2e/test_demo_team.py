@@ -105,7 +105,7 @@ def test_team_from_stranger_to_revoked_token(
 ) -> None:
     page, before = window(), used(team, "alice")
     assert "You need an access token" in visit(page, team, "/")
-    page.follow("a.button")
+    page.follow("a.main")
     present(page, team.tokens["alice"])
     assert "For alice, by the plan standard." in look(page)
     page.follow("form[action=token] button")

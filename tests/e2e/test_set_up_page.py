@@ -152,7 +152,7 @@ def look(page: Page, team: Team, view: str) -> None:
     """From a stranger's page on."""
     if view == VIEWS[0]:
         return
-    page.follow("a.button")
+    page.follow("a.main")
     present(page, team.tokens["alice"])
     if view == VIEWS[2]:
         page.follow("form[action=token] button")
@@ -171,7 +171,7 @@ def test_page_can_be_used_by_everybody(page: Page, team: Team, view: str) -> Non
         assert page.evaluate(TOO_WIDE) == []
         assert page.evaluate("document.documentElement.scrollWidth") == size[0]
     heights = page.evaluate(
-        "[...document.querySelectorAll('button, .button, nav a')]"
+        "[...document.querySelectorAll('button, a.main, nav a')]"
         ".filter((each) => each.checkVisibility())"
         ".map((each) => each.getBoundingClientRect().height)"
     )
