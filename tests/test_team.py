@@ -343,7 +343,8 @@ def test_health_says_for_whom_budgets_hold(
     team.start(PROXY_STORE="")
     assert "counted by each instance for itself" in capsys.readouterr().err
     assert team.client.get("/").get_json()["budgets"] == "per instance"
-    page = team.client.get("/", headers={"Accept": "text/html"}).get_data(as_text=True)
+    headers = {"Accept": "text/html", "x-api-key": access_token()}
+    page = team.client.get("/", headers=headers).get_data(as_text=True)
     assert "counted by each instance for itself" in page
 
 

@@ -24,8 +24,9 @@ STATUS_LINE_FILE = "~/.claude/statusline.py"
 
 class View(NamedTuple):
     """url: this server's. account: of who is signed in. has_meter: whether the server feeds Claude
-    Code's own. zone: of the plans. can_show: whether a token can be shown. has_token: whether the
-    person has presented one. text: of the one that is shown, "" for none; token: what it says."""
+    Code's own. counting: for whom budgets hold. zone: of the plans. can_show: whether a token can
+    be shown. has_token: whether the person has presented one. text: of the one that is shown, ""
+    for none; token: what it says."""
 
     url: str
     person: str
@@ -33,6 +34,7 @@ class View(NamedTuple):
     account: Account | None
     is_operator: bool
     has_meter: bool
+    counting: str
     zone: tzinfo
     can_show: bool
     has_token: bool

@@ -104,6 +104,7 @@ def _view(site: Site, request: PageRequest, visitor: Visitor) -> View:
         site.account(visitor),
         is_operator(presented, payer.budgets),
         team.client_budget,
+        payer.budgets.counting.sentence,
         payer.budgets.plans.zone,
         can_show=visitor.session is not None and own_token.can_derive(presented),
         has_token=_has_presented(site, presented),
