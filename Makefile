@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run emulator demo demo-team test golden faults bench-team screenshots quick check check-all format hooks clean
+.PHONY: help run emulator demo demo-team test golden faults bench bench-team screenshots quick check check-all format hooks clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ faults: .venv/run  ## every way Gemini can fail, and what a client gets: a table
 
 bench-team: .venv/dev  ## what counting a team's use costs, per store; needs Linux, Java, Firestore's emulator
 	@$(BIN)/python -m tests.bench_team
+
+bench: .venv/dev  ## three minutes: beside no server, LiteLLM and claude-code-router; WRITE=1 keeps it
+	@$(BIN)/python -m benchmarks $(if $(WRITE),--write)
 
 screenshots: .venv/dev  ## take the pictures in docs/ anew; needs Chromium
 	$(BIN)/python -m tests.screenshots

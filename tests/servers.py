@@ -98,7 +98,7 @@ def running(
         )
         started.append(process)
     try:
-        _wait_for(process, url)
+        wait_for(process, url)
         yield url
     finally:
         stop(process)
@@ -139,7 +139,7 @@ def _written() -> Iterator[IO[bytes] | None]:
             yield file
 
 
-def _wait_for(process: subprocess.Popen[bytes], url: str) -> None:
+def wait_for(process: subprocess.Popen[bytes], url: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(requests.RequestException):
