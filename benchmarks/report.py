@@ -27,7 +27,7 @@ METRICS = {
     "first": Metric("added to the first text, ms", is_shown=True),
     "large": Metric("the same with a request of 80 kB, ms"),
     "cpu": Metric("CPU for a request, ms", is_shown=True),
-    "rate": Metric("answers a second over 16 connections", is_shown=True),
+    "rate": Metric("answers a second over 16 connections (more is better)", is_shown=True),
     "streams": Metric("100 streams at once: complete, %"),
     "late": Metric("100 streams at once: 99 of 100 chunks late by at most, ms", is_shown=True),
     "memory": Metric("memory after them, MB", is_shown=True),
@@ -89,7 +89,12 @@ def _cell(value: float | None, own: float | None, name: str) -> str:
         return NONE
     if name == OURS or not own:
         return number(value)
-    return f"{number(value)} ({number(value / own)})"
+    return f"{number(value)} ({number(_shown(value) / _shown(own))})"
+
+
+def _shown(value: float) -> float:
+    """As the table has it, so that its ratios can be computed anew from it."""
+    return float(number(value).replace(",", ""))
 
 
 def number(value: float) -> str:
