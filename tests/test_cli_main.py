@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import subprocess
@@ -96,6 +97,29 @@ def test_each_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) ->
     assert len(text.splitlines()) > 2
     assert "messages api" not in text
     assert f"    python -m proxy {name}" in text or name in WITHOUT_EXAMPLE
+
+
+@pytest.mark.parametrize("name", ["", *main.COMMANDS])
+def test_help_of_an_installed_program_names_it(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/gemini-messages", name, "--help"])
+    with contextlib.suppress(SystemExit):
+        run(*filter(None, (name, "--help")))
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: gemini-messages {name}".rstrip())
+    assert "python -m" not in text
+
+
+def test_mistake_at_an_installed_program_names_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["gemini-messages.exe", "token", "shew"])
+    with pytest.raises(SystemExit):
+        run("token", "shew")
+    text = capsys.readouterr().err
+    assert "gemini-messages token: error: " in text
+    assert "python -m" not in text
 
 
 def options(name: str, monkeypatch: pytest.MonkeyPatch) -> list[argparse.Action]:
