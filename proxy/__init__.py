@@ -17,6 +17,7 @@ answer           one answer on its way from upstream to the client
 request_log      one line of JSON for each request
 token_count      how many tokens a request has
 aws/             the function on AWS Lambda
+program          what this program is called by who runs it
 __main__         `python -m proxy`: the banner, then the server
 """
 

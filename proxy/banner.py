@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from translate import models
 
-from . import __version__, clock, config, endpoints, log_text, outbound
+from . import __version__, clock, config, endpoints, log_text, outbound, program
 from .config import Settings
 
 AUTO_MODE_MODEL = "gemini-3.8-flash"
@@ -122,7 +122,7 @@ def _how_to_use(settings: Settings) -> list[str]:
         OTHERWISE,
         *(ASSIGNMENT.format(name, value) for name, value in variables.items()),
         "  claude",
-        "If it does not work: python -m proxy doctor",
+        program.as_typed(f"If it does not work: {program.AS_MODULE} doctor"),
     ]
 
 

@@ -72,6 +72,11 @@ def test_banner_keeps_claude_code_from_the_http_proxy(monkeypatch: pytest.Monkey
     assert "  export NO_PROXY=127.0.0.1\n" in banner(read({}))
 
 
+def test_banner_of_an_installed_program_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/somewhere/bin/gemini-messages"])
+    assert banner(read({})).endswith("\nIf it does not work: gemini-messages doctor")
+
+
 def test_the_banner_shows_overrides_but_no_secrets() -> None:
     shown = banner(
         read(

@@ -136,6 +136,15 @@ def test_server_answers_from_an_empty_folder(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_doctor_of_a_package_names_what_can_be_typed(programs: Path, tmp_path: Path) -> None:
+    """Nothing is set: it says which command would be a session."""
+    environ = servers.clean_environ() | {"HOME": str(tmp_path), "HTTPS_PROXY": "http://127.0.0.1:9"}
+    command = [programs / "gemini-messages", "doctor"]
+    ran = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert "-> gemini-messages claude" in ran.stdout
+    assert "python -m proxy" not in ran.stdout
+
+
 def test_launcher_runs_claude_at_a_server_of_its_own(
     programs: Path, tmp_path: Path, emulator: Emulator, key: str
 ) -> None:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from .. import config
 from ..config import BadSetting
+from ..program import as_typed
 from . import checks, client_checks, fixes, server_checks
 from .findings import Finding, Status, bad, bounded, clean, unknown
 
@@ -114,7 +115,7 @@ def _line(finding: Finding) -> str:
         mark = f"{COLORS[finding.status]}{mark}{RESET}"
     line = f"{mark} {finding.name:<{NAME_WIDTH}} {finding.detail}"
     if finding.fix:
-        line += f"\n  {'':<{NAME_WIDTH}} -> {finding.fix}"
+        line += f"\n  {'':<{NAME_WIDTH}} -> {as_typed(finding.fix)}"
     return line
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..program import AS_MODULE, as_typed
 
 COMMANDS = {
     "serve": "serve the Messages API on this machine; the same without a command",
@@ -68,9 +69,6 @@ keeps serving for a Claude Code of your own. --once: ends after the conversation
 NO_DEMO = "The demo comes with the source: get the whole repository, then `make demo`."
 DEMO = Path(__file__).parent.parent.parent / "tests/demo.py"
 
-AS_MODULE, AS_PROGRAM = "python -m proxy", "gemini-messages"
-"""What is typed in front of a command: in the repository, and where the package is installed."""
-
 FAILED, INTERRUPTED, BROKEN_PIPE = 1, 130, 141
 """Exit codes, the last two as a shell has them for SIGINT and SIGPIPE."""
 
@@ -111,7 +109,7 @@ def _run(arguments: list[str], environ: Mapping[str, str], serve: Callable[..., 
     if name in PASSING_ON:
         return PASSING_ON[name](rest)
     parser = _Parser(
-        _as_typed(f"{AS_MODULE} {name}"),
+        as_typed(f"{AS_MODULE} {name}"),
         description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
         allow_abbrev=False,
     )
@@ -132,27 +130,21 @@ def _run(arguments: list[str], environ: Mapping[str, str], serve: Callable[..., 
     return int(command.run(parser.parse_args(rest), environ))
 
 
-def _as_typed(text: str) -> str:
-    """A text with this program's name as it was typed."""
-    is_installed = Path(sys.argv[0]).stem == AS_PROGRAM
-    return text.replace(AS_MODULE, AS_PROGRAM) if is_installed else text
-
-
 class _Parser(argparse.ArgumentParser):
-    """So do its texts, and those of its commands' own actions."""
+    """Its texts, and those of a command's own actions, name the program as it was typed."""
 
     def format_help(self) -> str:
-        return _as_typed(super().format_help())
+        return as_typed(super().format_help())
 
     def format_usage(self) -> str:
-        return _as_typed(super().format_usage())
+        return as_typed(super().format_usage())
 
 
 def _parser() -> argparse.ArgumentParser:
     """For what is no command: help, the version, and mistakes."""
     lines = (f"  {name:<16} {summary}" for name, summary in COMMANDS.items())
     parser = _Parser(
-        _as_typed(AS_MODULE),
+        as_typed(AS_MODULE),
         usage=f"{AS_MODULE} [-h] [--version] [command] ...",
         description="\n".join([DESCRIPTION, "", "commands:", *lines]),
         epilog=EPILOG,
@@ -165,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _claude(arguments: list[str]) -> int:
     if arguments[:1] in (["--help"], ["-h"]):
-        print(_as_typed(CLAUDE_HELP), end="")
+        print(as_typed(CLAUDE_HELP), end="")
         return 0
     from . import claude
 
@@ -174,7 +166,7 @@ def _claude(arguments: list[str]) -> int:
 
 def _demo(arguments: list[str]) -> int:
     if arguments[:1] in (["--help"], ["-h"]):
-        print(_as_typed(DEMO_HELP), end="")
+        print(as_typed(DEMO_HELP), end="")
         return 0
     if not DEMO.is_file():
         print(NO_DEMO, file=sys.stderr)
