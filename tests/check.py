@@ -120,13 +120,16 @@ LOAD = Part(
 )
 COVERED = Part(
     "unit",
-    110,
+    130,
     "everything in this process, all of main, proxy and translate covered",
     UNIT,
     COVERAGE,
     after=((sys.executable, "-m", "tests.module_coverage"),),
 )
-SLOW = "-tests/test_bad_requests.py -tests/test_*_processes.py -tests/test_firestore*.py"
+SLOW = (
+    "-tests/test_bad_requests.py -tests/test_*_processes.py -tests/test_firestore*.py "
+    "-tests/test_packaging.py -tests/test_examples.py -tests/test_benchmark.py"
+)
 QUICK = Part("unit", 90, "everything in this process", f"{UNIT} {SLOW}")
 LOGS = Part("logs", 5, "no key and no prompt in anything that was logged", "tests/test_logs.py")
 
