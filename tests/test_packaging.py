@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -108,6 +110,12 @@ def test_wheel_has_every_module_and_template(built: Path) -> None:
     files = {path for path in modules if path.is_file() and path.suffix != ".pyc"}
     ours = {"main.py", *(path.relative_to(ROOT).as_posix() for path in files)}
     assert {name for name in names if ".dist-info/" not in name} == ours
+
+
+def test_readme_names_the_programs_of_the_package() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    section = (ROOT / "README.md").read_text().split("\n## As a package")[1].split("\n## ")[0]
+    assert set(re.findall(r"^    (gemini-[a-z]+) ", section, re.MULTILINE)) == scripts.keys()
 
 
 def test_version_of_the_package_is_the_programs(programs: Path, tmp_path: Path) -> None:
