@@ -204,9 +204,9 @@ def spawned(
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=lambda: pin(core),
         )
     try:
+        pin(core, process.pid)  # before it has started any of its own
         yield process
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -214,7 +214,8 @@ def spawned(
         process.wait()
 
 
-def pin(core: int) -> None:
-    """This process to one core, where the system can do that and has two."""
+def pin(core: int, process: int = 0) -> None:
+    """A process, or this one, to one core, where the system can do that and has two."""
     if len(CORES) > 1:
-        os.sched_setaffinity(0, {CORES[core]})
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(process, {CORES[core]})
