@@ -411,6 +411,18 @@ def test_acts_are_kept_with_a_store(run: Run, url: str, monkeypatch: pytest.Monk
     assert run("log") == (0, "", f"{command.NO_LOG}\n")
 
 
+def test_acts_that_are_done_again_are_lines_of_their_own(
+    run: Run, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later, and within the same second."""
+    for second in (NOW, NOW, NOW + 60):
+        monkeypatch.setattr(clock, "now", lambda second=second: second)
+        run("revoke", "--person", "alice", "--issued-before", "2026-11-28", PROXY_STORE=url)
+    lines = run("log", PROXY_STORE=url)[1].splitlines()
+    noon = "2026-11-28 12:00 UTC  revoke  -         of alice by bob"
+    assert lines == [noon, noon, noon.replace("12:00", "12:01")]
+
+
 def test_lists_keep_the_newest(run: Run, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever an account holds, it stays far below what an item or a document has room for."""
     store = SqliteStore(url.removeprefix("sqlite://"))
@@ -418,7 +430,7 @@ def test_lists_keep_the_newest(run: Run, url: str, monkeypatch: pytest.MonkeyPat
     for second, name in ((NOW - expired - 1, "gone"), (NOW - expired, "listed")):
         store.mark("tokens", f"{name}.{NOW}.alice", second)
     for second, name in ((NOW - acted - 1, "gone"), (NOW - acted, "kept")):
-        store.mark("audit", f"create.{name}.bob.alice", second)
+        store.mark("audit", f"create.{name}.bob.1f.alice", second)
     run("create", "--person", "alice", PROXY_STORE=url)
     assert [name.split(".")[0] for name in store.read("tokens")][1:] == ["listed"]
     assert [name.split(".")[1] for name in store.read("audit")][1:] == ["kept"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy import clock
 from proxy.team.stores import (
     MAX_UNMARKED,
     SWEPT_SECONDS,
@@ -22,6 +23,7 @@ from proxy.team.stores import (
     Usage,
     stale_counters,
 )
+from proxy.team.token_registry import Act, Registry
 from tests.team_stores import BACKENDS, Backend
 
 NOW, SOON = 1_795_900_000, 1_795_903_600
@@ -359,6 +361,17 @@ def test_counters_of_old_windows_are_dropped(store: Store) -> None:
         "usd_day:2026-11-04": 1,
         "streams": 0,
     }
+
+
+def test_act_that_is_done_again_is_a_line_of_its_own(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, expected = Registry(store=store), []
+    for second in (NOW, NOW, NOW + 1):
+        monkeypatch.setattr(clock, "now", lambda second=second: second)
+        registry.audit("raise", "usd_per_day=2.5", "carol.c", "bob.b:bob-1")
+        expected.append(Act(second, "raise", "usd_per_day=2.5", "bob.b:bob-1", "carol.c"))
+    assert registry.acts() == expected
 
 
 def test_stale_counters_are_those_of_the_same_kind() -> None:

@@ -5,7 +5,9 @@ A token itself is kept nowhere. With a store two accounts hold what can be shown
 counters whose names say all but a second:
 
     tokens    <id>.<issued>.<person>/<plan>/<group>   the Unix second in which it expires
-    audit     <act>.<id>.<by>.<person>                the Unix second in which it was done
+    audit     <act>.<id>.<by>.<line>.<person>         the Unix second in which it was done
+
+A line is a random number: who does the same twice, also within a second, has done two acts.
 
 Each is one item of DynamoDB, which has room for 400 KB, and one document of Firestore, for 1 MB
 and 40,000 entries of indexes (two for each counter): so it has a bound, and the oldest goes first.
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import secrets
 import sys
 from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
@@ -48,6 +51,9 @@ AUDIT_DAYS = 400
 MAX_ACTS = 2_000
 """In the log, the newest. A team of 50 that replaces its tokens four times a year writes 400 a
 year."""
+
+LINE_BYTES = 4
+"""Of a line's number: 2,000 lines that say the same have one in common once in 2,000 teams."""
 
 MAX_REVOKED = 1_000
 """Tokens of one person that are revoked and have not expired: 110 KB of marks, and each request of
@@ -208,14 +214,15 @@ class Registry:
         print(json.dumps(line), file=sys.stderr, flush=True)
         if self.store:
             what, who = (each.replace(".", DOT) for each in (identity, by))
-            self.store.mark(AUDIT, f"{act}.{what}.{who}.{person}", clock.now())
+            number = secrets.token_hex(LINE_BYTES)
+            self.store.mark(AUDIT, f"{act}.{what}.{who}.{number}.{person}", clock.now())
             self._trim(AUDIT, AUDIT_DAYS, MAX_ACTS)
 
     def acts(self) -> list[Act]:
         """The oldest first."""
         found = []
         for name, second in self._read(AUDIT).items():
-            act, what, who, person = name.split(".", 3)
+            act, what, who, _, person = name.split(".", 4)
             found.append(Act(second, act, what.replace(DOT, "."), who.replace(DOT, "."), person))
         return sorted(found)
 
