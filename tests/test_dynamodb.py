@@ -289,7 +289,7 @@ def test_answer_that_is_not_dynamodbs_is_an_error(
         (("holds", "a"), {"entries": {"S": "[]"}}),
         (("holds", "a"), {"version": {"S": "x"}}),
         ((ALICE, "counters"), {"usd_day:2026-11-28": {"N": "1.5"}}),
-        (("totals", '["2026-11-28","alice","m",""]'), {"requests": {"N": "1"}}),
+        (("totals", '["2026-11","alice","2026-11-28","m",""]'), {"requests": {"N": "1"}}),
     ],
 )
 def test_damaged_item_is_an_error(

@@ -83,6 +83,30 @@ def documented(verb: str) -> list[int]:
     return [int(cost) for cost in costs]
 
 
+def test_usage_of_one_person_reads_their_rows_only(
+    store: DynamoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Complaint 20: however many others there are, by a query for each month."""
+    days = ("2026-09-30", "2026-10-01", "2026-11-28")
+    rows = tuple(Usage(day, f"p{n}", "m", requests=1) for day in days for n in range(9))
+    held = Hold("a", (Entry(ALICE, "streams", 1),), SOON, rows)
+    store.hold(held, NOW)
+    store.settle(held, NOW)
+    queries: list[int] = []
+    query = DynamoStore._query
+
+    def count(self: DynamoStore, *given: str) -> Iterator[dict[str, Any]]:
+        items = list(query(self, *given))
+        queries.append(len(items))
+        return iter(items)
+
+    monkeypatch.setattr(DynamoStore, "_query", count)
+    (found,) = store.sums([("person",)], "2026-10-01", "2026-11-28", "p1")
+    assert (found, queries) == ([Usage("", "p1", "", requests=2)], [1, 1])
+    store.usage("2026-10-01", "2026-11-28")
+    assert queries[2:] == [18]
+
+
 @contextlib.contextmanager
 def recorded(trips: list[tuple[str, dict[str, Any]]]) -> Iterator[None]:
     def record(name: str, request: dict[str, Any]) -> None:

@@ -397,6 +397,20 @@ def test_usage_is_summed_by_day_person_model_and_class(store: Store) -> None:
     assert store.usage("2026-11-28", "2026-11-28", "carol") == []
 
 
+def test_usage_of_one_person_has_no_other(store: Store) -> None:
+    """In each month that the days are of, and none beside them."""
+    days = ("2025-11-30", "2025-12-01", "2025-12-31", "2026-01-01", "2026-02-01", "2026-02-02")
+    people = ("ali", "alice", "alice+b@mail.example", "bob")
+    rows = [usage(1, day=day, person=person) for day in days for person in people]
+    store.hold(hold("a", money(1, None)), NOW)
+    store.settle(hold("a", money(1, None), used=tuple(rows)), NOW)
+    for person in people:
+        theirs = [row for row in rows if row.person == person]
+        assert store.usage("2025-12-01", "2026-02-01", person) == theirs[1:5]
+    assert store.usage("2025-12-01", "2026-02-01") == rows[4:20]
+    assert store.usage("2025-12-31", "2025-12-31", "alice") == [rows[9]]
+
+
 def test_usage_is_added_up_by_the_fields_of_a_group(store: Store) -> None:
     """Complaint 20."""
     rows = (
