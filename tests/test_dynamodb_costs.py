@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from proxy.team.stores import Entry, Hold, Usage
+from proxy.team.stores import Entry, Hold, Usage, totals_end
 from proxy.team.stores.dynamodb import ACTIONS, DynamoStore
 from proxy.team.stores.dynamodb import __doc__ as doc
 from tests.team_dynamodb import TABLE, Dynamo, intercepted
@@ -105,6 +105,20 @@ def test_usage_of_one_person_reads_their_rows_only(
     assert (found, queries) == ([Usage("", "p1", "", requests=2)], [1, 1])
     store.usage("2026-10-01", "2026-11-28")
     assert queries[2:] == [18]
+
+
+def test_totals_expire_and_counters_do_not(store: DynamoStore) -> None:
+    """Time-to-live, which template.yaml has on this attribute, deletes by it."""
+    used = (Usage("2026-11-28", "alice", "m", requests=1),)
+    a, b, c = (Hold(name, (Entry(ALICE, "streams", 1),), SOON, used) for name in "abc")
+    for each in (a, b, c):
+        store.hold(each, NOW)
+    for each in (b, c):
+        store.settle(each, NOW)
+    items = boto3.client("dynamodb").scan(TableName=TABLE)["Items"]
+    expires = {item["pk"]["S"]: item.get("expires") for item in items}
+    end = {"N": str(totals_end("2026-11-28"))}
+    assert expires == {ALICE: None, "holds": None, "totals": end}
 
 
 @contextlib.contextmanager

@@ -126,6 +126,33 @@ def test_sums_of_many_processes_are_exact(path: str, killed: int) -> None:
     store.close()
 
 
+def test_totals_that_no_report_shows_are_dropped(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a process's first hold, and once a day; no more of them than are dropped at once."""
+    monkeypatch.setattr(sqlite, "MAX_DROPPED", 2)
+    store = SqliteStore(path)
+    number = iter(range(99))
+
+    def count(now: int, *days: str) -> list[str]:
+        """The days that are kept then."""
+        used = tuple(Usage(day, "alice", "m") for day in days)
+        held = Hold(f"h{next(number)}", hold("h").entries, END, used)
+        store.hold(held, now)
+        store.settle(held, now)
+        return [row.day for row in store.usage("", "9")]
+
+    month_ago, day = NOW - 30 * sqlite.DROP_SECONDS, sqlite.DROP_SECONDS
+    old = ["2025-10-12", "2025-10-13", "2025-10-14"]
+    kept = ["2025-10-15", "2025-10-16", "2026-11-28"]
+    assert count(month_ago, *old, *kept) == old + kept
+    assert count(NOW) == old[2:] + kept
+    assert count(NOW, old[0]) == [old[0], *kept]
+    assert count(NOW + day - 1) == [old[0], *kept]
+    assert count(NOW + day) == kept[1:]
+    store.close()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
 def test_connection_is_not_carried_over_a_fork(path: str) -> None:
     process = start(FORK, path)

@@ -15,15 +15,19 @@ from proxy import clock
 from proxy.team.stores import (
     MAX_UNMARKED,
     SWEPT_SECONDS,
+    TOTALS_DAYS,
     Entry,
     Hold,
     Refusal,
     Store,
     StoreError,
     Usage,
+    first_kept,
     stale_counters,
+    totals_end,
 )
 from proxy.team.token_registry import Act, Registry
+from proxy.team.usage import MAX_DAYS
 from tests.team_stores import BACKENDS, Backend
 
 NOW, SOON = 1_795_900_000, 1_795_903_600
@@ -409,6 +413,13 @@ def test_usage_of_one_person_has_no_other(store: Store) -> None:
         assert store.usage("2025-12-01", "2026-02-01", person) == theirs[1:5]
     assert store.usage("2025-12-01", "2026-02-01") == rows[4:20]
     assert store.usage("2025-12-31", "2025-12-31", "alice") == [rows[9]]
+
+
+def test_totals_outlive_the_longest_report() -> None:
+    """NOW is in the evening of 2026-11-28, and in the next day already east of UTC+2."""
+    assert first_kept(NOW) == "2025-10-15"
+    assert totals_end("2025-10-14") <= NOW < totals_end("2025-10-15")
+    assert TOTALS_DAYS >= MAX_DAYS + 2
 
 
 def test_usage_is_added_up_by_the_fields_of_a_group(store: Store) -> None:

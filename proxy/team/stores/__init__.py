@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 STORE_SECONDS = 2.0
@@ -38,6 +39,10 @@ request does not wait for more. It is far above what any of them takes when it w
 SWEPT_SECONDS = 86_400
 """How long an abandoned hold is remembered, so that a request that ends after all is charged what
 it took. No host lets one last longer than an hour."""
+
+TOTALS_DAYS = 410
+"""How long the totals of a day are kept: the longest span of a report (MAX_DAYS of usage.py), and
+ten days for time zones, and for who looks once more."""
 
 MAX_UNMARKED = 100
 """Counters that are dropped at once: their names fit into one write of every store."""
@@ -216,7 +221,8 @@ class Store(Holds, Protocol):
         """As much of each of its counters as open holds have taken and may give back."""
 
     def usage(self, since: str, until: str, person: str | None = None) -> Sequence[Usage]:
-        """The totals of the days from the first to the last, of one person or everyone, sorted."""
+        """The totals of the days from the first to the last, of one person or everyone, sorted.
+        They are kept for TOTALS_DAYS."""
 
     def sums(
         self, groups: Sequence[Fields], since: str, until: str, person: str | None = None
@@ -287,6 +293,18 @@ def differences(old: Mapping[Key, int], new: Mapping[Key, int]) -> dict[Key, int
     as they are."""
     changes = {key: new.get(key, 0) - old.get(key, 0) for key in {**old, **new}}
     return {key: change for key, change in changes.items() if change}
+
+
+def totals_end(day: str) -> int:
+    """The Unix second until which the totals of a day, ISO, are kept."""
+    kept = datetime.fromisoformat(f"{day}T00:00:00Z") + timedelta(days=TOTALS_DAYS)
+    return int(kept.timestamp())
+
+
+def first_kept(now: int) -> str:
+    """The oldest day, ISO, whose totals are kept still. now: Unix seconds."""
+    first = datetime.fromtimestamp(now, UTC).date() - timedelta(days=TOTALS_DAYS - 1)
+    return first.isoformat()
 
 
 def held_by(holds: Iterable[OpenHold]) -> Counter[Key]:

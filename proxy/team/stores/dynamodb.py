@@ -4,7 +4,7 @@ Items, by `pk` and `sk` (strings):
 
     <account>  counters     one attribute for each counter
     holds      <id>         a hold that is open, or was abandoned less than SWEPT_SECONDS ago
-    totals     <total>      one attribute for each figure of Usage
+    totals     <total>      one attribute for each figure of Usage, and `expires`
 
 The key of a total is the JSON of [month, person, day, model, class]: so the rows of one person are
 a range in each month, and those of everyone one range, of whole months.
@@ -65,6 +65,7 @@ from . import (
     stale_counters,
     sums_by,
     sums_by_key,
+    totals_end,
 )
 from .dynamodb_client import Client, ConditionFailed
 
@@ -302,13 +303,14 @@ class DynamoStore:
 
     def _totals(self, usage: Iterable[Usage]) -> Iterator[Item]:
         for (day, person, *others), figures in sums_by_key(usage).items():
-            numbers = range(len(FIGURES))
+            adds = [f"#{name} :{name}" for name in FIGURES]
+            values = dict(zip(FIGURES, figures, strict=True)) | {"expires": totals_end(day)}
             yield {
                 "Update": self._item("totals", _dump([day[:7], person, day, *others]))
                 | {
-                    "UpdateExpression": f"ADD {', '.join(f'#{i} :{i}' for i in numbers)}",
-                    "ExpressionAttributeNames": {f"#{i}": FIGURES[i] for i in numbers},
-                    "ExpressionAttributeValues": {f":{i}": _number(figures[i]) for i in numbers},
+                    "UpdateExpression": f"SET #expires = :expires ADD {', '.join(adds)}",
+                    "ExpressionAttributeNames": {f"#{name}": name for name in values},
+                    "ExpressionAttributeValues": {f":{n}": _number(values[n]) for n in values},
                 }
             }
 

@@ -44,7 +44,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import date, timedelta
 from typing import NamedTuple
 
 from . import (
@@ -67,6 +66,7 @@ from . import (
     stale_counters,
     sums_by,
     sums_by_key,
+    totals_end,
 )
 from .firestore_client import (
     Client,
@@ -91,9 +91,6 @@ SWEEP_SECONDS = 60
 MAX_SWEPT = 10
 """Abandoned holds that one verb settles, a commit each: 15 ms each, within STORE_SECONDS. What is
 left is the next one's."""
-
-KEPT_DAYS = 400
-"""Of a total: a year and a month, then it expires."""
 
 Amounts = Mapping[Key, int]
 
@@ -391,8 +388,7 @@ class FirestoreStore:
             day, person, *_ = key
             fields = {name: string(value) for name, value in zip(Usage._fields, key, strict=False)}
             fields["person_day"] = string(_pair(person, day))
-            last = date.fromisoformat(day) + timedelta(days=KEPT_DAYS)
-            fields["expires"] = {"timestampValue": f"{last}T00:00:00Z"}
+            fields["expires"] = timestamp(totals_end(day))
             pairs = zip(FIGURES, figures, strict=True)
             yield {
                 **self._update(document_id("total", json.dumps(key)), fields),

@@ -30,6 +30,7 @@ from . import (
     abandoned,
     correction,
     differences,
+    first_kept,
     held_by,
     held_in,
     refusals,
@@ -42,9 +43,17 @@ MAX_SWEPT = 100
 """Abandoned holds that one verb settles: as many as a process that died may have had open. What is
 left is the next one's."""
 
+DROP_SECONDS = 86_400
+"""How often a process looks for totals that are too old: with its first hold, and once a day."""
+
+MAX_DROPPED = 1_000
+"""Totals that one verb drops: 1 ms. What is left is the next one's."""
+
 BUSY_SECONDS = 0.0005
 """Between two attempts to write where another process does, which takes about as long. SQLite's own
 waiting grows to 0.1 s: who has waited longest then waits on while all others pass."""
+
+TOTALS_KEY = "day, person, model, request_class"
 
 SCHEMA = f"""
 pragma journal_mode = wal;
@@ -60,7 +69,7 @@ create index if not exists holds_by_end on holds (swept, ends);
 create table if not exists totals (
     day text, person text, model text, request_class text,
     {", ".join(f"{name} integer not null" for name in FIGURES)},
-    primary key (day, person, model, request_class)
+    primary key ({TOTALS_KEY})
 ) without rowid;
 """
 """With a write-ahead log readers do not wait for writers. What is lost with `normal` when a machine
@@ -73,6 +82,10 @@ on conflict do update set value = value + excluded.value
 ADD_TO_TOTALS = f"""
 insert into totals values (?, ?, ?, ?, {", ".join("?" * len(FIGURES))})
 on conflict do update set {", ".join(f"{name} = {name} + excluded.{name}" for name in FIGURES)}
+"""
+DROP_TOTALS = f"""
+delete from totals where ({TOTALS_KEY}) in
+(select {TOTALS_KEY} from totals where day < ? limit ?)
 """
 READ_HOLD = "select id, entries, usage, swept from holds"
 READ_OPEN_HOLDS = f"{READ_HOLD} where swept = 0"
@@ -105,12 +118,15 @@ class SqliteStore:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._drop_at = 0
         if self.is_shared:
             opened.add(self)
 
     def hold(self, hold: Hold, now: int) -> Outcome:
         with self._transaction() as db:
             _sweep(db, now)
+            if now >= self._drop_at:
+                self._drop_totals(db, now)
             if _find(db, hold.id) is not None:
                 return Outcome((), hold.pick(_values(db, hold)))  # nobody knew that it was done
             return _write(db, hold, {})
@@ -152,7 +168,7 @@ class SqliteStore:
 
     def usage(self, since: str, until: str, person: str | None = None) -> Sequence[Usage]:
         days = "select * from totals where day between ? and ?"
-        order = "order by day, person, model, request_class"
+        order = f"order by {TOTALS_KEY}"
         with self._transaction("begin") as db:
             if person is None:
                 rows = db.execute(f"{days} {order}", (since, until))
@@ -198,6 +214,11 @@ class SqliteStore:
             raise
         finally:
             self._lock.release()
+
+    def _drop_totals(self, db: sqlite3.Connection, now: int) -> None:
+        """Of days that no report shows any more."""
+        if db.execute(DROP_TOTALS, (first_kept(now), MAX_DROPPED)).rowcount < MAX_DROPPED:
+            self._drop_at = now + DROP_SECONDS
 
     def _connect(self, end: float) -> sqlite3.Connection:
         if self._connection is None:
