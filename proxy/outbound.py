@@ -79,6 +79,6 @@ def check_proxy(name: str, value: str) -> None:
 
 
 def show(proxy_url: str) -> str:
-    """A proxy's address without its user and password."""
-    proxy = urlsplit(proxy_url if "://" in proxy_url else f"http://{proxy_url}")
-    return f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"
+    """A proxy's address without its user and password, whether it can be read or not."""
+    scheme, _, rest = (proxy_url if "://" in proxy_url else f"http://{proxy_url}").partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].partition('/')[0]}"

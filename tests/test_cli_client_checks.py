@@ -140,6 +140,17 @@ def test_login_is_found_where_the_person_keeps_it(tmp_path: Path) -> None:
     assert found.status is Status.GOOD
 
 
+@pytest.mark.parametrize("url", ["http://[s3cret", "http://me:s3cret@[/v1"])
+def test_base_url_that_is_none_is_a_cross(url: str, tmp_path: Path) -> None:
+    (found,) = settings(tmp_path, ANTHROPIC_BASE_URL=url)
+    assert (found.status, found.fix) == (Status.BAD, "unset ANTHROPIC_BASE_URL")
+    assert found.detail == "ANTHROPIC_BASE_URL in the environment is no address like https://host"
+    path = tmp_path / ".claude/settings.json"
+    write(path, {"env": {"ANTHROPIC_BASE_URL": url}})
+    (found,) = settings(tmp_path, ANTHROPIC_BASE_URL="")
+    assert (found.status, found.fix) == (Status.BAD, fixes.edit(path))
+
+
 def test_missing_base_url_is_not_checked(tmp_path: Path) -> None:
     (found,) = settings(tmp_path, ANTHROPIC_BASE_URL="")
     assert found.status is Status.UNKNOWN

@@ -17,7 +17,7 @@ import requests
 from urllib3.exceptions import MaxRetryError, ProxyError, ReadTimeoutError, SSLError
 
 from proxy import __version__
-from proxy.cli import http_client, main, server_checks
+from proxy.cli import doctor, http_client, main, server_checks
 from proxy.cli.findings import Finding, Status
 from tests import servers
 from tests.crosses import crosses
@@ -138,11 +138,25 @@ def test_token_is_typed_or_read(
         main.main(["doctor", "--url", proxy, "--token", "secret"], {}, lambda: None)
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://me:s3cret@x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("ftp://x", "http://", "", "http://me:s3cret@x", "http://[s3cret", "http://::1"),
+        *("http://x:s3cret", "http://x:99999", "http://x:0", "http://x y", "http://%zz"),
+        *("http://é..x", f"http://{'a' * 64}.example", "http://x?a=s3cret", "http://x#a"),
+    ],
+)
 def test_bad_url_is_refused(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main.main(["doctor", "--url", url], {}, lambda: None)
-    assert "expected a base URL" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "--url: expected a base URL" in error
+    assert "s3cret" not in error
+
+
+@pytest.mark.parametrize("url", ["http://[::1]:8080", "https://é.example/base", "host_1:8080"])
+def test_url_is_read(url: str) -> None:
+    assert doctor.read_url(url).removeprefix("https://") == url.removeprefix("https://")
 
 
 def test_refused_token_is_a_cross(proxy: str) -> None:

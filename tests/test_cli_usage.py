@@ -212,9 +212,11 @@ def test_answer_that_is_no_report(run: Run, server: Server, status: int, body: b
     assert ended == (usage.NO_REPORT, "", "")
 
 
-def test_url_is_one(run: Run) -> None:
-    ended = run("--url", "ftp://host", ANTHROPIC_AUTH_TOKEN="gmp_secret")
-    assert ended == (usage.NO_URL, "", "")
+@pytest.mark.parametrize("url", ["ftp://host", "http://[", "http://é..x", ""])
+def test_url_is_one(run: Run, url: str) -> None:
+    code, output, error = run("--url", url, ANTHROPIC_AUTH_TOKEN="gmp_secret")
+    assert (code, output) == (2, "")
+    assert "--url: expected a base URL like https://host" in error
 
 
 def test_server_that_is_not_there_is_a_sentence(run: Run) -> None:

@@ -161,3 +161,18 @@ def test_error_behind_a_proxy_names_it_and_says_what_to_do(
         "proxy wants a user and a password (407). Put them into HTTPS_PROXY on the server: "
         "http://user:password@host:port."
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("http://me:s3cret@host:3128/path", "http://host:3128"),
+        ("me:s3cret@host:3128", "http://host:3128"),
+        ("http://me:s3/cret@host", "http://host"),
+        ("http://me:s3://cret@host", "http://host"),
+        ("http://me:s3cret@[", "http://["),
+    ],
+)
+def test_proxy_is_shown_without_its_password(value: str, shown: str) -> None:
+    """Also one that cannot be read: somebody asks what is wrong."""
+    assert outbound.show(value) == shown

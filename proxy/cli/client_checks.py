@@ -180,8 +180,13 @@ def _check_url(name: str, sources: Sequence[Source]) -> Iterator[Finding]:
         return
     source = having[-1]
     url = source.variables[setting].strip()
-    shown, host = _without_password(url), urlsplit(url).hostname or ""
     where = f"in {source.path}" if source.path else "in the environment"
+    try:
+        shown, host = _without_password(url), urlsplit(url).hostname or ""
+    except ValueError:
+        detail = f"{setting} {where} is no address like https://host"
+        yield bad(name, detail, _edit(source.path) if source.path else fixes.unset([setting]))
+        return
     if url.rstrip("/").endswith("/v1"):
         detail = f"{setting} {where} ends with /v1, which Claude Code adds itself"
         export = f"export {setting}={shlex.quote(shown.rstrip('/').removesuffix('/v1'))}"

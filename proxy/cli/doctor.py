@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -45,6 +47,8 @@ NAME_WIDTH = 22
 TOKEN_PROMPT = "Access token (or Gemini key) for that server; it is not shown: "
 MAX_TOKEN = 8_192
 """Characters: no server takes a longer head."""
+
+HOST = re.compile(r"[\w.:-]+")
 
 SECRETS = ("GEMINI_API_KEY", "PROXY_TOKEN", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 MIN_SECRET = 4
@@ -121,10 +125,14 @@ def _line(finding: Finding) -> str:
 
 def read_url(value: str) -> str:
     """For argparse: a base URL with a scheme and a host."""
-    address = urlsplit(value if "://" in value else f"https://{value}")
-    if address.scheme not in ("http", "https") or not address.hostname or address.username:
-        raise argparse.ArgumentTypeError("expected a base URL like https://host")
-    return address.geturl()
+    with suppress(ValueError):  # of brackets, a port, or a name that DNS cannot have
+        address = urlsplit(value if "://" in value else f"https://{value}")
+        host = address.hostname or ""
+        is_host = HOST.fullmatch(host) and host.encode("idna")
+        is_base = not (address.username or address.query or address.fragment)
+        if address.scheme in ("http", "https") and is_host and is_base and address.port != 0:
+            return address.geturl()
+    raise argparse.ArgumentTypeError("expected a base URL like https://host")
 
 
 def _find_token(arguments: argparse.Namespace, environ: Mapping[str, str]) -> str:

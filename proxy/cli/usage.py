@@ -18,6 +18,7 @@ from ..team.stores import StoreError
 from ..team.usage import EVERYONE, FIELDS, MAX_DAYS, SINCE, BadSince, Table
 from ..team.windows import day_at
 from . import http_client
+from .doctor import read_url
 
 DESCRIPTION = f"""\
 Show who has used what: requests, tokens, and US$ at list prices. It reads the store (PROXY_STORE,
@@ -31,7 +32,6 @@ SECONDS = 10
 TOKEN = "ANTHROPIC_AUTH_TOKEN"
 NO_STORE = "PROXY_STORE is not set: set it to the server's, or ask that by --url."
 NO_TOKEN = f"{TOKEN} is not set: it is presented to the server."
-NO_URL = "--url: expected the address of a server, like https://host."
 NO_REPORT = "The server did not answer with a report: is it of this product, and of this version?"
 NOTHING = "Nothing was used."
 
@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how it is printed (default: %(default)s)",
     )
     parser.add_argument(
-        "--url", default="", help="a server's base URL (default: none, PROXY_STORE is read)"
+        "--url", type=read_url, help="a server's base URL (default: none, PROXY_STORE is read)"
     )
 
 
@@ -103,8 +103,6 @@ def _ask(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Table:
     """Raises ApiError."""
     if not (token := environ.get(TOKEN, "").strip()):
         raise SystemExit(NO_TOKEN)
-    if not arguments.url.startswith(("http://", "https://")):
-        raise SystemExit(NO_URL)
     if warning := http_client.warn_of_clear_text(arguments.url):
         print(f"WARNING: {warning}.", file=sys.stderr)
     query = {"since": arguments.since, "person": arguments.person}
