@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from proxy import clock
 from proxy.team import tokens, usage
 from proxy.team.stores import Entry, Hold, Usage
 from proxy.team.stores.sqlite import IN_MEMORY, SqliteStore
+from proxy.team.token_registry import Registry
+from proxy.team.tokens import Token
 from proxy.team.usage import BadSince, Span, read_span
 from tests.servers import Emulator
 from tests.test_team import COST, DAY, HELLO, NOW, Team, access_token, at_noon
@@ -212,6 +214,48 @@ def test_operator_sees_everyone(team: Team) -> None:
     assert (one["total"]["requests"], one["since"]) == (2, DAY)
     assert budgets(one)["usd_per_day"] == (2.0, "unknown", "2026-11-28T23:00:00Z")
     assert message(get(team, token, person="a b")) == (400, usage.BAD_PERSON)
+
+
+@pytest.mark.parametrize("plan", ["standard", "gone"])
+def test_operator_sees_the_limits_of_a_person(team: Team, plan: str) -> None:
+    """Those of the plan and the group in the token that was issued last; raised ones, too."""
+    count(team.store, *ROWS)
+    registry = Registry(store=team.store)
+    for person, each, group, issued in (
+        ("alice", "none", "", NOW - 20),
+        ("alice", plan, "core", NOW - 10),
+        ("bob", "none", "", NOW),
+    ):
+        registry.remember(Token((f"t{issued}",), person, each, issued, NOW + 9, group))
+    team.store.mark("person:alice", f"raise.usd_day.{DAY}", 4 * 10**9)
+    report = get(team, access_token("bob"), person="alice").get_json()
+    lines = {(each.get("group", ""), each["budget"]): each for each in report["budgets"]}
+    assert lines["", "usd_per_day"]["used"] == 2.0
+    if plan == "gone":
+        assert {"limit" in each for each in lines.values()} == {False}
+    else:
+        assert lines["", "usd_per_day"]["limit"] == 4.0
+        assert lines["", "tokens_per_day"]["limit"] == 5_000
+        assert lines["", "usd_per_week"]["limit"] is None
+        assert lines["core", "usd_per_month"]["limit"] == 500.0
+
+
+def test_tokens_are_not_read_for_ones_own_figures(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts, read = [], SqliteStore.read
+
+    def record(store: SqliteStore, account: str) -> Mapping[str, int]:
+        accounts.append(account)
+        return read(store, account)
+
+    monkeypatch.setattr(SqliteStore, "read", record)
+    bob = access_token("bob")
+    for person in ("bob", "*"):
+        get(team, bob, person=person)
+    assert "tokens" not in accounts
+    get(team, bob, person="alice")
+    assert accounts.count("tokens") == 1
 
 
 def test_token_derived_from_an_operators_is_none(team: Team) -> None:

@@ -140,6 +140,10 @@ class Registry:
             found.append(Token((identity,), person, plan, int(issued), expires, group))
         return sorted(found, key=lambda token: (token.person, token.issued, token.id))
 
+    def newest(self, person: str) -> Token | None:
+        """Issued to them last: it names their plan and their group."""
+        return next((each for each in reversed(self.issued()) if each.person == person), None)
+
     def make_room(self, person: str, now: int) -> None:
         """For the marks of one more token that is revoked. Raises ActError where there is none."""
         account = f"{counters.PERSON}{person}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -18,11 +19,13 @@ from . import client_budget, counters
 from .budget import Budgets
 from .client_budget import Cap
 from .counters import GROUP, KINDS, PERSON, Amounts
+from .holds import Member
 from .money import NANO
 from .payer import MemberPayer
 from .plans import Limits
 from .stores import Refusal, Store, StoreError, Usage, sums_by
-from .tokens import NAME, Token
+from .token_registry import Registry
+from .tokens import NAME, BadToken, Token
 from .windows import Period, day_at, window_at
 
 Table = dict[str, Any]
@@ -221,20 +224,30 @@ def _figures(usage: Usage) -> Table:
 
 def budget_lines(selection: Selection, now: int) -> Iterator[Table]:
     """What is used of each limit in its window, and as much of that as answers under way hold. For
-    everyone those of the groups. The limits of another person stand in no file: their token names
-    the plan. Raises StoreError."""
-    payer, person = selection.payer, selection.person
-    budgets, member = payer.budgets, payer.member
+    everyone those of the groups. Raises StoreError."""
+    budgets, person = selection.payer.budgets, selection.person
     if person == EVERYONE:
         for name in sorted(budgets.plans.groups):
             yield from _lines(budgets, GROUP, name, budgets.plans.of_group(name, now), now)
-    elif person != member.token.person:
+    elif member := _find_member(selection, now):
+        yield from _lines(budgets, PERSON, person, member.plan.limits, now)
+        yield from _lines(budgets, GROUP, member.token.group, member.group, now)
+    else:
         for line in _lines(budgets, PERSON, person, Limits(), now):
             del line["limit"]
             yield line
-    else:
-        yield from _lines(budgets, PERSON, person, member.plan.limits, now)
-        yield from _lines(budgets, GROUP, member.token.group, member.group, now)
+
+
+def _find_member(selection: Selection, now: int) -> Member | None:
+    """Whose figures are selected. The plan of another than the payer is that of the token which
+    they were issued last; None where the store or the plan file does not know it."""
+    budgets, member = selection.payer.budgets, selection.payer.member
+    if selection.person == member.token.person:
+        return member
+    token = Registry(store=budgets.figures).newest(selection.person)
+    with suppress(BadToken):
+        return budgets.member(token, now) if token else None
+    return None
 
 
 def _lines(
