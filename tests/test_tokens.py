@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from itsdangerous import Signer
 
 from proxy.team import tokens
 from proxy.team.tokens import LATEST, MAX_LENGTH, MAX_RESTRICTIONS, BadToken, Token
@@ -86,8 +87,30 @@ def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
     assert compared == [CI.rpartition(".")[2]] * 2, "with each secret, whichever fits"
 
 
+def test_key_of_a_secret_is_derived_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each, up to a bound; and what is kept shows none."""
+    derived: list[bytes | str] = []
+    derive = Signer.derive_key
+
+    def record(signer: Signer) -> bytes:
+        if signer.key_derivation == "hmac":
+            derived.append(signer.secret_key)
+        return derive(signer)
+
+    monkeypatch.setattr(Signer, "derive_key", record)
+    tokens._token_signer.cache_clear()
+    for _ in range(3):
+        assert verify(TEXT) == verify(tokens.create(ALICE, OLD_SECRET)) == ALICE
+    assert derived == [SECRET.encode(), OLD_SECRET.encode()]
+    many = [f"{SECRET}{number}" for number in range(tokens.MAX_SIGNERS)]
+    assert verify(TEXT, secrets=(*many, SECRET)) == ALICE
+    assert tokens._token_signer.cache_info().currsize == tokens.MAX_SIGNERS
+    assert SECRET not in f"{tokens._token_signer!r} {tokens._token_signer(SECRET)!r}"
+
+
 def test_stranger_is_refused_before_any_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(tokens, "Signer")
+    for name in ("_token_signer", "_signer"):
+        monkeypatch.delattr(tokens, name)
     for text in ("", "AIzaSy", "sk-ant-x", TEXT[4:], "gmp_", "gmp_a", TEXT + "x" * MAX_LENGTH):
         with pytest.raises(BadToken):
             verify(text)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import fnmatch
+import functools
 import hashlib
 import hmac
 import json
@@ -42,6 +43,10 @@ MAX_RESTRICTIONS = 4
 
 MAX_MODELS = 16
 """Patterns in a restriction; a plan has as many models as it wants."""
+
+MAX_SIGNERS = 8
+"""Secrets whose derived keys are kept: a new one, an old one, and some more. Of what is beyond
+these, a key is derived for each signature, which doubles its 5 us."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 """Of a person, a group or a plan: an address of mail fits, and all stores take it."""
@@ -112,7 +117,7 @@ def create(token: Token, secret: str) -> str:
     if _read_token(fields) != token:
         raise ValueError("a token has one id and no restrictions")
     payload = _encode(fields)
-    return f"{PREFIX}{payload}.{_sign(secret.encode(), SALT, payload)}"
+    return f"{PREFIX}{payload}.{_sign_token(secret, payload)}"
 
 
 def derive(
@@ -147,7 +152,7 @@ def verify(text: str, secrets: Sequence[str], now: int) -> Token:
     payload, *restrictions, signature = _split(text)
     is_genuine = False
     for secret in secrets:
-        expected = _sign(secret.encode(), SALT, payload)
+        expected = _sign_token(secret, payload)
         for restriction in restrictions:
             expected = _sign(expected.encode(), RESTRICTION_SALT, restriction)
         is_genuine |= hmac.compare_digest(expected, signature)
@@ -235,9 +240,23 @@ def _second(name: str, value: object) -> int:
     return value
 
 
+def _sign_token(secret: str, payload: str) -> str:
+    return _token_signer(secret).get_signature(payload).decode()
+
+
+@functools.lru_cache(MAX_SIGNERS)
+def _token_signer(secret: str) -> Signer:
+    """The server's, whose key is derived once."""
+    key = _signer(secret.encode(), SALT).derive_key()
+    return Signer(key, SALT, key_derivation="none", digest_method=hashlib.sha256)
+
+
 def _sign(key: bytes, salt: bytes, payload: str) -> str:
-    signer = Signer(key, salt, key_derivation="hmac", digest_method=hashlib.sha256)
-    return signer.get_signature(payload).decode()
+    return _signer(key, salt).get_signature(payload).decode()
+
+
+def _signer(key: bytes, salt: bytes) -> Signer:
+    return Signer(key, salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
 
 def _encode(fields: Mapping[str, Any]) -> str:
