@@ -247,6 +247,30 @@ def test_refused_request_is_estimated_in_silence(gate: Budgets, store: Remote) -
     assert store.used()["usd_day"] == NANO + row.estimated
 
 
+def test_refused_request_is_paid_once(
+    gate: Budgets, store: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the store has settled it, and its answer was lost."""
+    store.answers.clear()
+    settle, lost = store.settle, iter([StoreError("no answer in time")])
+
+    def settle_and_lose(settled: Hold, now: int) -> None:
+        settle(settled, now)
+        for error in lost:
+            raise error
+
+    def answered() -> None:
+        store.spend(f"usd_day:{DAY}", NANO)
+        store.answers.set()
+
+    monkeypatch.setattr(store, "settle", settle_and_lose)
+    with pytest.raises(BudgetError, match="spend limit reached"):
+        next(answer(gate, Upstream(answered)))
+    assert gate._store is not None
+    gate._store.retry()
+    assert (gate._store.waiting, store.used()["usd_day"]) == (0, NANO + PAID)
+
+
 @pytest.mark.parametrize("first", [ITEMS[0], ApiError(400, "What Gemini says of the prompt.")])
 def test_revoked_token_is_refused_before_anything(gate: Budgets, store: Remote, first: Any) -> None:
     store.answers.clear()

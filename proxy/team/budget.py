@@ -163,10 +163,11 @@ class Budgets:
         entries = tuple(each for each in settled.entries if counters.is_budget(each))
         usage = abandoned(settled.usage) if is_estimated else settled.usage
         settled = replace(settled, entries=entries, usage=usage)
-        to_hold = without_limits(settled)
+        to_hold: Hold | None = without_limits(settled)
         assert self._store is not None  # where requests are sent before their hold is accepted
         try:
-            self._store.hold(to_hold, now)
+            self._store.hold(without_limits(settled), now)
+            to_hold = None  # once settled, it would be held anew, and charged twice
             self._store.settle(settled, now)
         except StoreError:
             self._store.settle_later(settled, to_hold)
