@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -212,6 +213,13 @@ def test_request_that_was_never_answered_costs_nothing() -> None:
     charge.settle(NOW, is_error=True)
     assert used(gate) == 0
     assert [(row.requests, row.errors, row.nano_usd) for row in gate_rows(gate)] == [(1, 1, 0)]
+
+
+def test_new_model_has_a_name_once_it_answers() -> None:
+    gate, new = budgets(), replace(NEON, name="gemini-9-new")
+    for name, tokens in (("a", Tokens()), ("b", Tokens(9))):
+        admit(gate, name).settle(NOW, [Spent(new, tokens, "main")])
+    assert [row.model for row in gate_rows(gate)] == ["", "gemini-9-new"]
 
 
 def test_hold_is_renewed_while_the_answer_goes_on() -> None:

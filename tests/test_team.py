@@ -285,6 +285,14 @@ def test_error_is_counted_as_one(team: Team) -> None:
     assert team.counters() == {}
 
 
+def test_names_that_no_model_has_are_one_row(team: Team) -> None:
+    """Whoever makes up names adds no row of the store for each."""
+    team.script({"status": {"code": 404, "message": "Not found."}})
+    for number in range(3):
+        assert team.post(model=f"gemini-4-made-up-{number}").status_code == 404
+    assert [(row.model, row.requests, row.errors) for row in team.usage()] == [("", 3, 3)]
+
+
 def test_line_tells_who_and_what_for(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
     """Complaints 11, 21, 22."""
     team.script(HELLO)

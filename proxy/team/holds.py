@@ -20,7 +20,7 @@ from datetime import tzinfo
 from enum import StrEnum
 from typing import NamedTuple
 
-from translate.models import Model, Tokens
+from translate.models import TABLE, Model, Tokens
 
 from . import counters, money
 from .counters import GROUP, PERSON, Amounts, Line
@@ -273,7 +273,7 @@ class RequestHold:
             yield Usage(
                 self._day,
                 self.member.token.person,
-                each.model.name,
+                _recorded_name(each),
                 each.request_class,
                 requests=int(number == len(spent)),
                 input=each.tokens.input,
@@ -287,6 +287,13 @@ class RequestHold:
 def used_share(budget: Refusal) -> float:
     """Of a budget that has a limit, what is used of it but for what is held."""
     return (budget.value - budget.held) / (budget.entry.limit or 1)
+
+
+def _recorded_name(spent: Spent) -> str:
+    """Of a model, for the totals; "" for a name that Gemini has not answered to. A client may make
+    up as many as it likes, and each would be a row for good."""
+    name = spent.model.name
+    return name if name in TABLE or any(spent.tokens) else ""
 
 
 def _lines(member: Member, now: int, zone: tzinfo) -> Iterator[Line]:
