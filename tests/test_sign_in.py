@@ -355,6 +355,14 @@ def test_failures_are_limited_by_address(team: Team, monkeypatch: pytest.MonkeyP
     assert sign(team, "shared").status_code == 303
 
 
+def test_shared_token_is_guessed_whatever_it_looks_like(team: Team) -> None:
+    team.start(PROXY_PLANS="", PROXY_TOKEN="gmp_shared")
+    assert sign(team, "gmp_shared").status_code == 303
+    for _ in range(MAX_FAILURES):
+        sign(team, "gmp_guess")
+    assert sign(team, "gmp_shared").status_code == 429
+
+
 def test_failures_are_limited_in_all(team: Team) -> None:
     for number in range(MAX_ALL_FAILURES):
         sign_in.failures.add(f"{number}", NOW)

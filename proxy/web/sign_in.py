@@ -18,6 +18,7 @@ from translate import ApiError
 from .. import clock, routes, spelling
 from ..team import tokens
 from ..team.payer import MemberPayer
+from ..team.people import SHARED
 from . import FORM_HEADERS, render, session
 from .page import HTML, Page, PageRequest, redirect
 
@@ -138,7 +139,8 @@ def _sign_in(site: Site, request: PageRequest) -> Page:
     form, now, address = request.form(), clock.now(), client_address(request)
     target, text = local_page(form.get("next", "")), spelling.unquote(form.get("token", "").strip())
     seconds = failures.wait(address, now)
-    if (not seconds or tokens.is_token(text)) and (payer := _payer(site, text)):
+    payer = _payer(site, text) if not seconds or tokens.is_token(text) else None
+    if payer and not (seconds and payer.member.token == SHARED):
         return start(site, request, payer, target, text=text)
     failures.add(address, now)
     if not seconds:
