@@ -233,6 +233,12 @@ def test_program_gets_json_and_a_browser_a_page(team: Team) -> None:
     assert "access-control-allow-origin" not in bad.headers
 
 
+def test_what_takes_no_session_sends_nobody_to_sign_in(team: Team) -> None:
+    """The way from there leads back, for who is signed in: a browser would go round and round."""
+    sign(team)
+    assert see(team, "/api/oauth/usage").status_code == 401
+
+
 def test_header_goes_before_the_cookie(team: Team) -> None:
     sign(team)
     assert "Usage of bob" in see(team, **{"x-api-key": access_token("bob")}).text

@@ -127,11 +127,7 @@ def show_sign_in(site: Site, request: PageRequest) -> Page:
     if request.method == "POST":
         return _sign_in(site, request)
     target = local_page(request.query.get("next", ""))
-    try:
-        is_signed_in = site.signed_in(request) is not None
-    except ApiError:  # of a token that was revoked since
-        is_signed_in = False
-    return redirect(target) if is_signed_in else sign_in_form(site, target)
+    return redirect(target) if site.is_signed_in(request) else sign_in_form(site, target)
 
 
 def _sign_in(site: Site, request: PageRequest) -> Page:

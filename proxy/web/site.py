@@ -48,13 +48,14 @@ class Site:
 
     def answer(self, request: PageRequest) -> Page:
         """Raises ApiError, for programs: a browser gets it as a page, or, where a person is to sign
-        in, the way to there."""
+        in, the way to there. Who is signed in already would be sent back from there."""
         try:
             page = PAGES[request.route](self, request)
         except ApiError as error:
             if not request.is_browser:
                 raise
-            if error.status == 401 and self.sessions is not None:
+            can_sign_in = error.status == 401 and self.sessions is not None
+            if can_sign_in and not self.is_signed_in(request):
                 from . import sign_in
 
                 page = sign_in.sign_in_page(request)
@@ -103,6 +104,12 @@ class Site:
         payer = self.tokens.payer(found.token, now)
         request.log_entry.set_caller(f"token-{found.token.id}", payer.person, payer.plan)
         return Visitor(payer, found)
+
+    def is_signed_in(self, request: PageRequest) -> bool:
+        try:
+            return self.signed_in(request) is not None
+        except ApiError:  # of a token that was revoked since
+            return False
 
     def account(self, visitor: Visitor) -> Account | None:
         """For account.html; None for who is not signed in."""
