@@ -428,6 +428,13 @@ def test_form_is_a_page_with_a_policy(team: Team) -> None:
     assert 'role="alert"' not in shown.text
 
 
+@pytest.mark.parametrize("path", ["/usage", "/usage.csv", "/usage.json", "/statusline.py", "/"])
+def test_answer_is_what_its_type_says(team: Team, path: str) -> None:
+    sign(team)
+    answer = see(team, path)
+    assert (answer.status_code, answer.headers["X-Content-Type-Options"]) == (200, "nosniff")
+
+
 def test_https_is_kept_to(team: Team) -> None:
     for path in ("/", "/sign-in", "/usage"):
         assert "Strict-Transport-Security" not in see(team, path).headers

@@ -39,7 +39,6 @@ def _headers(form_action: str, referrer_policy: str) -> dict[str, str]:
     )
     return {
         "Content-Security-Policy": policy,
-        "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": referrer_policy,
         "Cache-Control": "no-store",
     }

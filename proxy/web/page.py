@@ -36,6 +36,9 @@ HTML, JSON = "text/html; charset=utf-8", "application/json"
 TEXT = "text/plain; charset=utf-8"
 NO_STORE = {"Cache-Control": "no-store"}
 
+NOSNIFF = {"X-Content-Type-Options": "nosniff"}
+"""A browser takes an answer for what its type says, figures as pages."""
+
 HSTS = {"Strict-Transport-Security": "max-age=31536000"}
 """A browser that was here by https comes by https for a year."""
 

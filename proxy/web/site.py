@@ -19,7 +19,7 @@ from ..gemini import Gemini
 from ..payers import AccessTokens, Payer
 from . import FOLDER, home
 from .health import EndpointHealth
-from .page import HSTS, NO_STORE, TEXT, Page, PageRequest, error_page, json_page
+from .page import HSTS, NO_STORE, NOSNIFF, TEXT, Page, PageRequest, error_page, json_page
 
 if TYPE_CHECKING:
     from .oidc import Oidc
@@ -61,7 +61,8 @@ class Site:
                 page = sign_in.sign_in_page(request)
             else:
                 page = error_page(error, request.log_entry)
-        return page._replace(headers={**page.headers, **HSTS}) if request.is_https else page
+        more = {**NOSNIFF, **HSTS} if request.is_https else NOSNIFF
+        return page._replace(headers={**page.headers, **more})
 
     @functools.cached_property
     def sessions(self) -> Sessions | None:
