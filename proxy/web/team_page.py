@@ -33,6 +33,9 @@ MAX_PEOPLE = 30
 MAX_PAGE = 10_000
 """Far behind the last page of any team."""
 
+MAX_DIGITS = 9
+"""Of a page's number: Python reads no more than 4,300."""
+
 MAX_TOKENS = 30
 """Of a person, those that were issued last; `token list` has all that have not expired."""
 
@@ -117,7 +120,8 @@ def read_choice(query: Mapping[str, str]) -> Choice:
         raise ApiError(400, BAD_FIND)
     if plan and not NAME.fullmatch(plan):
         raise ApiError(400, BAD_PLAN)
-    if not (page.isascii() and page.isdecimal() and 0 < int(page[:9]) <= MAX_PAGE):
+    is_number = page.isascii() and page.isdecimal() and len(page) <= MAX_DIGITS
+    if not (is_number and 0 < int(page) <= MAX_PAGE):
         raise ApiError(400, BAD_PAGE)
     return Choice(sort, find, plan, int(page))
 
