@@ -237,6 +237,7 @@ def test_address_is_that_of_the_person(issuer: str, claims: Any, address: str) -
         (ISSUER, {"email": "alice"}),
         (ISSUER, {"email": "alice@example.com@evil.test"}),
         (ISSUER, {"email": "alice@evil.test@example.com"}),
+        (ISSUER, {"email": "mi\N{KELVIN SIGN}e@example.com"}),
         (ISSUER, {"email": "alice@sub.example.com"}),
         (ISSUER, {"email": "alice@evilexample.com"}),
         (ISSUER, {"email_verified": False}),

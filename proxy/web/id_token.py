@@ -135,7 +135,8 @@ def _check_claims(claims: Claims, issuer: str, client_id: str, now: int) -> None
 def mail(claims: Claims, issuer: str, domains: Sequence[str]) -> str:
     """The address of who has signed in, in small letters. Raises BadIdToken where it may not."""
     address = claims.get("email")
-    if not isinstance(address, str) or address.count("@") != 1:
+    # Some letters are ASCII in small, and are not themselves: U+212A is the sign of Kelvin.
+    if not isinstance(address, str) or not address.isascii() or address.count("@") != 1:
         raise BadIdToken("it has no address of mail (email)")
     if not (claims.get("email_verified") is True or claims.get("email_verified") == "true"):
         raise BadIdToken("the provider has not verified the address of mail (email_verified)")
