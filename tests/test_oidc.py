@@ -366,6 +366,18 @@ def test_provider_that_is_away_is_not_asked_again_at_once(
     assert provider.paths() == [DISCOVERY]
 
 
+def test_failure_that_is_kept_holds_nothing_else(provider: FakeProvider) -> None:
+    """Neither the requests that met it, as the traceback of one that is raised again does."""
+    provider.answers[DISCOVERY] = (503, b"")
+    found = Provider(OidcSettings(provider.issuer, "id", "secret", ("example.com",), "standard"))
+    errors = []
+    for _ in range(2):
+        with pytest.raises(ProviderError, match="HTTP 503") as caught:
+            found.configuration()
+        errors.append(caught.value)
+    assert errors[0] is not errors[1]
+
+
 def test_provider_cannot_be_reached(team: Team, provider: FakeProvider) -> None:
     provider.issuer = "http://127.0.0.1:9"
     start(team, provider)

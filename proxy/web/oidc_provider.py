@@ -72,7 +72,7 @@ class Provider:
         self._configuration: Configuration | None = None
         self._keys: list[Any] = []
         self._configured_at = self._keys_at = 0.0
-        self._failure: ProviderError | None = None
+        self._failure = ""
         self._failed_at = 0.0
 
     def configuration(self) -> Configuration:
@@ -81,15 +81,15 @@ class Provider:
         if self._configuration and now - self._configured_at < KEPT_SECONDS:
             return self._configuration
         if self._failure and now - self._failed_at < PAUSE_SECONDS:
-            raise self._failure
+            raise ProviderError(self._failure)  # anew: one that is raised again grows, with frames
         issuer = self.settings.issuer
         try:
             found = self._fetch("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
             self._configuration = self._read(found)
         except ProviderError as error:
-            self._failure, self._failed_at = error, now
+            self._failure, self._failed_at = str(error), now
             raise
-        self._configured_at, self._failure = now, None
+        self._configured_at, self._failure = now, ""
         return self._configuration
 
     def identify(self, code: str, verifier: str, redirect_uri: str, nonce: str, now: int) -> str:
