@@ -43,7 +43,8 @@ def derive(registry: Registry, parent: Token, secret: str, now: int) -> tuple[st
     token = tokens.verify(text, [secret], now)
     if registry.revoked_from(token) is not None:
         raise ActError(IS_REVOKED.format(identity, registry.plans.contact).strip())
-    registry.audit(SHOW, identity, token.person, f"{parent.person}:{parent.id}")
+    by = f"{parent.person}:{parent.id}"
+    registry.audit(SHOW, identity, token.person, by, is_repeatable=True)
     return text, token
 
 

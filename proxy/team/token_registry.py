@@ -210,15 +210,18 @@ class Registry:
         names = [name for name in self._read(account) if name.startswith(counters.RAISE)]
         self._drop(account, [name for name in names if name not in kept])
 
-    def audit(self, act: str, identity: str, person: str, by: str) -> None:
+    def audit(
+        self, act: str, identity: str, person: str, by: str, *, is_repeatable: bool = False
+    ) -> None:
         """Write down who has done something, where an operator finds it: in the log in any case.
         identity: of the token, "-" for all; or what was raised. by: letters, digits and what names
-        of people have, and colons."""
+        of people have, and colons. is_repeatable: what anybody may do as often as they like is one
+        line, of the last time: it must not push out the others."""
         line = {"audit": f"token {act}", "id": identity, "person": person, "by": by}
         print(json.dumps(line), file=sys.stderr, flush=True)
         if self.store:
             what, who = (each.replace(".", DOT) for each in (identity, by))
-            number = secrets.token_hex(LINE_BYTES)
+            number = "" if is_repeatable else secrets.token_hex(LINE_BYTES)
             self.store.mark(AUDIT, f"{act}.{what}.{who}.{number}.{person}", clock.now())
             self._trim(AUDIT, AUDIT_DAYS, MAX_ACTS)
 
