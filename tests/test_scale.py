@@ -28,13 +28,12 @@ def test_settings_are_those_of_the_deployments() -> None:
     assert "MemorySize:\n    Type: Number\n    Default: 512\n" in template
 
 
-def test_limits_of_spending_are_those_of_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_limits_are_those_that_the_documents_name() -> None:
+    documents = (path for path in sorted(ROOT.glob("*.md")) if path.name != "CHANGELOG.md")
+    text = " ".join(" ".join(path.read_text("utf-8").split()) for path in documents)
     low, middle, high = scale.SPEND_TIERS.values()
-    assert f"${low:.0f}, ${middle:.0f} or ${high:.0f} in ten minutes" in readme
-    assert f"some {scale.FIRESTORE_PER_PERSON:.0f} requests a minute of each person" in " ".join(
-        readme.split()
-    )
+    assert f"${low:.0f}, ${middle:.0f} or ${high:.0f} in ten minutes" in text
+    assert f"some {scale.FIRESTORE_PER_PERSON:.0f} requests a minute of each person" in text
 
 
 def test_costs_of_a_store_are_those_that_it_documents() -> None:
