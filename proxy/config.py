@@ -19,9 +19,9 @@ from .setting_values import BadSetting as BadSetting
 from .setting_values import is_loopback as is_loopback
 from .setting_values import (
     read_address,
+    read_base_url,
     read_choice,
     read_count,
-    read_endpoint,
     read_list,
     read_secret,
 )
@@ -224,7 +224,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
     is_vertex = read_choice("GEMINI_BACKEND", _get(environ, "GEMINI_BACKEND"), BACKENDS) == "VERTEX"
     endpoint = _get(environ, "GEMINI_ENDPOINT") or ("" if is_vertex else DEVELOPER_ENDPOINT)
     return Settings(
-        endpoint=read_endpoint(endpoint) if endpoint else "",
+        endpoint=read_base_url("GEMINI_ENDPOINT", endpoint, "/v1beta"),
         is_vertex=is_vertex,
         project=_get(environ, "GOOGLE_CLOUD_PROJECT"),
         location=_get(environ, "GOOGLE_CLOUD_LOCATION"),

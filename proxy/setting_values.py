@@ -59,13 +59,17 @@ def read_address(name: str, value: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def read_endpoint(value: str) -> str:
-    """A host or a base URL -> a base URL; a bare host gets https, this machine http."""
-    name = "GEMINI_ENDPOINT"
-    if "://" not in value:
-        scheme = "http" if is_loopback(urlsplit(f"//{value}").hostname or "") else "https"
-        value = f"{scheme}://{value}"
-    url = urlsplit(value)
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.username:
+def read_base_url(name: str, value: str, version: str) -> str:
+    """A host or a base URL -> a base URL; a bare host gets https, this machine http. version: of an
+    API, such as "/v1", which may stand at its end."""
+    if not value:
+        return ""
+    try:
+        url = urlsplit(value if "://" in value else f"//{value}")
+        is_base = bool(url.hostname) and url.port != 0 and not (url.query or url.username)
+    except ValueError:  # of brackets, or a port
+        is_base = False
+    scheme = is_base and (url.scheme or ("http" if is_loopback(url.hostname or "") else "https"))
+    if scheme not in ("http", "https"):
         raise BadSetting(name, "expected a host or a base URL like https://host/path")
-    return f"{url.scheme}://{url.netloc}{url.path}".rstrip("/").removesuffix("/v1beta")
+    return f"{scheme}://{url.netloc}{url.path}".rstrip("/").removesuffix(version)

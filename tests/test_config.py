@@ -225,16 +225,12 @@ def test_the_endpoint_is_a_host_or_a_base_url(value: str, endpoint: str) -> None
             for name in config.SECRETS
             for value in ("AIza…", "AIza\nb", "a\tb")
         ),
-        ("GEMINI_ENDPOINT", "ftp://x", "expected a host or a base URL like https://host/path"),
-        (
-            "GEMINI_ENDPOINT",
-            "https://x?key=y",
-            "expected a host or a base URL like https://host/path",
-        ),
-        (
-            "GEMINI_ENDPOINT",
-            "https://u:p@x",
-            "expected a host or a base URL like https://host/path",
+        *(
+            ("GEMINI_ENDPOINT", value, "expected a host or a base URL like https://host/path")
+            for value in (
+                *("ftp://x", "https://x?key=y", "https://u:p@x", "https://", "https://x:y"),
+                *("http://[", "[::1", "https://x:99999"),
+            )
         ),
     ],
 )
