@@ -467,7 +467,8 @@ def test_model_outside_of_the_plan_is_a_404() -> None:
 
 
 class Faulty(SqliteStore):
-    """down: verbs that fail, as names."""
+    """down: verbs that fail, as names; "answer" where "hold" has been done, and only its answer is
+    lost."""
 
     def __init__(self) -> None:
         super().__init__(IN_MEMORY)
@@ -481,6 +482,8 @@ class Faulty(SqliteStore):
             raise StoreError(f"{verb} failed")
 
     def hold(self, hold: Hold, now: int) -> Outcome:
+        if "answer" in self.down:
+            super().hold(hold, now)
         self._fail("hold")
         return super().hold(hold, now)
 
@@ -547,6 +550,27 @@ def test_store_down_is_refused_where_that_is_set(clock: Clock) -> None:
     store.down = set()
     clock.sleep(DOWN_SECONDS)
     admit(gate)
+
+
+@pytest.mark.parametrize("serves", [False, True])
+def test_request_refused_in_an_outage_holds_nothing(clock: Clock, serves: bool) -> None:
+    """The store has done what it was asked, and was too slow to say so. What it was not asked for
+    has nothing to give back."""
+    store = Faulty()
+    gate = budgets(FEW_LIMITS, store, serves=serves)
+    store.down = {"hold"}
+    if serves:  # fills the limits here
+        admit(gate, "a", size=800_000)
+        clock.sleep(DOWN_SECONDS)
+    store.down = {"hold", "answer"}
+    for name in "bcd":
+        refused(gate, name, size=800_000)
+    assert used(gate) > 0
+    store.down = set()
+    retry(gate)
+    assert values(gate) == {}
+    assert store.usage("", "9") == []
+    assert store.calls.count("settle") == 1
 
 
 def test_store_down_ends_no_answer() -> None:

@@ -46,6 +46,10 @@ DOWN_ENTRY = {"message": "The store of the budgets cannot be asked.", "store": "
 log = logging.getLogger("gemini_messages")
 
 
+class NotAskedError(StoreError):
+    """The store was left alone: it has heard of nothing."""
+
+
 @dataclass
 class Ended:
     """A request. to_hold: what has to be held first, where the store has not heard of it."""
@@ -58,7 +62,7 @@ class Ended:
 class Breaker:
     """Of one process, around its store. seconds: of a clock that nobody sets.
 
-    error: why the store is left alone, "" while it works. While it is, verbs raise StoreError at
+    error: why the store is left alone, "" while it works. While it is, verbs raise NotAskedError at
     once; but one `hold` or `read` in DOWN_SECONDS goes through, to see whether it is back.
     """
 
@@ -122,9 +126,9 @@ class Breaker:
     def _ask(
         self, verb: Callable[..., T], *given: object, is_probe: bool = False, is_due: bool = False
     ) -> T:
-        """is_due: whatever the time. Raises StoreError."""
+        """is_due: whatever the time. Raises StoreError, NotAskedError."""
         if self.error and not (is_probe and self._may_probe(is_due)):
-            raise StoreError(self.error)
+            raise NotAskedError(self.error)
         try:
             answer = verb(*given)
         except StoreError as error:

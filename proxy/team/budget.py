@@ -17,7 +17,7 @@ from translate import ApiError
 
 from ..payers import Counting
 from . import client_budget, counters, refusals
-from .breaker import Breaker
+from .breaker import Breaker, NotAskedError
 from .holds import Member, Refused, Request, RequestHold, Spent, used_share, without_limits
 from .overlap import Overlap
 from .plans import Plan, Plans
@@ -126,14 +126,23 @@ class Budgets:
     def _hold(self, hold: RequestHold, now: int) -> Holds:
         """Raises Refused, ApiError."""
         store = self._store
-        if store is not None:
-            with suppress(StoreError):
-                self._hold_in(store, hold, now)
-                return store
+        if store is None:
+            hold.admit(self._local, now)
+            return self._local
+        try:
+            self._hold_in(store, hold, now)
+            return store
+        except StoreError as error:
+            may_be_held = not isinstance(error, NotAskedError)
+        try:
             if not self._serves_when_down:
                 raise refusals.store_down()
-        hold.admit(self._local, now)
-        return self._local
+            hold.admit(self._local, now)
+            return self._local
+        except (ApiError, Refused):
+            if may_be_held:  # nobody settles it otherwise, and it fills the person's limits
+                store.settle_later(hold.nothing(now))
+            raise
 
     def _hold_in(self, store: Breaker, hold: RequestHold, now: int) -> None:
         """Raises Refused, StoreError."""

@@ -188,6 +188,11 @@ class RequestHold:
         *others, last = hold.usage
         return replace(hold, usage=(*others, last._replace(errors=int(is_error), ms=ms)))
 
+    def nothing(self, now: int) -> Hold:
+        """By which all is given back, where a store may have it all the same."""
+        entries = tuple(Entry(line.account, line.name, 0) for line in self._plain_lines)
+        return Hold(self.id, entries, now + HOLD_SECONDS)
+
     def budgets(self) -> list[Refusal]:
         """Those of person and group that have a limit, as they were when this hold was last
         written, in the form of refusals."""
