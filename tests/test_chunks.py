@@ -10,7 +10,7 @@ import pytest
 from tests import golden
 from tests.mutations import changed, places
 from translate import ApiError, Cause, StreamTranslator, Translation, collect, sse
-from translate.response.chunks import MAX_DEPTH, InvalidChunk, is_deeper, read_chunk
+from translate.response.chunks import MAX_COUNT, MAX_DEPTH, InvalidChunk, is_deeper, read_chunk
 from translate.response.stream import BROKEN
 
 
@@ -173,6 +173,16 @@ def test_null_is_an_absent_field() -> None:
 def test_whole_floats_are_integers() -> None:
     read: Any = read_chunk({"usageMetadata": {"totalTokenCount": 7.0}})
     assert repr(read) == "{'usageMetadata': {'totalTokenCount': 7}}"
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [(-5, 0), (-5.0, 0), (0, 0), (MAX_COUNT, MAX_COUNT), (10**30, MAX_COUNT), (1e300, MAX_COUNT)],
+)
+def test_counts_are_within_what_google_documents(given: Any, count: int) -> None:
+    """A refund is none, and no sum of them is too large for a store."""
+    read: Any = read_chunk({"usageMetadata": {"promptTokenCount": given}})
+    assert read == {"usageMetadata": {"promptTokenCount": count}}
 
 
 def test_halves_of_characters_stay_in_texts_only() -> None:

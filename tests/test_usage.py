@@ -68,6 +68,13 @@ def test_bill_has_the_whole_input_of_each_request() -> None:
     assert (first, second) == (Tokens(18_234, 16_320, 133), Tokens(20_000, 0, 1))
 
 
+def test_bill_has_no_more_cached_than_there_is() -> None:
+    """What is not cached costs nothing less than nothing."""
+    totals = UsageTotals()
+    totals.update({"promptTokenCount": 10, "cachedContentTokenCount": 80})
+    assert totals.billed() == [Tokens(10, 10, 0)]
+
+
 def test_usage_is_zero_by_default_and_never_negative() -> None:
     zero = {name: 0 for name in USAGE if name != "output_tokens_details"}
     totals = UsageTotals()

@@ -21,6 +21,9 @@ MAX_DEPTH = 200
 """Levels of what comes back within every later request: arguments of calls, and traces. The JSON
 library of the proxy writes 254 (orjson 3.11)."""
 
+MAX_COUNT = 2**31 - 1
+"""Of tokens: Google's field has 32 bits."""
+
 
 class InvalidChunk(Exception):
     """A field of a wrong type: whoever sent this is not Gemini, or is broken."""
@@ -112,6 +115,12 @@ def _integer(value: Any) -> int:
     return value
 
 
+def _count(value: Any) -> int:
+    """Of tokens: what is beyond would be a refund, or more than a store can add up."""
+    number = value if type(value) is int else _integer(value)
+    return number if 0 <= number <= MAX_COUNT else max(0, min(number, MAX_COUNT))
+
+
 EXACT_TYPES: dict[Check, type] = {_text: str, _boolean: bool, _integer: int}
 """Check -> a type whose values pass it unchanged, so that it need not be called for them."""
 
@@ -173,12 +182,12 @@ _candidate = _fields(
 
 _usage = _fields(
     {
-        "promptTokenCount": _integer,
-        "cachedContentTokenCount": _integer,
-        "candidatesTokenCount": _integer,
-        "thoughtsTokenCount": _integer,
-        "toolUsePromptTokenCount": _integer,
-        "totalTokenCount": _integer,
+        "promptTokenCount": _count,
+        "cachedContentTokenCount": _count,
+        "candidatesTokenCount": _count,
+        "thoughtsTokenCount": _count,
+        "toolUsePromptTokenCount": _count,
+        "totalTokenCount": _count,
     }
 )
 

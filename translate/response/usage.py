@@ -82,8 +82,8 @@ class UsageTotals:
         """What Google bills, for each request: later ones read all of it again."""
         return [
             Tokens(
-                _prompt(hop, searched=searched),
-                hop.get("cachedContentTokenCount", 0),
+                prompt := _prompt(hop, searched=searched),
+                min(prompt, hop.get("cachedContentTokenCount", 0)),
                 _visible(hop) + hop.get("thoughtsTokenCount", 0),
             )
             for hop in (*self._earlier, self._hop)
