@@ -174,7 +174,7 @@ def test_what_cannot_be_settled_holds_up_no_other(
     still: Breaker, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[str] = []
-    monkeypatch.setattr(breaker.log, "error", lines.append)
+    monkeypatch.setattr(breaker.log, "error", lambda text, *more: lines.append(text % more))
     settle = store.settle
 
     def refuse(hold: Hold, now: int) -> None:
@@ -189,7 +189,7 @@ def test_what_cannot_be_settled_holds_up_no_other(
         assert not lines
         still.retry()
     assert used(store)[1] == 7
-    assert (still.waiting, lines) == (0, [breaker.LOST])
+    assert (still.waiting, lines) == (0, [breaker.LOST % breaker.NOT_TAKEN])
     still.retry()
     assert still.error == ""
 
@@ -226,10 +226,14 @@ def test_end_of_the_process_waits_for_no_store(still: Breaker, down: Down) -> No
     assert still.waiting == 1
 
 
-def test_what_waits_is_bounded(still: Breaker) -> None:
-    for number in range(MAX_WAITING + 1):
+def test_what_waits_is_bounded(still: Breaker, caplog: pytest.LogCaptureFixture) -> None:
+    """What is lost is said."""
+    for number in range(MAX_WAITING):
         still.settle_later(ended(number))
+    assert caplog.messages == []
+    still.settle_later(ended(MAX_WAITING))
     assert still.waiting == MAX_WAITING
+    assert caplog.messages == [breaker.LOST % "more than 1,000 wait"]
 
 
 def test_stopped_server_settles_what_waits(

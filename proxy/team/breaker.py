@@ -38,7 +38,8 @@ CLOSE_SECONDS = 1
 """For all that waits, when the process ends: Cloud Run allows 10 s, and the answers under way have
 had PROXY_STOP_SECONDS of them. And behind an invocation on AWS Lambda, whose time is billed."""
 
-LOST = "What a request took could not be written to the store, which takes others."
+LOST = "What a request took could not be written to the store: %s"
+NOT_TAKEN = "it takes others, and not this one"
 
 DOWN_ENTRY = {"message": "The store of the budgets cannot be asked.", "store": "down"}
 """In the log, for alerts. Without a reason, in which an SDK may quote what it was given."""
@@ -103,6 +104,8 @@ class Breaker:
         self._ask(self._store.settle, hold, now)
 
     def settle_later(self, settled: Hold, to_hold: Hold | None = None) -> None:
+        if len(self._waiting) == MAX_WAITING:  # as one comes, the oldest goes
+            log.error(LOST, f"more than {MAX_WAITING:,} wait")
         self._waiting.append(Ended(settled, to_hold))
         self._watch()
 
@@ -171,7 +174,7 @@ class Breaker:
             if ended.tries < MAX_TRIES:
                 self._waiting.append(ended)
             else:
-                log.error(LOST)
+                log.error(LOST, NOT_TAKEN)
             self._note(error)
             raise
 
