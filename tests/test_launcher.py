@@ -129,8 +129,11 @@ def test_signal_that_ends_it_is_an_exit_code(here: Session) -> None:
 def test_without_claude_code_it_says_how_to_get_it(
     here: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert claude.main([]) == 127
-    assert "npm install -g @anthropic-ai/claude-code" in capsys.readouterr().err
+    for arguments in ([], ["--help"]):
+        assert claude.main(arguments) == 127
+        shown = capsys.readouterr().err
+        assert "npm install -g @anthropic-ai/claude-code" in shown
+        assert ("gemini-claude --forget" in shown) is bool(arguments)
 
 
 def test_setting_that_is_wrong_is_told_by_the_server(here: Session) -> None:

@@ -113,13 +113,14 @@ def _main(arguments: list[str]) -> int:
     if arguments == ["--forget"]:
         print("Forgotten." if credentials.forget_key() else "No key was kept.")
         return 0
+    asks_no_model = len(arguments) == 1 and arguments[0] in WITHOUT_MODEL
+    if asks_no_model and "h" in arguments[0]:
+        print(HELP, file=sys.stderr, flush=True)
     program = shutil.which("claude")
     if program is None:
         print(NO_CLAUDE, file=sys.stderr, end="")
         return NOT_FOUND
-    if len(arguments) == 1 and arguments[0] in WITHOUT_MODEL:
-        if "h" in arguments[0]:
-            print(HELP, file=sys.stderr, flush=True)
+    if asks_no_model:
         return _run([program, *arguments], os.environ)
     environ = dict(os.environ)
     if environ.get("GEMINI_BACKEND", "").lower() != "vertex":
