@@ -98,6 +98,8 @@ MISDIRECTED = (
 )
 """421, as Claude Code shows any 404 as a problem with the model (seen 2026-11-28)."""
 
+PAGES_ONLY = "This server has pages only. Set ANTHROPIC_BASE_URL to {}"
+
 ENCODED = "The request's body is compressed (Content-Encoding). Send it as it is."
 
 
@@ -227,7 +229,8 @@ def show_health(request: flask.Request, log_entry: RequestLog) -> flask.Response
         accepted = request.accept_mimetypes.best_match(("application/json", "text/html"))
         if accepted == "text/html":
             return show_page(request, log_entry)
-    health = {"status": "ok", "api": "/v1/messages", "version": __version__}
+    api = f"{settings.api_url}{routes.MESSAGES}"
+    health = {"status": "ok", "api": api, "version": __version__}
     more = {"budgets": access_tokens.counting, "instance": settings.instance}
     return json_response(health | {name: value for name, value in more.items() if value})
 
@@ -289,6 +292,8 @@ def find_handler(request: flask.Request) -> Handler:
         if routes.is_misdirected(path):
             raise ApiError(421, MISDIRECTED.format(request.host), retry=False)
         raise ApiError(404, f"Not found: {path}")
+    if settings.api_url and route in routes.OF_CLIENTS:
+        raise ApiError(421, PAGES_ONLY.format(settings.api_url), retry=False)
     if request.method == "OPTIONS":
         return answer_options
     handlers = HANDLERS[route]

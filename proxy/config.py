@@ -107,6 +107,7 @@ VARIABLES = (
     oidc_settings.PLAN,
     "PROXY_AUTH",
     "PROXY_INSTANCE",
+    "PROXY_API_URL",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "PROXY_LISTEN_ADDR",
     "PROXY_WORKERS",
@@ -177,7 +178,8 @@ class Settings:
     none. allow_origins: of pages that may ask from elsewhere, in small letters; "*" for all.
     auto_mode_model: judges tool calls for Claude Code's auto mode; None where nothing does.
     accepts: of TOKEN and KEY, what a caller may present. team: None where nobody is counted.
-    instance: what the health answer calls this server. otlp_endpoint: of a collector, "" for none.
+    instance: what the health answer calls this server. api_url: where answers are served, if this
+    server has pages only; else "". otlp_endpoint: of a collector, "" for none.
     """
 
     endpoint: str
@@ -203,6 +205,7 @@ class Settings:
     accepts: frozenset[str]
     team: TeamSettings | None
     instance: str
+    api_url: str
     otlp_endpoint: str
     host: str
     port: int
@@ -249,6 +252,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         accepts=_accepts(environ, is_vertex=is_vertex),
         team=_team(environ),
         instance=_get(environ, "PROXY_INSTANCE"),
+        api_url=read_base_url("PROXY_API_URL", _get(environ, "PROXY_API_URL"), "/v1"),
         otlp_endpoint=_get(environ, "OTEL_EXPORTER_OTLP_ENDPOINT"),
         host=host,
         port=port,

@@ -52,6 +52,9 @@ PAGES = {
 }
 """Beside the API, and the methods of each: web/site.py makes them."""
 
+OF_CLIENTS = frozenset({HELLO, MESSAGES, COUNT_TOKENS, MODELS, MODEL, CLIENT_USAGE, *TELEMETRY})
+"""What clients ask at their base URL: not served where there are pages only (PROXY_API_URL)."""
+
 EXACT = frozenset({HEALTH, HELLO, MESSAGES, COUNT_TOKENS, MODELS, *PAGES})
 
 UNLOGGED = frozenset({HEALTH, HELLO, *TELEMETRY})

@@ -35,6 +35,7 @@ def test_no_setting_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
         accepts=frozenset({"KEY"}),
         team=None,
         instance="",
+        api_url="",
         otlp_endpoint="",
         host="127.0.0.1",
         port=8080,
@@ -76,6 +77,7 @@ def test_all_settings() -> None:
             "PROXY_REVOKED": "t1, alice<2026-11-28",
             "PROXY_AUTH": "Token",
             "PROXY_INSTANCE": "blue",
+            "PROXY_API_URL": "api.example/v1/",
             "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
             "PROXY_LISTEN_ADDR": "[::1]:9090",
             "PROXY_WORKERS": "3",
@@ -116,6 +118,7 @@ def test_all_settings() -> None:
             revoked=("t1", "alice<2026-11-28"),
         ),
         instance="blue",
+        api_url="https://api.example",
         otlp_endpoint="http://127.0.0.1:4318",
         host="[::1]",
         port=9090,
@@ -232,6 +235,7 @@ def test_the_endpoint_is_a_host_or_a_base_url(value: str, endpoint: str) -> None
                 *("http://[", "[::1", "https://x:99999"),
             )
         ),
+        ("PROXY_API_URL", "ftp://x", "expected a host or a base URL like https://host/path"),
     ],
 )
 def test_a_bad_setting_ends_the_program_with_a_sentence(

@@ -71,6 +71,30 @@ def test_route_of_a_path(path: str, route: str | None) -> None:
     assert routes.find(path) == route
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+@pytest.mark.parametrize("path", sorted(routes.OF_CLIENTS))
+def test_pages_only_send_clients_elsewhere(
+    make_client: Callable[..., FlaskClient], key: str, method: str, path: str
+) -> None:
+    """421: Claude Code shows a 404 as a problem with the model."""
+    client = make_client(GEMINI_API_KEY=key, PROXY_API_URL="https://api.example/v1/")
+    answer = client.open(path.replace("{id}", "x"), method=method, json=MESSAGE)
+    status, _, message = error(answer)
+    assert (status, answer.headers["x-should-retry"]) == (421, "false")
+    assert message == "This server has pages only. Set ANTHROPIC_BASE_URL to https://api.example"
+
+
+def test_pages_only_are_as_they_were(make_client: Callable[..., FlaskClient], key: str) -> None:
+    client = make_client(GEMINI_API_KEY=key, PROXY_API_URL="https://api.example")
+    assert client.get("/").get_json()["api"] == "https://api.example/v1/messages"
+    page = client.get("/", headers={"Accept": "text/html"})
+    assert "https://api.example" in page.text
+    assert "http://localhost" not in page.text
+    assert client.get("/statusline.py").status_code == 200
+    assert client.get("/else").status_code == 404
+    assert make_client(GEMINI_API_KEY=key).get("/").get_json()["api"] == "/v1/messages"
+
+
 def test_model_id_of_a_path() -> None:
     assert routes.model_id("/v1/v1/models//anthropic/gemini-4-neon/") == "anthropic/gemini-4-neon"
 

@@ -76,6 +76,19 @@ def csrf(shown: TestResponse) -> dict[str, str]:
     return {str(each["name"]): str(each["value"]) for each in inputs if each["name"] == "csrf"}
 
 
+def test_pages_only_name_the_servers_address(team: Team) -> None:
+    """In the blocks, the managed settings, and beside a new token; a session is of these pages."""
+    team.start(PROXY_PLANS=PLANS, PROXY_API_URL="https://api.example", GEMINI_API_KEY="")
+    sign_in_as(team, access_token("bob"))
+    assert visit(team, "/usage").status_code == 200
+    form = csrf(visit(team)) | {"act": "create", "person": "erin", "plan": "standard", "days": "9"}
+    created = team.client.post("/team", data=form, headers=BROWSER)
+    for answer in (visit(team), show_token(team), visit(team, "/managed-settings.json"), created):
+        assert answer.status_code == 200
+        assert "https://api.example" in answer.text
+        assert "http://localhost" not in answer.text
+
+
 def shown_token(answer: TestResponse) -> str:
     """The one in the blocks of a page."""
     assert answer.status_code == 200, answer.text

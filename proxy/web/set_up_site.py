@@ -98,7 +98,7 @@ def _view(site: Site, request: PageRequest, visitor: Visitor) -> View:
     assert team is not None
     presented = payer.member.token
     return View(
-        request.url,
+        site.api_url(request),
         payer.person,
         payer.plan,
         site.account(visitor),
@@ -125,7 +125,7 @@ def show_managed_settings(site: Site, request: PageRequest) -> Page:
     site.visitor(request)
     team = site.settings.team
     content = managed_settings(
-        request.url,
+        site.api_url(request),
         site.settings.model_settings,
         site.gemini.platform,
         clock.today(),

@@ -128,6 +128,10 @@ class Site:
             self.sessions.check_csrf(request, visitor.session, form)
         return form
 
+    def api_url(self, request: PageRequest) -> str:
+        """Where answers are served: here, unless this server has pages only."""
+        return self.settings.api_url or request.url
+
     def authenticate(self, request: PageRequest) -> Payer:
         """Who presents a credential in a header: for programs. Raises ApiError 401."""
         caller = auth.authenticate(
@@ -147,7 +151,7 @@ def show_home(site: Site, request: PageRequest) -> Page:
     body = home.home(
         site.settings,
         site.gemini.platform,
-        request.url,
+        site.api_url(request),
         today=clock.today(),
         counting=site.tokens.counting.sentence,
         endpoint=site.endpoint_health.look(request.poller) if request.is_local else None,

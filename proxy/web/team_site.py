@@ -45,7 +45,7 @@ def show(site: Site, visitor: Visitor, request: PageRequest, now: int) -> Page:
     try:
         view = _view(site, visitor, operator, now)
         if request.method == "POST":
-            return _perform(view, operator, site.form(request, visitor), request.url)
+            return _perform(view, operator, site.form(request, visitor), site.api_url(request))
         return _page(_show(view, operator, request))
     except ActError as error:
         raise ApiError(409, str(error), retry=False) from None
