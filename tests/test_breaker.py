@@ -194,6 +194,21 @@ def test_what_cannot_be_settled_holds_up_no_other(
     assert still.error == ""
 
 
+def test_store_that_can_only_be_read_is_left_alone(
+    still: Breaker, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one whose writes are throttled: the thread waits before it tries again."""
+
+    def refuse(hold: Hold, now: int) -> None:
+        raise StoreError("throttled")
+
+    monkeypatch.setattr(store, "settle", refuse)
+    still.settle_later(ended())
+    for _ in range(2):
+        still.retry()
+        assert (still.error, still._wake.is_set()) == ("throttled", False)
+
+
 def test_end_of_the_process_settles_what_waits(
     still: Breaker, store: SqliteStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,7 +139,8 @@ class Breaker:
             raise
         if self.error:
             self.error = ""
-            self._wake.set()
+            if not is_due:  # that is the thread itself, which goes on
+                self._wake.set()
         return answer
 
     def _may_probe(self, is_due: bool) -> bool:
