@@ -25,7 +25,7 @@ from proxy import clock
 from proxy.oidc_settings import OidcSettings
 from proxy.team import counters
 from proxy.web import oidc, oidc_provider
-from proxy.web.oidc import COOKIE_SECONDS, LOST
+from proxy.web.oidc import COOKIE_SECONDS, LOST, MAX_CALLS
 from proxy.web.oidc_provider import (
     KEPT_SECONDS,
     MAX_BYTES,
@@ -417,6 +417,33 @@ def test_whole_sign_in_has_an_end(team: Team, monkeypatch: pytest.MonkeyPatch) -
     finally:
         over.set()
         ended.wait()
+
+
+def test_slow_provider_takes_few_threads(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever it is that has them wait; the API needs the others."""
+    over, ended = threading.Event(), threading.Semaphore(0)
+
+    def wait(provider: Provider) -> Any:
+        over.wait()
+        ended.release()
+        raise ProviderError("It is over.")
+
+    monkeypatch.setattr(oidc, "ALL_SECONDS", 0.01)
+    monkeypatch.setattr(Provider, "configuration", wait)
+    try:
+        for sentence in ["in time"] * MAX_CALLS + ["Too many people"]:
+            answer = team.client.get("/sign-in/oidc", headers=BROWSER)
+            assert sentence in problem(answer, 502)
+    finally:
+        over.set()
+        for _ in range(MAX_CALLS):
+            ended.acquire()
+
+
+def test_call_that_has_ended_makes_room(team: Team, provider: FakeProvider) -> None:
+    provider.answers[DISCOVERY] = (503, b"")
+    for _ in range(MAX_CALLS + 1):
+        assert "HTTP 503" in problem(team.client.get("/sign-in/oidc", headers=BROWSER), 502)
 
 
 class Dripping:
