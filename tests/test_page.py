@@ -54,4 +54,8 @@ def test_form_that_is_none_is_refused(body: bytes, content_type: str, status: in
 
 def test_url_is_that_of_the_browser() -> None:
     assert post(b"").url == "http://gemini.test"
-    assert post(b"", **{"X-Forwarded-Proto": "https"}).url == "https://gemini.test"
+    for forwarded in ("https", "HTTPS", "https, http", "https,https"):
+        request = post(b"", **{"X-Forwarded-Proto": forwarded})
+        assert (request.url, request.is_https) == ("https://gemini.test", True)
+    for forwarded in ("", "http, https", "javascript"):
+        assert post(b"", **{"X-Forwarded-Proto": forwarded}).url == "http://gemini.test"

@@ -100,7 +100,9 @@ def read(
         request_body.check_length(request.content_length or 0, max_bytes)
         return request_body.read_body(request.stream, client, max_bytes=max_bytes)
 
-    scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
+    forwarded = request.headers.get("X-Forwarded-Proto", request.scheme)
+    # The first of several proxies', the browser's.
+    scheme = forwarded.partition(",")[0].strip().lower()
     return PageRequest(
         request.method,
         route,
