@@ -23,6 +23,7 @@ from .setting_values import (
     read_choice,
     read_count,
     read_list,
+    read_seconds,
     read_secret,
 )
 
@@ -233,16 +234,14 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         location=_get(environ, "GOOGLE_CLOUD_LOCATION"),
         api_keys=_api_keys(_get(environ, "GEMINI_API_KEY")),
         token=read_secret("PROXY_TOKEN", spelling.unquote(_get(environ, "PROXY_TOKEN"))),
-        model_settings={
-            name: _model(name, value) for name in MODEL_VARIABLES if (value := _get(environ, name))
-        },
+        model_settings=_model_settings(environ),
         fallbacks=_fallbacks(read_list(_get(environ, "GEMINI_FALLBACK_MODELS"))),
         safety=read_choice("GEMINI_SAFETY", _get(environ, "GEMINI_SAFETY"), THRESHOLDS),
-        first_byte=_seconds(environ, "PROXY_FIRST_BYTE_SECONDS"),
-        ping=_seconds(environ, "PROXY_PING_SECONDS"),
-        connect=_seconds(environ, "PROXY_CONNECT_SECONDS"),
-        silence=_seconds(environ, "PROXY_SILENCE_SECONDS"),
-        stop=_seconds(environ, "PROXY_STOP_SECONDS"),
+        first_byte=read_seconds(*_variable(environ, "PROXY_FIRST_BYTE_SECONDS")),
+        ping=read_seconds(*_variable(environ, "PROXY_PING_SECONDS")),
+        connect=read_seconds(*_variable(environ, "PROXY_CONNECT_SECONDS")),
+        silence=read_seconds(*_variable(environ, "PROXY_SILENCE_SECONDS")),
+        stop=read_seconds(*_variable(environ, "PROXY_STOP_SECONDS")),
         concurrency=read_count("PROXY_CONCURRENCY", concurrency),
         log_level=read_choice(*_variable(environ, "PROXY_LOG_LEVEL"), LOG_LEVELS) or "",
         log_format=read_choice(*_variable(environ, "PROXY_LOG_FORMAT"), LOG_FORMATS) or "",
@@ -430,20 +429,13 @@ def _model(name: str, value: str) -> str:
     return value
 
 
+def _model_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: _model(name, value) for name in MODEL_VARIABLES if (value := _get(environ, name))}
+
+
 def _fallbacks(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(_model("GEMINI_FALLBACK_MODELS", value) for value in values)
 
 
 def _auto_mode_model(value: str) -> str | None:
     return None if value.lower() == OFF else _model("PROXY_AUTO_MODE_MODEL", value)
-
-
-def _seconds(environ: Mapping[str, str], name: str) -> float:
-    value = _get(environ, name)
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise BadSetting(name, f"expected a number of seconds above 0, got {value!r}")
-    return seconds

@@ -46,6 +46,16 @@ def read_count(name: str, value: str) -> int:
     return int(value)
 
 
+def read_seconds(name: str, value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise BadSetting(name, f"expected a number of seconds above 0, got {value!r}")
+    return seconds
+
+
 def read_list(value: str) -> tuple[str, ...]:
     """A comma-separated value -> its items."""
     return tuple(item for part in value.split(",") if (item := part.strip()))

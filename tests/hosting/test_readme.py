@@ -68,7 +68,7 @@ def test_files_it_names_exist() -> None:
 
 COMMANDS = re.findall(
     r"(?:^    |`)((?:test .* \| )?(?:gcloud|aws) [a-z]+ [a-z-]+ .*?)(?:`|$)",
-    HOSTING,
+    re.sub(r"\\\n +", "", HOSTING),  # a command may have several lines
     re.MULTILINE,
 )
 
