@@ -209,6 +209,27 @@ def test_store_that_can_only_be_read_is_left_alone(
         assert (still.error, still._wake.is_set()) == ("throttled", False)
 
 
+def test_process_without_threads_settles_by_its_requests(
+    store: SqliteStore, down: Down, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that has too many already, or that ends (Python 3.12): no request fails for it."""
+    around = Breaker(store, clock)
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        with down, pytest.raises(StoreError):
+            around.hold(ended(1), NOW)
+        around.settle_later(ended(2), ended(2))
+    around.settle_later(ended(3), ended(3))
+    thread = around._thread
+    around._wake.set()
+    wait_for(thread)
+    assert (around.error, used(store)) == ("", (10, 14))
+
+
 def test_end_of_the_process_settles_what_waits(
     still: Breaker, store: SqliteStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

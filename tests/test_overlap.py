@@ -395,6 +395,19 @@ def test_few_holds_are_written_at_once(gate: Budgets, store: Remote) -> None:
     assert gate._overlap.start(hold, store.answers.wait, NOW)
 
 
+def test_process_without_threads_waits_for_its_holds(
+    gate: Budgets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        assert not overlaps(gate)
+    assert gate._overlap._running == 0
+    assert overlaps(gate)
+
+
 def test_what_is_seen_is_bounded(gate: Budgets, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overlap, "MAX_SEEN", 3)
     overlaps(gate)

@@ -15,6 +15,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -184,7 +185,8 @@ class Breaker:
         with self._lock:
             if self._thread is None or not self._thread.is_alive():  # it does not survive a fork
                 self._thread = threading.Thread(target=self._run, daemon=True)
-                self._thread.start()
+                with suppress(RuntimeError):  # there is none to be had: the next one tries again
+                    self._thread.start()
 
     def _run(self) -> None:
         while True:

@@ -78,7 +78,10 @@ class Overlap:
             if self._running >= MAX_OVERLAPPED or not self._has_plenty(hold.entries, now):
                 return None
             result: Future[T] = Future()
-            threading.Thread(target=self._run, args=(write, result), daemon=True).start()
+            try:
+                threading.Thread(target=self._run, args=(write, result), daemon=True).start()
+            except RuntimeError:  # there is none to be had
+                return None
             self._running += 1
             for entry in hold.entries:
                 if seen := self._seen.get(_key(entry)):
