@@ -197,16 +197,23 @@ def test_what_cannot_be_settled_holds_up_no_other(
 def test_store_that_can_only_be_read_is_left_alone(
     still: Breaker, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one whose writes are throttled: the thread waits before it tries again."""
+    """As one whose writes are throttled: the thread waits before it tries again, and no request
+    waits for it meanwhile."""
+    errors: list[str] = []
 
     def refuse(hold: Hold, now: int) -> None:
+        errors.append(still.error)
         raise StoreError("throttled")
 
-    monkeypatch.setattr(store, "settle", refuse)
-    still.settle_later(ended())
-    for _ in range(2):
-        still.retry()
-        assert (still.error, still._wake.is_set()) == ("throttled", False)
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "settle", refuse)
+        still.settle_later(ended())
+        for _ in range(2):
+            still.retry()
+            assert (still.error, still._wake.is_set()) == ("throttled", False)
+    assert errors == ["", "throttled"]
+    still.retry()
+    assert (still.error, still.waiting) == ("", 0)
 
 
 def test_process_without_threads_settles_by_its_requests(

@@ -111,14 +111,16 @@ class Breaker:
         self._watch()
 
     def retry(self) -> None:
-        """Ask the store whether it is back, and settle what waits."""
+        """Ask the store whether it is back, and settle what waits: it is only when that is done, as
+        one whose writes are throttled can still be read."""
         with self._retrying:
             try:
-                self._ask(self._store.check, is_probe=True, is_due=True)
+                self._try(self._store.check)
                 while self._waiting and self._seconds() < self._retries_until:
                     self._settle_next()
             except StoreError:
                 return  # in `error`; the next time, then
+            self.error = ""
 
     def settle_waiting(self) -> None:
         """Once more, for CLOSE_SECONDS and what the store then takes, while the process can."""
@@ -127,26 +129,27 @@ class Breaker:
             self.retry()
             self._retries_until = math.inf
 
-    def _ask(
-        self, verb: Callable[..., T], *given: object, is_probe: bool = False, is_due: bool = False
-    ) -> T:
-        """is_due: whatever the time. Raises StoreError, NotAskedError."""
-        if self.error and not (is_probe and self._may_probe(is_due)):
+    def _ask(self, verb: Callable[..., T], *given: object, is_probe: bool = False) -> T:
+        """For a request. Raises StoreError, NotAskedError."""
+        if self.error and not (is_probe and self._may_probe()):
             raise NotAskedError(self.error)
+        answer = self._try(verb, *given)
+        if self.error:
+            self.error = ""
+            self._wake.set()
+        return answer
+
+    def _try(self, verb: Callable[..., T], *given: object) -> T:
+        """Raises StoreError."""
         try:
-            answer = verb(*given)
+            return verb(*given)
         except StoreError as error:
             self._note(error)
             raise
-        if self.error:
-            self.error = ""
-            if not is_due:  # that is the thread itself, which goes on
-                self._wake.set()
-        return answer
 
-    def _may_probe(self, is_due: bool) -> bool:
+    def _may_probe(self) -> bool:
         with self._lock:
-            if not is_due and self._seconds() < self._probe_at:
+            if self._seconds() < self._probe_at:
                 return False
             self._probe_at = self._seconds() + DOWN_SECONDS
             return True
@@ -168,16 +171,15 @@ class Breaker:
         ended, now = self._waiting.popleft(), clock.now()
         try:
             if ended.to_hold is not None:
-                self._store.hold(ended.to_hold, now)
+                self._try(self._store.hold, ended.to_hold, now)
                 ended.to_hold = None
-            self._store.settle(ended.settled, now)
-        except StoreError as error:
+            self._try(self._store.settle, ended.settled, now)
+        except StoreError:
             ended.tries += 1
             if ended.tries < MAX_TRIES:
                 self._waiting.append(ended)
             else:
                 log.error(LOST, NOT_TAKEN)
-            self._note(error)
             raise
 
     def _watch(self) -> None:
