@@ -23,7 +23,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Serve, or run the command that is given. Raises SystemExit with a command's exit code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     if not given or given == ["serve"]:
-        serve()
+        try:
+            serve()
+        except ModuleNotFoundError as error:
+            from .program import NO_PACKAGES
+
+            sys.exit(NO_PACKAGES.format(error=error))
         return
     from .cli.main import main as run  # not where requests are served
 

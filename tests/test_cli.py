@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from proxy import __main__ as cli
 from proxy import __version__, config, reachability
 from proxy.banner import banner, short_form
 from proxy.config import read
+from proxy.program import NO_PACKAGES, as_typed
 from tests import servers
 from tests.servers import Emulator
 
@@ -39,7 +41,7 @@ def test_the_banner_of_a_plain_start() -> None:
         "  export ANTHROPIC_BASE_URL=http://127.0.0.1:8080",
         "  export ANTHROPIC_AUTH_TOKEN=your-gemini-key",
         "  claude",
-        "If it does not work: python -m proxy doctor",
+        as_typed("If it does not work: python -m proxy doctor"),
     ]
 
 
@@ -248,3 +250,11 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(["--version"])
     assert (caught.value.code, capsys.readouterr().out) == (0, f"gemini-messages {__version__}\n")
+
+
+def test_start_without_the_packages_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "proxy.banner", None)
+    with pytest.raises(SystemExit) as end:
+        cli.main([])
+    assert str(end.value).startswith("import of proxy.banner halted")
+    assert str(end.value).endswith(NO_PACKAGES.removeprefix("{error}"))

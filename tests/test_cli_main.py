@@ -16,6 +16,7 @@ import pytest
 from proxy import __main__ as door
 from proxy import __version__
 from proxy.cli import claude, main, models, token
+from proxy.program import as_typed
 from tests.servers import ROOT, clean_environ, free_port
 from translate import ApiError
 
@@ -93,10 +94,10 @@ def test_each_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) ->
         code = end.code
     text = capsys.readouterr().out
     assert code == 0
-    assert text.startswith(f"usage: python -m proxy {name}")
+    assert text.startswith(as_typed(f"usage: python -m proxy {name}"))
     assert len(text.splitlines()) > 2
     assert "messages api" not in text
-    assert f"    python -m proxy {name}" in text or name in WITHOUT_EXAMPLE
+    assert as_typed(f"    python -m proxy {name}") in text or name in WITHOUT_EXAMPLE
 
 
 @pytest.mark.parametrize("name", ["", *main.COMMANDS])
@@ -245,6 +246,16 @@ def test_unforeseen_error_is_one_too(
     assert error.startswith("Internal error: KeyError at test_cli_main.py:")
     assert "s3cret" not in error
     assert main._describe(KeyError()) == "KeyError"
+
+
+def test_python_without_the_packages_is_told_where_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail_with(monkeypatch, ModuleNotFoundError("No module named 'werkzeug'"))
+    assert run("models") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("No module named 'werkzeug': this Python lacks the packages")
+    assert "bin/python -m proxy" in error or r"Scripts\python -m proxy" in error
 
 
 def test_interrupt_has_the_shells_code(monkeypatch: pytest.MonkeyPatch) -> None:

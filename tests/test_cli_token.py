@@ -15,6 +15,7 @@ import pytest
 from proxy import clock
 from proxy.cli import main
 from proxy.cli import token as command
+from proxy.program import as_typed
 from proxy.team import token_registry, tokens
 from proxy.team.stores.sqlite import SqliteStore
 from proxy.team.tokens import LATEST, Token
@@ -148,7 +149,7 @@ def test_arguments_are_checked_and_no_token_shown(
 def test_each_action_has_help_and_an_example(run: Run, action: str) -> None:
     code, output, _ = run(action, "--help")
     assert code == 0
-    assert f"\n    python -m proxy token {action}" in output
+    assert as_typed(f"\n    python -m proxy token {action}") in output
     assert f"    python -m proxy token {action}" in command.DESCRIPTION
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..program import AS_MODULE, as_typed
+from ..program import AS_MODULE, NO_PACKAGES, as_typed
 
 COMMANDS = {
     "serve": "serve the Messages API on this machine; the same without a command",
@@ -94,6 +94,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], serve: Callable[.
 
         if isinstance(error, ApiError):
             message = error.message
+        elif isinstance(error, ModuleNotFoundError):
+            message = NO_PACKAGES.format(error=error)
         else:
             message = f"Internal error: {_describe(error)}. Please report it."
         print(message, file=sys.stderr)
