@@ -123,7 +123,9 @@ def is_prose(cell: str) -> bool:
 
 
 def test_chinese_readme_is_in_step() -> None:
-    assert first_difference(ENGLISH, CHINESE) is None
+    difference = first_difference(ENGLISH, CHINESE)
+    if difference is not None:
+        pytest.fail(difference)  # at full length, which an assertion would cut
 
 
 def test_readmes_link_to_each_other_at_the_top() -> None:
