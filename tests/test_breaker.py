@@ -262,10 +262,26 @@ def test_end_of_an_invocation_settles_what_waits(still: Breaker, store: SqliteSt
     assert (still.waiting, used(store)) == (0, (5, 7))
 
 
+def test_freezing_waits_for_a_store_once_in_a_while(
+    still: Breaker, store: SqliteStore, down: Down, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each invocation ends so, and is paid for as long as it takes."""
+    asked, check = [], store.check
+    monkeypatch.setattr(store, "check", lambda: (asked.append(1), check()))
+    still.settle_later(ended(), ended())
+    with down:
+        for seconds, times in ((0, 1), (0, 1), (DOWN_SECONDS, 2), (0, 2)):
+            clock.sleep(seconds)
+            breaker.settle_all(60)
+            assert len(asked) == times
+    breaker.settle_all()
+    assert (still.waiting, used(store)) == (0, (5, 7))
+
+
 def test_end_of_the_process_waits_for_no_store(still: Breaker, down: Down) -> None:
     still.settle_later(ended(), ended())
     with down:
-        still.settle_waiting()
+        still.settle_waiting(is_last=True)
     assert still.waiting == 1
 
 

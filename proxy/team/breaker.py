@@ -122,9 +122,10 @@ class Breaker:
                 return  # in `error`; the next time, then
             self.error = ""
 
-    def settle_waiting(self) -> None:
-        """Once more, for CLOSE_SECONDS and what the store then takes, while the process can."""
-        if self._waiting:
+    def settle_waiting(self, *, is_last: bool) -> None:
+        """Once more, for CLOSE_SECONDS and what the store then takes, while the process can.
+        is_last: also where the store has failed a moment ago."""
+        if self._waiting and (is_last or not self.error or self._may_probe()):
             self._retries_until = self._seconds() + CLOSE_SECONDS
             self.retry()
             self._retries_until = math.inf
@@ -208,7 +209,7 @@ def settle_all(seconds: float = math.inf) -> None:
     """seconds: that there are for it. With too few nothing is begun."""
     if seconds > CLOSE_SECONDS + 2 * STORE_SECONDS:
         for breaker in list(started):
-            breaker.settle_waiting()
+            breaker.settle_waiting(is_last=seconds == math.inf)
 
 
 atexit.register(settle_all)
