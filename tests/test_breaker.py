@@ -171,7 +171,7 @@ def test_store_that_is_down_is_asked_once_in_a_while(
 
 
 def test_what_cannot_be_settled_holds_up_no_other(
-    still: Breaker, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    still: Breaker, store: SqliteStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[str] = []
     monkeypatch.setattr(breaker.log, "error", lambda text, *more: lines.append(text % more))
@@ -185,8 +185,11 @@ def test_what_cannot_be_settled_holds_up_no_other(
     monkeypatch.setattr(store, "settle", refuse)
     still.settle_later(ended(1), ended(1))
     still.settle_later(ended(2), ended(2))
+    still.retry()
     for _ in range(MAX_TRIES):
         assert not lines
+        clock.sleep(DOWN_SECONDS)
+        still.hold(ended(3), NOW)
         still.retry()
     assert used(store)[1] == 7
     assert (still.waiting, lines) == (0, [breaker.LOST % breaker.NOT_TAKEN])
@@ -208,10 +211,10 @@ def test_store_that_can_only_be_read_is_left_alone(
     with monkeypatch.context() as patched:
         patched.setattr(store, "settle", refuse)
         still.settle_later(ended())
-        for _ in range(2):
+        for _ in range(2 * MAX_TRIES):  # as nothing is written, it is not given up
             still.retry()
             assert (still.error, still._wake.is_set()) == ("throttled", False)
-    assert errors == ["", "throttled"]
+    assert {*errors[1:]} == {"throttled"}
     still.retry()
     assert (still.error, still.waiting) == ("", 0)
 

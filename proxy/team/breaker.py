@@ -75,6 +75,8 @@ class Breaker:
         self._probe_at = 0.0
         self._logged_until = -math.inf
         self._waiting: deque[Ended] = deque(maxlen=MAX_WAITING)
+        self._takes_others = False
+        """Whether something has been written since it last did not take what waits."""
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
@@ -93,7 +95,9 @@ class Breaker:
         return len(self._waiting)
 
     def hold(self, hold: Hold, now: int) -> Outcome:
-        return self._ask(self._store.hold, hold, now, is_probe=True)
+        outcome = self._ask(self._store.hold, hold, now, is_probe=True)
+        self._takes_others = True
+        return outcome
 
     def read(self, account: str) -> Mapping[str, int]:
         return self._ask(self._store.read, account, is_probe=True)
@@ -175,8 +179,10 @@ class Breaker:
                 self._try(self._store.hold, ended.to_hold, now)
                 ended.to_hold = None
             self._try(self._store.settle, ended.settled, now)
+            self._takes_others = True
         except StoreError:
-            ended.tries += 1
+            ended.tries += self._takes_others
+            self._takes_others = False
             if ended.tries < MAX_TRIES:
                 self._waiting.append(ended)
             else:
