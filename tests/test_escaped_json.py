@@ -16,6 +16,9 @@ from translate.response.escaped_json import unescape
     [
         ('a\\"b"c', ('a"b', 4, True)),
         ("a\\", ("a", 1, False)),
+        ("a\\\\", ("a\\", 3, False)),
+        ("a\\\\\\u00", ("a\\", 3, False)),
+        ("a\\\\u00", ("a\\u00", 6, False)),
         ("a\\u00e", ("a", 1, False)),
         ("a\\u00e9", ("a\u00e9", 7, False)),
         ("\\u00x\\d", ("\\u00x\\d", 7, False)),
