@@ -112,7 +112,7 @@ def server_that_writes_to(fd: int) -> Iterator[str]:
         cwd=servers.ROOT,
     )
     try:
-        servers._wait_for(process, url)
+        servers.wait_for(process, url)
         yield url
         process.terminate()
         assert process.wait(TEST_TIMEOUT) == 0

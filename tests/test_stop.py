@@ -52,7 +52,7 @@ class Server:
                 start_new_session=True,
                 cwd=servers.ROOT,
             )
-        servers._wait_for(self.process, self.url)
+        servers.wait_for(self.process, self.url)
 
     def post(self, key: str, *, stream: bool = True) -> requests.Response:
         body = {**MESSAGE, "stream": stream}
