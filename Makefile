@@ -212,8 +212,8 @@ monitor-gcp:  ## metrics from the log, alerts and a dashboard: PROJECT=... (CHAN
 
 # The one before the newest; a --limit would cut before it sorts. Later deployments get no traffic
 # until REVISION=LATEST.
-PREVIOUS = gcloud run revisions list --service messages --sort-by '~metadata.creationTimestamp' \
-	--format 'value(metadata.name)' --project $(PROJECT) --region $(REGION) | sed -n 2p
+PREVIOUS = names=$$(gcloud run revisions list --service messages --sort-by '~metadata.creationTimestamp' \
+	--format 'value(metadata.name)' --project $(PROJECT) --region $(REGION)) && printf '%s\n' "$$names" | sed -n 2p
 REVISION =
 
 rollback-gcp:  ## back to the revision before, or to REVISION=...: PROJECT=... REGION=...

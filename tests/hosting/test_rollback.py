@@ -57,6 +57,15 @@ def test_rollback_needs_a_revision_before(google: tuple[SmallGoogle, dict[str, s
     assert cloud.service == SERVICE
 
 
+def test_rollback_without_an_account_is_not_about_revisions(tmp_path: Path) -> None:
+    """What gcloud has said stands alone."""
+    tools.gcloud()
+    made = tools.run(["make", *BACK], ROOT, tools.alone(tmp_path))
+    assert made.returncode == 2
+    assert "account" in made.stderr
+    assert made.stdout == ""
+
+
 def test_rollback_needs_a_region(tmp_path: Path) -> None:
     made = tools.run(["make", "rollback-gcp", "PROJECT=x"], ROOT, tools.alone(tmp_path))
     assert (made.returncode, "rollback-gcp needs REGION=" in made.stderr) == (2, True)
