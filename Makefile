@@ -56,7 +56,7 @@ format: .venv/dev  ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-quick: .venv/dev  ## less than a minute: format, lint, types, and the tests of one process
+quick: .venv/dev  ## up to 4 minutes: format, lint, types, and the tests of one process
 	@$(BIN)/python -m tests.check quick
 
 check: .venv/dev  ## before a commit: the same with coverage, every fault, and a real client
