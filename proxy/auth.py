@@ -18,7 +18,7 @@ from werkzeug.datastructures import Headers
 from translate import ApiError
 from translate.response.google_errors import KEY_HINT
 
-from . import cors, spelling
+from . import config, cors, spelling
 from .config import KEY, TOKEN, Settings, is_loopback
 from .payers import UNCOUNTED, AccessTokens, Counting, Holder, Payer
 
@@ -56,6 +56,11 @@ ANTHROPIC = "sk-ant-"
 """How Anthropic's own secrets begin; they are never sent to Google."""
 
 SERVERS_HINT = "It is this server's own key (GEMINI_API_KEY). Contact the server's administrator."
+SESSION_HINT = (
+    "It is the key of this session: end it, and `gemini-claude --forget` removes the key, or "
+    "correct GEMINI_API_KEY."
+)
+"""Who has started the server by the launcher is its administrator, and sees no server."""
 IDENTITY_HINT = (
     "It is this server's own identity in Google Cloud. Contact the server's administrator."
 )
@@ -125,7 +130,8 @@ def authenticate(
     of a site that is not allowed it is never used: ApiError 403.
     """
     presented = credentials(headers)
-    server_keys = tuple(Key(key, SERVERS_HINT) for key in settings.api_keys)
+    hint = SESSION_HINT if config.ends_with_stdin() else SERVERS_HINT
+    server_keys = tuple(Key(key, hint) for key in settings.api_keys)
     if settings.is_vertex:
         server_keys = (Key("", IDENTITY_HINT),)
     if TOKEN in settings.accepts:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from werkzeug.datastructures import Headers
 
-from proxy import auth
+from proxy import auth, config
 from proxy.auth import SERVERS_HINT, Caller, SharedToken, credentials
 from proxy.config import Settings, read
 from translate import ApiError
@@ -186,6 +186,13 @@ def test_the_servers_hint_names_the_administrator() -> None:
     assert SERVERS_HINT == (
         "It is this server's own key (GEMINI_API_KEY). Contact the server's administrator."
     )
+
+
+def test_hint_of_the_launchers_server_names_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(config.ENDS_WITH_STDIN, "1")
+    caller = authenticate(Headers(HOST), LOCAL, read({"GEMINI_API_KEY": "theirs"}))
+    assert "`gemini-claude --forget` removes the key" in caller.keys[0].hint
+    assert "administrator" not in caller.keys[0].hint
 
 
 def test_a_servers_keys_are_tried_in_their_order() -> None:
