@@ -57,6 +57,10 @@ def is_refused(path: str, **fields: Any) -> bool:
     return caught.value.message.startswith(path)
 
 
+SAMPLING: Any = {"temperature": 1, "top_p": 1, "top_k": 1}
+"""The fields of a row that names three."""
+
+
 def is_ignored(**fields: Any) -> bool:
     return bool(sent(**fields) == sent())
 
@@ -276,7 +280,8 @@ PARTLY: dict[str, Callable[[], bool]] = {
         == {"thinkingLevel": "high", "includeThoughts": True}
     ),
     "`temperature`": lambda: (
-        "temperature" in config(model=OLDER, temperature=1) and is_ignored(temperature=1)
+        {"temperature", "topP", "topK"} <= config(model=OLDER, **SAMPLING).keys()
+        and is_ignored(**SAMPLING)
     ),
     "server tools beside other tools": lambda: (
         sent(tools=[SEARCH, BASH])["toolConfig"]["includeServerSideToolInvocations"]
