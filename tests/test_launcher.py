@@ -110,7 +110,7 @@ def test_session_from_start_to_totals(here: Session, capsys: pytest.CaptureFixtu
     assert environ["ANTHROPIC_AUTH_TOKEN"] != here.environ["GEMINI_API_KEY"]
     shown = capsys.readouterr().err
     assert "auto mode: gemini-3.8-flash judges tool calls" in shown
-    assert "1 requests, " in shown
+    assert "\n1 request, " in shown
     assert "at Gemini's list price" in shown
 
 

@@ -397,8 +397,9 @@ def _print_totals(totals: Totals, believed: float | None) -> None:
         cost = f"{log_text.dollars(totals.usd)} at Gemini's list price, nothing on the free tier"
     if believed:
         cost += f" (Claude Code believes {log_text.dollars(believed)})"
+    requests = f"{totals.requests} request{'' if totals.requests == 1 else 's'}"
     print(
-        f"{totals.requests} requests, {log_text.count(totals.read)} tokens in ({share}% cached), "
+        f"{requests}, {log_text.count(totals.read)} tokens in ({share}% cached), "
         f"{log_text.count(totals.written)} out; {cost}",
         file=sys.stderr,
     )
