@@ -274,7 +274,8 @@ def lines(developers: Sequence[int], work: Work) -> Iterator[str]:
     yield "Limits, from the first one on:"
     for limit in limits(work):
         yield f"- {limit.developers:,.0f} developers: {limit.name} ({limit.answer})"
-    yield f"- {largest_group(work):,.0f} developers in one group: Firestore (smaller groups)"
+    yield ""
+    yield f"And at {largest_group(work):,.0f} developers in one group: Firestore (smaller groups)"
 
 
 def _number(value: float) -> str:
