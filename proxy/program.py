@@ -39,4 +39,4 @@ def as_typed(text: str) -> str:
 
 def _is_active() -> bool:
     found = shutil.which("python")
-    return found is not None and Path(found) == Path(sys.executable)
+    return found is not None and Path(found).parent == Path(sys.executable).parent

@@ -13,15 +13,17 @@ HINT = "If it does not work: python -m proxy doctor"
 OWN = HINT.replace("python", program.PYTHON)
 
 
-@pytest.fixture
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(params=["python", "python3"])
+def environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Path:
     """The repository's own environment, whose Python runs and is not the PATH's. -> its bin/"""
     python = tmp_path / "bin" / "python"
     python.parent.mkdir()
     python.touch(0o755)
     monkeypatch.setattr(program, "ENVIRONMENT", tmp_path)
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(sys, "executable", str(python.with_name(request.param)))
     monkeypatch.setattr(sys, "argv", ["proxy/__main__.py"])
     monkeypatch.setenv("PATH", "/nowhere")
     return python.parent
