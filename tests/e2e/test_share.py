@@ -90,6 +90,7 @@ def test_team_shares_a_server_as_the_readme_says(
     gemini = {"GEMINI_API_KEY": key, "GEMINI_ENDPOINT": emulator.url}
     with serving(folder, {**team, **gemini}) as url:
         assert run(commands(3), folder, **team) == ""
+        assert os.stat(folder / "alice.token").st_mode & 0o077 == 0
         *client, claude = commands(4).replace(ADDRESS, url).strip().splitlines()
         assert claude == "claude"
         variables = exported("\n".join(client), folder)
