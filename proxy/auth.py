@@ -74,9 +74,10 @@ ORIGIN_HINT = (
     "them: have yours added on the server."
 )
 NO_KEY_HINT = (
-    "This server has no Gemini key of its own: send yours in x-api-key beside the access token, "
-    "or have GEMINI_API_KEY set on the server."
+    "This server has no Gemini key of its own: have GEMINI_API_KEY set on the server, or send "
+    "yours beside the access token (ANTHROPIC_API_KEY)."
 )
+"""Without the header's name, at which Claude Code 2.1.332 says `Please run /login` instead."""
 
 
 class Key(NamedTuple):

@@ -129,6 +129,8 @@ def _how_to_use(settings: Settings) -> list[str]:
 def _whose_key(settings: Settings) -> str:
     if settings.is_vertex:
         return "none: Vertex AI is asked with this server's Google Cloud credentials"
+    if not settings.api_keys and settings.takes_tokens:
+        return "none: set GEMINI_API_KEY, or holders of tokens send their own (ANTHROPIC_API_KEY)"
     if not settings.api_keys:
         return "each caller's own (ANTHROPIC_AUTH_TOKEN)"
     if not settings.takes_tokens:

@@ -188,6 +188,13 @@ def test_the_servers_hint_names_the_administrator() -> None:
     )
 
 
+def test_no_hint_makes_claude_code_ask_for_a_login() -> None:
+    """As the header's name does."""
+    hints = {name: text for name, text in vars(auth).items() if name.endswith("HINT")}
+    assert len(hints) > 5
+    assert [name for name, text in hints.items() if "x-api-key" in text.lower()] == []
+
+
 def test_hint_of_the_launchers_server_names_the_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(config.ENDS_WITH_STDIN, "1")
     caller = authenticate(Headers(HOST), LOCAL, read({"GEMINI_API_KEY": "theirs"}))

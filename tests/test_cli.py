@@ -53,6 +53,7 @@ def test_the_banner_of_a_plain_start() -> None:
         ({"PROXY_LISTEN_ADDR": "0.0.0.0:80"}, "ANTHROPIC_BASE_URL=http://127.0.0.1:80"),
         ({"GEMINI_BACKEND": "vertex"}, "  key       none: Vertex AI is asked with this server's"),
         ({"PROXY_TOKEN": "s3cret"}, "ANTHROPIC_AUTH_TOKEN=the-value-of-PROXY_TOKEN"),
+        ({"PROXY_TOKEN": "s3cret"}, "  key       none: set GEMINI_API_KEY, or holders of tokens"),
         ({"GEMINI_API_KEY": "s3cret"}, "ANTHROPIC_AUTH_TOKEN=anything"),
         ({"ANTHROPIC_MODEL": "gemini-9.1-pro"}, "  opus      -> gemini-9.1-pro\n"),
         (
