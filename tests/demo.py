@@ -1,7 +1,7 @@
 """`make demo`: one streamed conversation with a tool call, without a key or an account.
 
 Starts the emulator and the proxy, plays the client, shows what is said, and then keeps serving for
-a Claude Code of your own. It refuses to know Gemini: it is a Messages API client.
+a Claude Code of your own.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Every way in which Gemini fails a client, and what the client must get: `make faults`.
 
-The matrix is data: FAULTS says how a fault is provoked, with the emulator or with a server of
-raw sockets, and what is right when it happens once and when it stays. The runner plays each of
-them against a served proxy, streamed and whole, all at once. It refuses to know how the proxy
-recovers; it sees what a client sees, and how often upstream was asked.
+The matrix is data: FAULTS says how a fault is provoked, with the emulator or with a server of raw
+sockets, and what is right when it happens once and when it stays. The runner plays each of them
+against a served proxy, streamed and whole, all at once. It sees what a client sees, and how
+often upstream was asked.
 """
 
 from __future__ import annotations

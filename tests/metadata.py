@@ -1,7 +1,7 @@
 """A metadata server of Google Cloud on this machine: who a server there runs as.
 
-Knows the few paths that google-auth asks; also the one where a person's login is exchanged for
-a token. It refuses to know what its tokens open.
+Knows the few paths that google-auth asks; also the one where a person's login is exchanged for a
+token.
 """
 
 from __future__ import annotations

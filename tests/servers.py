@@ -1,6 +1,6 @@
 """The emulator and the proxy as real processes on free ports, for tests and for the demo.
 
-Knows how to start and stop functions-framework. It refuses to know what is asked of it.
+Knows how to start and stop functions-framework.
 """
 
 from __future__ import annotations

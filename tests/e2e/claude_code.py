@@ -1,7 +1,7 @@
 """The real Claude Code, two versions of it, or only the newest, as a test's client.
 
 Knows how to get it from npm (into .cache/, kept between runs) and how to run it alone: clean
-environment, own home, loopback only, under a timeout. It refuses to know what is tested.
+environment, own home, loopback only, under a timeout.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The rules of generationConfig, thinking, safety settings and sizes, by model.
 
-Knows ranges and which settings exclude each other. It refuses to know tools and turns, and
-what a model can do: that is emulator_models.
+Knows ranges and which settings exclude each other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Google's errors: the envelope, the HTTP status of each RPC status, and who is let in.
 
-Knows the texts that depend on nothing but the key and the model's name. It refuses to know
-what makes a request wrong: the rules bring their own texts.
+Knows the texts that depend on nothing but the key and the model's name.
 """
 
 from __future__ import annotations

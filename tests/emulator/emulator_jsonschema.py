@@ -1,7 +1,7 @@
 """The little that Google refuses in a `parametersJsonSchema`; everything else it ignores.
 
 Knows the rules of `$ref` and that the root describes an object. Only keywords that Gemini
-understands are looked into. It refuses to know what a schema is for.
+understands are looked into.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What each Gemini model can do and refuses: one table of facts, as of 2026-11-23.
 
-Knows model names, where retired names and aliases are routed to, and how a model is listed.
-It refuses to know requests. A name that is not here is not found, like a shut down model.
+Knows model names, where retired names and aliases are routed to, and how a model is listed. A name
+that is not here is not found, like a shut down model.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A scripted part -> Gemini's part: ids for calls, signatures, what a template quotes.
 
-Knows what the parts of one answer have in common. It refuses to know frames and scripts.
+Knows what the parts of one answer have in common.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Plays a scripted reply: chunks -> events -> the bytes of a stream, or one merged response.
 
-Knows Google's frames, where a finish reason stands, and every way a stream can break. It
-refuses to know HTTP and which reply is played.
+Knows Google's frames, where a finish reason stands, and every way a stream can break.
 """
 
 from __future__ import annotations

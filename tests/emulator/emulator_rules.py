@@ -1,8 +1,8 @@
 """What a readable request must hold for this model, before anything is generated.
 
 Knows in which order Google looks and how it joins what it finds: everything wrong with single
-fields at once, then the first thing wrong with the whole. It refuses to know the rules
-themselves; each part of a request has its own file of them.
+fields at once, then the first thing wrong with the whole. Each part of a request has its own
+file of rules.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The request messages of Google's v1beta API, as literal tables.
 
 Knows every field, enum and oneof of the Developer API; what only Vertex AI has is missing on
-purpose, since it is refused as unknown. It refuses to know how a field is read.
-A type is a scalar, an enum, a message, `struct` (any object) or `value` (any JSON); `x[]` is
-repeated, `map:x` a map from strings.
+purpose, since it is refused as unknown. A type is a scalar, an enum, a message, `struct` (any
+object) or `value` (any JSON); `x[]` is repeated, `map:x` a map from strings.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is kept for each API key: its script and how far it is, its journal, its cached prefixes.
 
-Knows locks and how long things are kept. It refuses to know what is written in them.
+Knows locks and how long things are kept.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Thought signatures: issued for one part of one model, and recognised without any state.
 
-Knows what Gemini 3 and later demand: nothing forged, nothing moved to another part or model,
-and a signature on the first call of each step of the current turn. It refuses to know the
-other rules of a conversation.
+Knows what Gemini 3 and later demand: nothing forged, nothing moved to another part or model, and a
+signature on the first call of each step of the current turn.
 """
 
 from __future__ import annotations

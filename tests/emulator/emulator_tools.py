@@ -1,7 +1,6 @@
 """The rules of tools: names, schemas of parameters, what goes together, how calls are forced.
 
-Knows function declarations, built-in tools and toolConfig, and both ways to describe
-parameters. It refuses to know JSON Schema (emulator_jsonschema) and the conversation.
+Knows function declarations, built-in tools and toolConfig, and both ways to describe parameters.
 """
 
 from __future__ import annotations

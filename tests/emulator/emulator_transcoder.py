@@ -1,8 +1,8 @@
 """JSON -> request message, refusing what Google's front end refuses, in its words.
 
-Knows how fields are spelled, how scalars are read, and how the path of a violation is told.
-All violations of a request are collected; what comes out has camelCase names, lists where
-fields repeat, numbers as numbers and enum values in capitals. It refuses to know meaning.
+Knows how fields are spelled, how scalars are read, and how the path of a violation is told. All
+violations of a request are collected; what comes out has camelCase names, lists where fields
+repeat, numbers as numbers and enum values in capitals.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The rules of a conversation: roles, parts, and the order of calls and their responses.
 
-Knows contents, and which models take a request that ends with the model's own turn. It
-refuses to know thought signatures and what a function is declared to take.
+Knows contents, and which models take a request that ends with the model's own turn.
 """
 
 from __future__ import annotations

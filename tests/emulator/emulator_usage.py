@@ -1,7 +1,7 @@
 """Token counts: a deterministic estimate, the running total of a stream, the prefix cache.
 
-Knows that four characters are a token and what usageMetadata looks like at each moment. It
-refuses to know frames; a script may override any number.
+Knows that four characters are a token and what usageMetadata looks like at each moment. A script
+may override any number.
 """
 
 from __future__ import annotations

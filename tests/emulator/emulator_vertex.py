@@ -1,7 +1,7 @@
 """The same models behind Vertex AI's door: its paths, who is let in, and what it does not know.
 
 A project takes the place of a key. Knows which fields Vertex AI lacks (google-genai 3.4.0's
-converters for it). It refuses to know what makes a request good: that is the same for both doors.
+converters for it).
 """
 
 from __future__ import annotations

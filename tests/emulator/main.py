@@ -1,8 +1,8 @@
 """A strict Gemini for tests and demos: one HTTP function, `gemini`, and its paths.
 
 Serve it with `functions-framework --source tests/emulator/main.py --target gemini`; README.md
-beside it tells how to script it. Knows paths, methods and the journal. It refuses to know what
-makes a request good, and shares no line with the product.
+beside it tells how to script it. Knows paths, methods and the journal. It
+shares no line with the product.
 """
 
 from __future__ import annotations

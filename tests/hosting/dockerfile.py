@@ -1,8 +1,7 @@
 """A Dockerfile's steps, done in a folder: for machines where no engine runs.
 
 Knows the instructions that ours uses and stops at any other, so that no step can be left out.
-Commands run as they are written, in a virtual environment in place of the base image. It refuses
-to know what they build.
+Commands run as they are written, in a virtual environment in place of the base image.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A small AWS on a local port: moto's server, and what its CloudFormation leaves out.
 
-AWS expands a SAM template when it gets one: so does this, by the same translator. It makes the
-URL of a function, by moto's own call, and the outputs of a new stack. Run by .venv-sam's Python:
-`small_aws.py PORT`. It refuses to know our templates.
+AWS expands a SAM template when it gets one: so does this, by the same translator. It makes the URL
+of a function, by moto's own call, and the outputs of a new stack. Run by .venv-sam's Python:
+`small_aws.py PORT`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """A small Google Cloud on a local port, as far as `gcloud run deploy --source` asks of it.
 
 Keeps what it is given: the uploaded source, the build that is asked for, the service. gcloud
-reaches it as its proxy, so that a request to anything else ends here, too. It refuses to know
-what ought to be deployed.
+reaches it as its proxy, so that a request to anything else ends here, too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The clouds' own tools as tests use them, and the places their settings are read from.
 
-Knows where each tool comes from, and to skip loudly where it is missing. It refuses to know what
-is deployed: the lines are those of the Makefile.
+Knows where each tool comes from, and to skip loudly where it is missing.
 """
 
 from __future__ import annotations

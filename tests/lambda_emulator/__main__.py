@@ -1,6 +1,6 @@
 """`python -m tests.lambda_emulator`: build/lambda.zip behind a Function URL on this machine.
 
-Knows how to unpack the zip and which variables to pass on. It refuses to know what is served.
+Knows how to unpack the zip and which variables to pass on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Execution environments: processes started as Lambda starts them, reused, scaled and killed.
 
-Knows the environment variables, the wrapper and the clock. It refuses to know what the runtime
-and its callers say to each other.
+Knows the environment variables, the wrapper and the clock.
 """
 
 from __future__ import annotations

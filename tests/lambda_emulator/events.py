@@ -1,6 +1,6 @@
 """An HTTP request -> the event of a Function URL (payload format 2.0), and the answer's prelude.
 
-Knows AWS's names and limits. It refuses to know sockets.
+Knows AWS's names and limits.
 """
 
 from __future__ import annotations

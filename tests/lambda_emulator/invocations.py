@@ -1,6 +1,6 @@
 """One invocation as Lambda sees it: an event in, pieces of an answer out, then an end.
 
-Knows how the two servers pass it on to each other. It refuses to know HTTP.
+Knows how the two servers pass it on to each other.
 """
 
 from __future__ import annotations
