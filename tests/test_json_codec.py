@@ -195,6 +195,17 @@ def test_chunk_nested_too_deeply(depth: int) -> None:
         json_codec.loads_chunk(raw)
 
 
+def test_chunk_too_deep_for_this_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As 3.11 finds it from 990 levels on; 3.12 reads as deep as orjson."""
+
+    def loads(raw: bytes) -> Any:
+        raise RecursionError
+
+    monkeypatch.setattr(json, "loads", loads)
+    with pytest.raises(ApiError, match="nested too deeply"):
+        json_codec.loads_chunk(rb'"\ud83d"')
+
+
 @pytest.mark.parametrize("read", [json_codec.loads, json_codec.loads_chunk])
 @pytest.mark.parametrize(
     ("text", "value"),
