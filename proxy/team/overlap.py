@@ -9,7 +9,7 @@ streams are sent so: an answer that is wanted as a whole is silent for longer.
 
 So what is spent beyond a limit is at most what it is without (holds.py), and MAX_OVERLAPPED times
 the instances such requests. With calls of 8 and 10 ms, which DynamoDB and Firestore take, the first
-token comes 4 and 3 ms later than without a plan, instead of 26 and 25 (`make bench-team`).
+token comes 2 ms later than without a plan, instead of 26 and 25 (`make bench-team`).
 """
 
 from __future__ import annotations
