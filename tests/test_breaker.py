@@ -59,9 +59,10 @@ class Down:
     """Another process keeps the file for itself."""
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None)
+        self._path = path
 
     def __enter__(self) -> None:
+        self._db = sqlite3.connect(self._path, isolation_level=None)
         self._db.execute("begin immediate")
 
     def __exit__(self, *exc: object) -> None:
@@ -123,7 +124,7 @@ def test_store_that_is_down_is_logged_while_it_is(
     assert lines == [breaker.DOWN_ENTRY] * 3
 
 
-def test_thread_lives_only_while_there_is_something_to_do(store: SqliteStore, down: Down) -> None:
+def test_thread_lives_only_while_there_is_something_to_do(store: SqliteStore) -> None:
     around = Breaker(store)
     for number in (1, 2):
         around.settle_later(ended(number), ended(number))
