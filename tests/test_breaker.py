@@ -276,7 +276,7 @@ def test_freezing_waits_for_a_store_once_in_a_while(
     with down:
         for seconds, times in ((0, 1), (0, 1), (DOWN_SECONDS, 2), (0, 2)):
             clock.sleep(seconds)
-            breaker.settle_all(60)
+            breaker.settle_before_freezing(60)
             assert len(asked) == times
     breaker.settle_all()
     assert (still.waiting, used(store)) == (0, (5, 7))
@@ -290,7 +290,7 @@ def test_end_of_the_process_waits_for_no_store(still: Breaker, down: Down) -> No
 
 
 def test_what_waits_is_bounded(still: Breaker, caplog: pytest.LogCaptureFixture) -> None:
-    """What is lost is said."""
+    """What is lost is logged."""
     for number in range(MAX_WAITING):
         still.settle_later(ended(number))
     assert caplog.messages == []

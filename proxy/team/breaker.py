@@ -211,12 +211,17 @@ class Breaker:
 started: weakref.WeakSet[Breaker] = weakref.WeakSet()
 
 
-def settle_all(seconds: float = math.inf) -> None:
+def settle_all(*, is_last: bool = True) -> None:
+    """At the end of the process."""
+    for breaker in list(started):
+        breaker.settle_waiting(is_last=is_last)
+
+
+def settle_before_freezing(seconds: float) -> None:
     """seconds: that there are for it. With too few nothing is begun."""
     if seconds > CLOSE_SECONDS + 2 * STORE_SECONDS:
-        for breaker in list(started):
-            breaker.settle_waiting(is_last=seconds == math.inf)
+        settle_all(is_last=False)
 
 
 atexit.register(settle_all)
-freezing.before(settle_all)
+freezing.before(settle_before_freezing)
