@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -16,25 +15,15 @@ from proxy.team.stores.firestore import __doc__ as doc
 from proxy.team.stores.firestore_client import Client, Json, string, where
 from proxy.team.stores.firestore_shards import SHARDS, place
 from tests.team_firestore import Firestore, intercepted
-from tests.test_firestore import before_commit
+from tests.test_firestore import backend, before_commit, store
+
+__all__ = ["backend", "store"]
 
 pytestmark = pytest.mark.firestore
 
 NOW, SOON = 1_795_900_000, 1_795_903_600
 ALICE, GROUP = "person:alice", "group:core"
 DAY = "usd_day:2026-11-28"
-
-
-@pytest.fixture
-def backend(tmp_path: Path) -> Firestore:
-    return Firestore(tmp_path)
-
-
-@pytest.fixture
-def store(backend: Firestore) -> Iterator[FirestoreStore]:
-    store = backend.open()
-    yield store
-    store.close()
 
 
 def shared(

@@ -14,25 +14,20 @@ import pytest
 
 from proxy.team import tokens
 from proxy.team.tokens import Token
-from tests import devtools, servers
+from tests import devtools
 from tests.devtools import Page
 from tests.e2e import axe
 from tests.e2e.test_page import CONTRASTS, DESK, MIN_CONTRAST, MIN_TARGET, PHONE, TOO_WIDE
-from tests.e2e.test_usage_page import PLANS, fill
-from tests.team_stores import SECRET, team_settings
+from tests.e2e.test_usage_page import serving_team
+from tests.team_stores import SECRET
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-        path = Path(folder) / "team.sqlite"
-        fill(path)
-        yield stack.enter_context(
-            servers.serving(servers.PROXY, team_settings("free-key-sign-in", path, PLANS))
-        )
+    with serving_team("free-key-sign-in") as url:
+        yield url
 
 
 @pytest.fixture

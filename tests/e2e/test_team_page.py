@@ -17,27 +17,20 @@ import requests
 from proxy.team.stores.sqlite import SqliteStore
 from proxy.team.token_registry import Registry
 from proxy.team.tokens import Token
-from tests import devtools, servers
+from tests import devtools
 from tests.devtools import Page
 from tests.e2e import axe
 from tests.e2e.test_page import CONTRASTS, DESK, MIN_CONTRAST, MIN_TARGET, PHONE, TOO_WIDE
 from tests.e2e.test_sign_in_page import access_token, path_of, present
-from tests.e2e.test_usage_page import PEOPLE, PLANS, fill
-from tests.team_stores import team_settings
+from tests.e2e.test_usage_page import PEOPLE, serving_team
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-        path = Path(folder) / "team.sqlite"
-        fill(path)
-        remember(path)
-        yield stack.enter_context(
-            servers.serving(servers.PROXY, team_settings("free-key-team", path, PLANS))
-        )
+    with serving_team("free-key-team", remember) as url:
+        yield url
 
 
 def remember(path: Path) -> None:

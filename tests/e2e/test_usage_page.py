@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -75,15 +75,21 @@ def fill(path: Path) -> None:
     store.close()
 
 
+@contextlib.contextmanager
+def serving_team(key: str, *prepare: Callable[[Path], None]) -> Iterator[str]:
+    """A server of a team with the figures of `fill`, and what else is put into its store."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "team.sqlite"
+        for put in (fill, *prepare):
+            put(path)
+        with servers.serving(servers.PROXY, team_settings(key, path, PLANS)) as url:
+            yield url
+
+
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-        path = Path(folder) / "team.sqlite"
-        fill(path)
-        yield stack.enter_context(
-            servers.serving(servers.PROXY, team_settings("free-key-usage", path, PLANS))
-        )
+    with serving_team("free-key-usage") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
