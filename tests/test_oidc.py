@@ -50,7 +50,7 @@ HTML = b"<!DOCTYPE html><title>Sign in to the Wi-Fi</title>"
 
 
 class FakeProvider:
-    """Answers as it is told to. answers: path -> status and body. requests: what was sent, its
+    """Answers as the test wants it. answers: path -> status and body. requests: what was sent, its
     path first."""
 
     def __init__(self, port: int) -> None:

@@ -213,9 +213,9 @@ def test_token_that_is_shown_works_and_is_charged_to_its_person(team: Team) -> N
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.text.count(token) == 5
     assert "until 2026-11-28" in text(answer)
-    said = tokens.verify(token, [SECRET], NOW)
-    assert (said.ids[0], said.person, said.plan) == ("alice-1", "alice", "standard")
-    assert (said.issued, said.expires) == (NOW - 60, NOW + 3_600)
+    verified = tokens.verify(token, [SECRET], NOW)
+    assert (verified.ids[0], verified.person, verified.plan) == ("alice-1", "alice", "standard")
+    assert (verified.issued, verified.expires) == (NOW - 60, NOW + 3_600)
     team.script({**HELLO, "repeat": True})
     assert team.post(token).status_code == 200
     assert [each.person for each in team.usage()] == ["alice"]

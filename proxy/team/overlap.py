@@ -58,7 +58,7 @@ class Overlap:
         self._running = 0
 
     def note(self, values: Mapping[Key, int], now: int, *, refused: bool = False) -> None:
-        """What a store has told of its counters; refused: that had no room.
+        """What a store has answered of its counters; refused: that had no room.
 
         A refusal counts, whatever is heard later: answers of the store pass each other on their
         way. So at most MAX_OVERLAPPED requests are sent in vain each time that money ends.

@@ -65,7 +65,7 @@ class MemberPayer:
         except ApiError:
             is_error = True
             if not charge.is_awaited:
-                _wait(charge, log_entry)  # a refusal comes before whatever Gemini has said
+                _wait(charge, log_entry)  # a refusal comes before whatever Gemini has answered
             raise
         finally:
             spent = list(_spent(requests, log_entry))

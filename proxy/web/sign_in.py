@@ -1,6 +1,6 @@
 """`/sign-in` and `/sign-out`: a person presents an access token once, and has a session.
 
-Which of its faults a token has is not said to who presents it here: it may be a stranger. Failures
+Which of its faults a token has is not shown to who presents it here: it may be a stranger. Failures
 are limited, by address and in all.
 """
 

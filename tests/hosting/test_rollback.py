@@ -58,7 +58,7 @@ def test_rollback_needs_a_revision_before(google: tuple[SmallGoogle, dict[str, s
 
 
 def test_rollback_without_an_account_is_not_about_revisions(tmp_path: Path) -> None:
-    """What gcloud has said stands alone."""
+    """gcloud's own error stands alone."""
     tools.gcloud()
     made = tools.run(["make", *BACK], ROOT, tools.alone(tmp_path))
     assert made.returncode == 2
